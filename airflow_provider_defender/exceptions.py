@@ -1,0 +1,102 @@
+"""Errors of the hooks and operators, by what to do next.
+
+::
+
+    DefenderError
+    ├── FailNow (also an AirflowFailException)   nothing heals by itself: no retry
+    │   ├── CredentialError                      secret, certificate, tenant, cloud: Entra ID said no
+    │   ├── PermissionMissing                    the token is good, an app role or a licence is missing
+    │   ├── RequestRefused                       the API refused the request as such (400, 404)
+    │   ├── ConfigurationError                   a parameter or a connection field is wrong
+    │   └── UnexpectedHost                       a page link or a host that must not get the token
+    ├── TryAgain                                 Airflow's retry heals it
+    │   ├── ServiceUnavailable                   5xx, resets, broken bodies, for longer than we wait in place
+    │   └── Throttled                            quota used up for longer than we wait in place: `retry_after`
+    └── StopAndLook                              data may be missing or another run is in the way
+        └── PagingBroken                         the API's pages repeat themselves
+
+The lake has its own, free of Airflow: `airflow_provider_defender.lake.LakeError` and below.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_defender.compat import AirflowFailException
+
+__all__ = [
+    "ConfigurationError",
+    "CredentialError",
+    "DefenderError",
+    "FailNow",
+    "PagingBroken",
+    "PermissionMissing",
+    "RequestRefused",
+    "ServiceUnavailable",
+    "StopAndLook",
+    "Throttled",
+    "TryAgain",
+    "UnexpectedHost",
+]
+
+
+class DefenderError(Exception):
+    """Anything that this package raises by itself."""
+
+
+# Fail now ---------------------------------------------------------------------------------------
+
+
+class FailNow(DefenderError, AirflowFailException):
+    """A retry cannot heal this: Airflow fails the task at once."""
+
+
+class CredentialError(FailNow):
+    """Entra ID refused the credential, the application, the tenant or the cloud."""
+
+
+class PermissionMissing(FailNow):
+    """The token is good but lacks an application role, or the tenant lacks a licence (HTTP 403)."""
+
+
+class RequestRefused(FailNow):
+    """The API refused the request itself (HTTP 400 or 404)."""
+
+
+class ConfigurationError(FailNow):
+    """A parameter or a connection field is wrong or missing."""
+
+
+class UnexpectedHost(FailNow):
+    """A page link, or a configured host, leads to a host that must not get the token."""
+
+
+# Try again --------------------------------------------------------------------------------------
+
+
+class TryAgain(DefenderError):
+    """A later try can succeed."""
+
+
+class ServiceUnavailable(TryAgain):
+    """The service did not give a whole answer within the retries that were allowed in place."""
+
+
+class Throttled(TryAgain):
+    """The quota is used up for longer than this run may wait.
+
+    `retry_after` is the service's own wish, in seconds from now.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+# Stop and look ----------------------------------------------------------------------------------
+
+
+class StopAndLook(DefenderError):
+    """Going on could hide missing data: a person should look."""
+
+
+class PagingBroken(StopAndLook):
+    """The API's page links repeat, so that following them would never end."""

@@ -1,0 +1,60 @@
+"""Microsoft's timestamp texts, kept exact: 0 to 7 fraction digits, in UTC, counted in ticks of 100 ns.
+
+`datetime` holds microseconds only, so a watermark that went through it would move by up to 900 ns and
+an alert could be passed over. Everything that compares update times therefore uses ticks.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+__all__ = ["TICKS_PER_SECOND", "datetime_to_ticks", "format_ticks", "parse_ticks", "ticks_to_datetime"]
+
+TICKS_PER_SECOND = 10_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_TEXT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|z|[+-]\d\d:?\d\d)?\Z", re.ASCII
+)
+
+
+def parse_ticks(text: str) -> int | None:
+    """Ticks of 100 ns since 1970-01-01 UTC, or None where `text` is not a timestamp.
+
+    A text without a zone is UTC. Digits beyond the seventh are cut off.
+    """
+    match = _TEXT.match(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    try:
+        moment = datetime(
+            int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=timezone.utc
+        )
+    except ValueError:
+        return None
+    ticks = ((moment - _EPOCH) // timedelta(seconds=1)) * TICKS_PER_SECOND
+    if fraction:
+        ticks += int(fraction[:7].ljust(7, "0"))
+    if zone and zone not in "Zz":
+        minutes = int(zone[1:3]) * 60 + int(zone[-2:])
+        ticks -= (minutes if zone[0] == "+" else -minutes) * 60 * TICKS_PER_SECOND
+    return ticks
+
+
+def format_ticks(ticks: int) -> str:
+    """The text with all seven fraction digits and `Z`, as OData filters and the lake's records use it."""
+    seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{fraction:07d}Z"
+
+
+def datetime_to_ticks(moment: datetime) -> int:
+    """Ticks of a `datetime`; one without a zone is taken as UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 10
+
+
+def ticks_to_datetime(ticks: int) -> datetime:
+    """The UTC `datetime`, cut to microseconds."""
+    return _EPOCH + timedelta(microseconds=ticks // 10)
