@@ -4,11 +4,159 @@ from __future__ import annotations
 
 from typing import Any
 
+_NULLABLE_TEXT = ["string", "null"]
+
+
+def _text(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": _NULLABLE_TEXT, **schema}}
+
+
+def _credential_fields() -> dict[str, dict[str, Any]]:
+    """The fields that both connection types share; the hooks' docstrings say what each does."""
+    return {
+        "tenant_id": _text(
+            "Tenant ID", "Directory (tenant) ID of the Entra ID tenant: a GUID. Always needed."
+        ),
+        "cloud": _text(
+            "Microsoft cloud",
+            "Decides the login host and the API host. custom: both are the host above.",
+            default="public",
+            enum=["public", "gcc", "gcc_high", "dod", "china", "custom"],
+        ),
+        "credential": _text(
+            "Credential",
+            "How the application proves who it is.",
+            default="client_secret",
+            enum=["client_secret", "certificate", "managed_identity", "workload_identity"],
+        ),
+        "private_key": _text(
+            "Private key (PEM)", "certificate: the key itself, PEM text.", format="password"
+        ),
+        "private_key_path": _text(
+            "Private key file", "certificate: path of a PEM or PFX file on the worker, instead of the text."
+        ),
+        "private_key_passphrase": _text(
+            "Private key passphrase", "certificate: passphrase of the key or the PFX file.", format="password"
+        ),
+        "certificate": _text(
+            "Certificate (PEM)", "certificate: the public certificate, PEM text.", format="multiline"
+        ),
+        "thumbprint": _text(
+            "Certificate thumbprint", "certificate: SHA-1 thumbprint in hexadecimal, if no certificate is given."
+        ),
+        "send_certificate_chain": {
+            "label": "Send certificate chain (SN/I)",
+            "description": "certificate: send x5c, for subject name and issuer authentication.",
+            "schema": {"type": ["boolean", "null"], "default": False},
+        },
+        "federated_token_file": _text(
+            "Federated token file",
+            "workload_identity: path of the token file; empty: the environment's AZURE_FEDERATED_TOKEN_FILE.",
+        ),
+        "ca_bundle": _text(
+            "CA bundle", "Path of a PEM file of trusted authorities, for a proxy that inspects TLS."
+        ),
+        "proxy": _text("Proxy", "Address of an HTTPS proxy; empty: the environment's HTTPS_PROXY."),
+    }
+
+
+def _number(label: str, description: str, default: int) -> dict[str, Any]:
+    return {
+        "label": label,
+        "description": description,
+        "schema": {"type": ["integer", "null"], "default": default, "minimum": 1},
+    }
+
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's description (schema: `airflow/provider_info.schema.json`)."""
+    """Return the provider's description.
+
+    Its schema is Airflow's `provider_info.schema.json`; the connection forms follow `conn-fields` and
+    `ui-field-behaviour` of `provider.yaml.schema.json` (read by Airflow 3.2 and newer without importing the
+    hooks; 3.1 shows the standard fields and takes the others as JSON).
+    """
     return {
         "package-name": "airflow-provider-defender",
         "name": "Microsoft Defender",
         "description": "Microsoft Defender alerts and events as ECS Parquet partitions in your own data lake.",
+        "integrations": [
+            {
+                "integration-name": "Microsoft Defender",
+                "external-doc-url": "https://learn.microsoft.com/en-us/defender-xdr/",
+                "tags": ["azure"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": "Microsoft Defender",
+                "python-modules": ["airflow_provider_defender.operators.alerts"],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "Microsoft Defender",
+                "python-modules": ["airflow_provider_defender.sensors.alerts"],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": "Microsoft Defender",
+                "python-modules": [
+                    "airflow_provider_defender.hooks.entra_id",
+                    "airflow_provider_defender.hooks.defender_endpoint",
+                ],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "defender",
+                "hook-name": "Microsoft Defender",
+                "hook-class-name": "airflow_provider_defender.hooks.defender_endpoint.DefenderEndpointHook",
+                "conn-fields": {
+                    **_credential_fields(),
+                    "entra_id_conn_id": _text(
+                        "Entra ID connection",
+                        "Take the credential from this connection instead of the fields above.",
+                    ),
+                    "calls_per_minute": _number(
+                        "Calls per minute", "Quota of the application in this tenant.", 100
+                    ),
+                    "calls_per_hour": _number(
+                        "Calls per hour", "Quota of the application in this tenant.", 1500
+                    ),
+                },
+                "ui-field-behaviour": {
+                    "hidden-fields": ["port", "schema", "extra"],
+                    "relabeling": {
+                        "host": "API host",
+                        "login": "Client ID",
+                        "password": "Client secret",
+                    },
+                    "placeholders": {
+                        "host": "empty: api.security.microsoft.com, or your cloud's",
+                        "login": "application (client) ID",
+                        "tenant_id": "00000000-0000-0000-0000-000000000000",
+                    },
+                },
+            },
+            {
+                "connection-type": "entra_id",
+                "hook-name": "Microsoft Entra ID",
+                "hook-class-name": "airflow_provider_defender.hooks.entra_id.EntraIdHook",
+                "conn-fields": _credential_fields(),
+                "ui-field-behaviour": {
+                    "hidden-fields": ["port", "schema", "extra"],
+                    "relabeling": {
+                        "host": "Login host",
+                        "login": "Client ID",
+                        "password": "Client secret",
+                    },
+                    "placeholders": {
+                        "host": "empty: login.microsoftonline.com, or your cloud's",
+                        "login": "application (client) ID",
+                        "tenant_id": "00000000-0000-0000-0000-000000000000",
+                    },
+                },
+            },
+        ],
     }

@@ -1,0 +1,63 @@
+# Everything runs in .venv, which the first target that needs it makes from requirements.lock.
+# PYTHON: the interpreter to build it with (3.10 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OLDEST := .venv-oldest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-servers test-oldest lint types bench docs lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Installing into $(VENV) (Airflow and all; a few minutes the first time) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(OLDEST)/.installed: requirements-oldest.lock pyproject.toml $(VENV)/.installed
+	@echo "Installing the oldest supported Airflow into $(OLDEST) …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(OLDEST)
+	@$(BIN)/uv pip sync --quiet --python $(OLDEST)/bin/python requirements-oldest.lock
+	@$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.installed ## run the alerts DAG in a real Airflow against the embedded simulator
+	@$(BIN)/python -m airflow_provider_defender.simulator.demo
+
+test: $(VENV)/.installed ## all tests but those that start servers (make test-servers)
+	$(BIN)/python -m pytest tests -m "not integration and not system"
+
+test-servers: $(VENV)/.installed ## the tests that start servers: an S3-compatible store, a real Airflow
+	$(BIN)/python -m pytest tests -m "integration or system"
+
+test-oldest: $(OLDEST)/.installed ## hooks, operators and DAGs on the oldest supported Airflow
+	$(OLDEST)/bin/python -m pytest tests/unit/hooks tests/unit/operators tests/unit/sensors tests/unit/test_package.py tests/system
+
+lint: $(VENV)/.installed ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed ## throughput, memory and import cost, each beside a baseline of the same run
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.installed ## build docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.10 \
+	--no-emit-index-url --no-header --no-annotate --quiet --upgrade
+lock: $(VENV)/.installed ## resolve both lock files again
+	$(COMPILE) -o requirements.lock
+	echo "apache-airflow==3.1.0" | $(COMPILE) --constraint - --exclude-newer 2025-10-10 \
+		--exclude-newer-package msal=2026-10-01 -o requirements-oldest.lock
+
+clean: ## remove what make made
+	rm -rf $(VENV) $(OLDEST) build dist docs/_build

@@ -1,0 +1,124 @@
+"""Which records a run reads: decided once, from parameters and the Airflow run, and logged with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any, Literal
+
+from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.timestamps import parse_ticks, ticks_to_datetime
+
+__all__ = ["Window", "parse_moment", "resolve_window"]
+
+Basis = Literal["created", "updated"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one run reads.
+
+    `since` (inclusive) and `until` (exclusive) are UTC. Both are None for an incremental drain, which goes
+    from the log's watermark to wherever the source stands. `basis` is the time that the bounds apply to.
+    """
+
+    origin: str
+    since: datetime | None = None
+    until: datetime | None = None
+    basis: Basis = "updated"
+
+    @property
+    def incremental(self) -> bool:
+        """Whether this run goes on from the watermark, and may move it."""
+        return self.since is None
+
+    def describe(self) -> dict[str, str | None]:
+        """As the lake's record and the operator's summary show it."""
+        return {
+            "origin": self.origin,
+            "by": self.basis,
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat() if self.until else None,
+        }
+
+
+def parse_moment(name: str, value: str | date | None) -> datetime | None:
+    """Read a parameter that is a time: ISO 8601 text, a date, or a datetime. Without a zone it is UTC.
+
+    An empty text and `"None"` (what a template makes of an absent value) are None.
+
+    Raises:
+        ConfigurationError: the text is not a time.
+    """
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, date):
+        moment = datetime.combine(value, time())
+    elif value.strip() in ("", "None"):
+        return None
+    else:
+        ticks = parse_ticks(value.strip() if "T" in value or ":" in value else f"{value.strip()}T00:00:00Z")
+        if ticks is None:
+            raise ConfigurationError(
+                f"{name}={value!r} is not a time. Write it as ISO 8601, for example 2026-11-22T00:00:00Z."
+            )
+        moment = ticks_to_datetime(ticks)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+def resolve_window(
+    context: Mapping[str, Any],
+    *,
+    since: str | date | None,
+    until: str | date | None,
+    by: Basis,
+    partition_span: timedelta | None,
+    now: datetime,
+) -> Window:
+    """Decide the window: explicit bounds, then a backfill run's interval or partition, then the watermark.
+
+    Raises:
+        ConfigurationError: bounds that contradict each other, or a backfill run without an interval.
+    """
+    start, end = parse_moment("since", since), parse_moment("until", until)
+    if start is None and end is not None:
+        raise ConfigurationError(f"until={until!r} needs since as well: give both, or neither.")
+    if start is not None:
+        end = end or now
+        if start >= end:
+            raise ConfigurationError(f"since={start.isoformat()} must lie before until={end.isoformat()}.")
+        return Window("explicit since/until", start, end, by)
+    if _run_type(context) != "backfill":
+        return Window("watermark")
+    return _backfill_window(context, by, partition_span)
+
+
+def _run_type(context: Mapping[str, Any]) -> str:
+    run_type = getattr(context.get("dag_run"), "run_type", "")
+    return str(getattr(run_type, "value", run_type))
+
+
+def _backfill_window(context: Mapping[str, Any], by: Basis, partition_span: timedelta | None) -> Window:
+    partition_start = context.get("partition_date") or getattr(
+        context.get("dag_run"), "partition_date", None
+    )
+    if partition_start is not None:
+        if partition_span is None:
+            raise ConfigurationError(
+                "This backfill run has a partition but Airflow does not tell how long it is. Give the "
+                "operator partition_span, for example partition_span=timedelta(days=1)."
+            )
+        return Window("backfill partition", partition_start, partition_start + partition_span, by)
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if start is None or end is None or start >= end:
+        raise ConfigurationError(
+            "This backfill run has an empty data interval, so there is nothing that it could read. Airflow 3 "
+            "gives a bare cron string empty intervals: set schedule=CronDataIntervalTimetable(\"0 * * * *\", "
+            "timezone=\"UTC\"), or give the operator since and until."
+        )
+    return Window("backfill data interval", start, end, by)
