@@ -2,9 +2,78 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 try:  # 3.2 and newer; light
     from airflow.sdk.exceptions import AirflowFailException
 except ImportError:  # 3.1
     from airflow.exceptions import AirflowFailException  # type: ignore[no-redef,attr-defined,unused-ignore]
 
-__all__ = ["AirflowFailException"]
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Asset
+
+__all__ = [
+    "AirflowFailException",
+    "airflow_option",
+    "emit_asset_event",
+    "mirror_watermark",
+    "with_retry_policy",
+]
+
+
+def airflow_option(section: str, name: str) -> str:
+    """Return an Airflow option's text, empty where it is not set. Read late: DAG parsing needs none."""
+    try:  # 3.2 and newer
+        from airflow.sdk.configuration import conf
+    except ImportError:  # 3.1
+        from airflow.configuration import conf  # type: ignore[assignment,unused-ignore]
+
+    return str(conf.get(section, name, fallback="") or "")
+
+
+def with_retry_policy(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Operator arguments, with a policy that retries when the API's `Retry-After` says so (3.3 and newer).
+
+    Older Airflow retries after the task's `retry_delay`. A policy given by the user, directly or in the
+    DAG's `default_args`, stays.
+    """
+    if "retry_policy" in kwargs or "retry_policy" in (kwargs.get("default_args") or {}):
+        return kwargs
+    try:
+        from airflow_provider_defender._retry import DefenderRetryPolicy
+    except ImportError:
+        return kwargs
+    return {**kwargs, "retry_policy": DefenderRetryPolicy()}
+
+
+def emit_asset_event(
+    context: Mapping[str, Any],
+    asset: Asset,
+    extra: dict[str, Any],
+    partition_keys: Sequence[str] = (),
+) -> None:
+    """Attach `extra` to the asset event that Airflow records when the task succeeds.
+
+    With `partition_keys`, Airflow 3.3 and newer records one event for each key instead; older ones record
+    the single event.
+    """
+    event = context["outlet_events"][asset]
+    event.extra.update(extra)
+    if partition_keys and hasattr(event, "add_partitions"):
+        event.add_partitions(list(partition_keys))
+
+
+def mirror_watermark(
+    context: Mapping[str, Any], asset: Asset, watermark: str, logger: logging.Logger
+) -> None:
+    """Show the watermark in Airflow's asset page (3.3 and newer). Only a mirror: the lake decides."""
+    store = context.get("asset_state_store")
+    if store is None:
+        return
+    try:
+        store[asset].set("watermark", watermark)
+    except Exception as error:  # the data has landed: a mirror must not fail the task
+        logger.warning("The watermark could not be mirrored to Airflow's asset state: %s", error)

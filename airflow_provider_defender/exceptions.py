@@ -8,6 +8,7 @@
     │   ├── PermissionMissing                    the token is good, an app role or a licence is missing
     │   ├── RequestRefused                       the API refused the request as such (400, 404)
     │   ├── ConfigurationError                   a parameter or a connection field is wrong
+    │   ├── HostUnreachable                      no address, no connection, no trust (TLS): first contact
     │   └── UnexpectedHost                       a page link or a host that must not get the token
     ├── TryAgain                                 Airflow's retry heals it
     │   ├── ServiceUnavailable                   5xx, resets, broken bodies, for longer than we wait in place
@@ -27,6 +28,7 @@ __all__ = [
     "CredentialError",
     "DefenderError",
     "FailNow",
+    "HostUnreachable",
     "PagingBroken",
     "PermissionMissing",
     "RequestRefused",
@@ -45,7 +47,7 @@ class DefenderError(Exception):
 # Fail now ---------------------------------------------------------------------------------------
 
 
-class FailNow(DefenderError, AirflowFailException):
+class FailNow(DefenderError, AirflowFailException):  # noqa: N818  named by what to do next
     """A retry cannot heal this: Airflow fails the task at once."""
 
 
@@ -65,6 +67,13 @@ class ConfigurationError(FailNow):
     """A parameter or a connection field is wrong or missing."""
 
 
+class HostUnreachable(FailNow):
+    """The first contact failed: the host has no address, refuses connections or is not trusted (TLS).
+
+    Later in a drain the same failure is an outage: it is retried, then `ServiceUnavailable`.
+    """
+
+
 class UnexpectedHost(FailNow):
     """A page link, or a configured host, leads to a host that must not get the token."""
 
@@ -72,7 +81,7 @@ class UnexpectedHost(FailNow):
 # Try again --------------------------------------------------------------------------------------
 
 
-class TryAgain(DefenderError):
+class TryAgain(DefenderError):  # noqa: N818
     """A later try can succeed."""
 
 
@@ -94,7 +103,7 @@ class Throttled(TryAgain):
 # Stop and look ----------------------------------------------------------------------------------
 
 
-class StopAndLook(DefenderError):
+class StopAndLook(DefenderError):  # noqa: N818
     """Going on could hide missing data: a person should look."""
 
 

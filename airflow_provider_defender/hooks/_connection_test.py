@@ -1,0 +1,57 @@
+"""The "Test" button of Airflow's connection form: an answer in ten seconds, whatever hangs."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+
+from airflow_provider_defender.exceptions import DefenderError
+from airflow_provider_defender.hooks._access_token import AccessToken
+
+__all__ = ["ALERT_ROLES", "describe_token", "run_test"]
+
+ALERT_ROLES = ("Alert.Read.All", "Alert.ReadWrite.All")
+"""Either of these application roles of WindowsDefenderATP opens the alerts API."""
+
+_LIMIT_SECONDS = 10.0
+_REQUESTS_END_BEFORE = 1.0
+
+
+def run_test(check: Callable[[float], str]) -> tuple[bool, str]:
+    """Run `check(deadline)` and return whether it succeeded and what it says, within ten seconds.
+
+    The deadline (`time.monotonic`) bounds the requests; the thread is for what has no time limit of its
+    own, such as resolving a name.
+    """
+    answers: list[tuple[bool, str]] = []
+    deadline = time.monotonic() + _LIMIT_SECONDS - _REQUESTS_END_BEFORE
+
+    def work() -> None:
+        try:
+            answers.append((True, check(deadline)))
+        except DefenderError as error:
+            answers.append((False, str(error)))
+        except Exception as error:
+            # Not the text: what a library puts into it is not known.
+            answers.append((False, f"The test ended with {type(error).__name__}; see the log."))
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+    thread.start()
+    thread.join(_LIMIT_SECONDS)
+    return (
+        answers[0] if answers else (False, f"No result within {_LIMIT_SECONDS:.0f} s: check host and proxy.")
+    )
+
+
+def describe_token(token: AccessToken, client_id: str | None, tenant_id: str, cloud: str) -> str:
+    """Who the token is for, until when, and which roles it grants and lacks; never the token."""
+    who = f"application {client_id}" if client_id else "the system-assigned managed identity"
+    roles = token.roles
+    missing = [] if set(roles) & set(ALERT_ROLES) else [ALERT_ROLES[0]]
+    return (
+        f"Got a token for {who} in tenant {tenant_id} ({cloud} cloud), valid until "
+        f"{token.expires_at:%Y-%m-%d %H:%M:%S} UTC. Roles granted: {', '.join(roles) or 'none'}. "
+        f"Roles missing for alerts: {', '.join(missing) or 'none'}."
+    )

@@ -1,0 +1,115 @@
+"""OData filters of the alerts API (Microsoft Learn, "List alerts API": filterable properties)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.timestamps import format_ticks
+
+__all__ = ["AlertFilter", "created_between_filter", "updated_between_filter", "updated_since_filter"]
+
+SEVERITIES = ("UnSpecified", "Informational", "Low", "Medium", "High")
+STATUSES = ("Unknown", "New", "InProgress", "Resolved")
+
+
+@dataclass(frozen=True, init=False)
+class AlertFilter:
+    """Which alerts are wanted; an empty part wants all.
+
+    `severity` and `status` take the API's values in any case and keep its spelling; an unknown value is
+    a `ConfigurationError`, as it would land nothing without a word. `category` is free text, as in the
+    API. Values are sorted and without repeats, so equal filters compare equal.
+    """
+
+    severity: tuple[str, ...]
+    status: tuple[str, ...]
+    category: tuple[str, ...]
+
+    def __init__(
+        self,
+        severity: Collection[str] | str | None = None,
+        status: Collection[str] | str | None = None,
+        category: Collection[str] | str | None = None,
+    ) -> None:
+        object.__setattr__(self, "severity", _known("severity", severity, SEVERITIES))
+        object.__setattr__(self, "status", _known("status", status, STATUSES))
+        object.__setattr__(self, "category", _texts("category", category))
+
+    def as_dict(self) -> Mapping[str, list[str]]:
+        """The parts that narrow something, for the log's position."""
+        parts = {"severity": self.severity, "status": self.status, "category": self.category}
+        return {name: list(values) for name, values in parts.items() if values}
+
+    def odata(self) -> str | None:
+        """The OData condition, or None where everything is wanted."""
+        conditions = [_any_of(name, values) for name, values in self.as_dict().items()]
+        return " and ".join(conditions) or None
+
+
+def updated_since_filter(ticks: int, filters: AlertFilter | None = None) -> str:
+    """Alerts updated at or after `ticks` (100 ns since 1970): incremental drains, no upper bound."""
+    return _joined(f"lastUpdateTime ge {format_ticks(ticks)}", filters)
+
+
+def updated_after_filter(ticks: int, filters: AlertFilter | None = None) -> str:
+    """Alerts updated later than `ticks`: the sensor's question."""
+    return _joined(f"lastUpdateTime gt {format_ticks(ticks)}", filters)
+
+
+def created_between_filter(since: int, until: int, filters: AlertFilter | None = None) -> str:
+    """Alerts created in `[since, until)`, in ticks: backfills."""
+    return _between("alertCreationTime", since, until, filters)
+
+
+def updated_between_filter(since: int, until: int, filters: AlertFilter | None = None) -> str:
+    """Alerts whose *latest* update lies in `[since, until)`, in ticks: backfills with `by="updated"`.
+
+    An alert that is updated while the pages are read leaves the window, so paging can pass over another.
+    """
+    return _between("lastUpdateTime", since, until, filters)
+
+
+def quote(text: str) -> str:
+    """An OData string literal: a single quote inside is doubled."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _between(field: str, since: int, until: int, filters: AlertFilter | None) -> str:
+    if until <= since:
+        raise ConfigurationError(
+            f"The window from {format_ticks(since)} to {format_ticks(until)} is empty: "
+            "its end must lie after its start."
+        )
+    return _joined(f"{field} ge {format_ticks(since)} and {field} lt {format_ticks(until)}", filters)
+
+
+def _joined(window: str, filters: AlertFilter | None) -> str:
+    condition = filters.odata() if filters else None
+    return f"{window} and {condition}" if condition else window
+
+
+def _any_of(field: str, values: Sequence[str]) -> str:
+    equalities = [f"{field} eq {quote(value)}" for value in values]
+    return equalities[0] if len(equalities) == 1 else f"({' or '.join(equalities)})"
+
+
+def _texts(name: str, values: Collection[str] | str | None) -> tuple[str, ...]:
+    texts = [values] if isinstance(values, str) else list(values or ())
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise ConfigurationError(f"Filter {name}: {text!r} is not a name. Give a list of names.")
+    return tuple(sorted({text.strip() for text in texts}))
+
+
+def _known(name: str, values: Collection[str] | str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    spelling = {value.lower(): value for value in known}
+    texts = _texts(name, values)
+    unknown = [text for text in texts if text.lower() not in spelling]
+    if unknown:
+        raise ConfigurationError(
+            f"Filter {name}: {', '.join(map(repr, unknown))} is not a {name} of the alerts API. "
+            f"It knows {', '.join(known)}."
+        )
+    return tuple(sorted({spelling[text.lower()] for text in texts}))

@@ -1,0 +1,324 @@
+"""Tokens by msal: the application is built when the first token is needed, and msal's cache decides.
+
+Loads msal and requests, so it is imported only when a token is near.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msal
+import requests
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    CredentialError,
+    DefenderError,
+    UnexpectedHost,
+)
+from airflow_provider_defender.hooks._access_token import AccessToken
+from airflow_provider_defender.hooks._advice import Advice, Outcome, advice_for
+from airflow_provider_defender.hooks._certificates import msal_certificate
+from airflow_provider_defender.hooks._hosts import link_host
+from airflow_provider_defender.hooks._settings import (
+    Certificate,
+    ClientSecret,
+    EntraSettings,
+    ManagedIdentity,
+    WorkloadIdentity,
+)
+from airflow_provider_defender.hooks._text import excerpt
+from airflow_provider_defender.hooks._transport import (
+    HttpSession,
+    LocalSession,
+    connection_trouble,
+    first_contact_error,
+    redirect_target,
+    served_at,
+)
+from airflow_provider_defender.hooks._waiting import Waits, parse_retry_after
+
+__all__ = ["TokenSource"]
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z", re.ASCII)
+_LOCAL = "the managed identity endpoint of this machine"
+
+
+class _MayHealError(Exception):
+    """A failure that a later try may heal."""
+
+    def __init__(self, seen: str, retry_after: float | None = None, *, throttled: bool = False) -> None:
+        super().__init__(seen)
+        self.seen = seen
+        self.retry_after = retry_after
+        self.throttled = throttled
+
+
+class _NewAssertionError(Exception):
+    """The assertion must be made anew; `error` is what to raise where that was done already."""
+
+    def __init__(self, error: DefenderError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """What an answer of Entra ID or IMDS says about an error."""
+
+    status: int
+    error: str
+    codes: list[int]
+    description: str
+    correlation_id: str
+    retry_after: float | None
+
+
+class TokenSource:
+    """Gets tokens for one connection's identity. Errors say what to do; secrets never appear in them."""
+
+    def __init__(self, settings: EntraSettings, *, deadline: float | None = None) -> None:
+        self._settings = settings
+        self._local = isinstance(settings.credential, ManagedIdentity)
+        self._session: HttpSession | LocalSession = (
+            LocalSession()
+            if self._local
+            else HttpSession(settings.network, check=self._check_host, deadline=deadline)
+        )
+        self._session.hooks["response"].append(self._note)
+        self._answer: requests.Response | None = None
+        self._cache = msal.TokenCache()
+        self._client: Any = None
+        self._reached = False
+        self._hide = list(settings.secrets)
+        self._masked: str | None = None
+
+    def token(self, scope: str, waits: Waits, *, renew: bool = False) -> AccessToken:
+        """Return a token for `scope` (`…/.default`), a new one where `renew` says so.
+
+        Raises `CredentialError`, `ConfigurationError`, `HostUnreachable` and `UnexpectedHost`, which do
+        not heal, and `ServiceUnavailable` and `Throttled`, which do.
+        """
+        if renew:
+            self._cache, self._client = msal.TokenCache(), None
+        tries = waits.tries(f"Connection {self._settings.conn_id!r}: {self._where}")
+        made_anew = False
+        while True:
+            try:
+                return self._checked(self._request(scope))
+            except _NewAssertionError as stale:
+                if made_anew:
+                    raise stale.error from None
+                made_anew = True
+            except _MayHealError as failure:
+                if failure.throttled:
+                    tries.throttled(failure.seen, failure.retry_after)
+                else:
+                    tries.outage(failure.seen, failure.retry_after)
+            # msal replays errors from a cache of the application's for up to an hour.
+            self._client = None
+
+    @property
+    def hide(self) -> list[str]:
+        """Every secret seen so far, the token included: what messages must not quote."""
+        return [*self._hide, *([self._masked] if self._masked else [])]
+
+    @property
+    def _where(self) -> str:
+        return _LOCAL if self._local else f"Entra ID at {self._settings.authority}"
+
+    def _note(self, answer: requests.Response, **_: object) -> None:
+        """Keep the last answer: msal's exceptions do not carry it."""
+        self._answer = answer
+
+    def _request(self, scope: str) -> Mapping[str, Any]:
+        self._answer = None
+        try:
+            if self._client is None:
+                self._client = self._new_client()
+            result = (
+                self._client.acquire_token_for_client(resource=scope.removesuffix("/.default"))
+                if self._local
+                else self._client.acquire_token_for_client(scopes=[scope])
+            )
+        except DefenderError:
+            raise
+        except requests.RequestException as error:
+            self._raise_connection(error)
+        except Exception as error:
+            # msal raises ValueError, KeyError, RuntimeError and its own; the answer itself tells more.
+            self._raise_refused(error)
+        self._reached = True
+        if not isinstance(result, dict) or "access_token" not in result:
+            self._raise_refused(None)
+        return result
+
+    def _new_client(self) -> Any:
+        settings, credential = self._settings, self._settings.credential
+        if isinstance(credential, ManagedIdentity):
+            identity = (
+                msal.UserAssignedManagedIdentity(client_id=credential.client_id)
+                if credential.client_id
+                else msal.SystemAssignedManagedIdentity()
+            )
+            return msal.ManagedIdentityClient(identity, http_client=self._session, token_cache=self._cache)
+        return msal.ConfidentialClientApplication(
+            credential.client_id,
+            client_credential=self._msal_credential(),
+            authority=f"https://{settings.authority}/{settings.tenant_id}",
+            # The host is the connection's or our table's: nobody else need be asked about it.
+            instance_discovery=False,
+            azure_region=False,
+            http_client=self._session,
+            token_cache=self._cache,
+        )
+
+    def _msal_credential(self) -> Any:
+        credential = self._settings.credential
+        if isinstance(credential, ClientSecret):
+            return credential.secret
+        if isinstance(credential, Certificate):
+            return msal_certificate(credential, self._settings.conn_id)
+        return {"client_assertion": self._read_assertion}
+
+    def _read_assertion(self) -> str:
+        """Read the federated token file, each time: it is renewed about hourly."""
+        credential = self._settings.credential
+        path = credential.token_file if isinstance(credential, WorkloadIdentity) else ""
+        try:
+            token = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            self._wrong("federated_token_file", f"{path!r} cannot be read ({type(error).__name__})")
+        if not _TOKEN.match(token):
+            # Nothing but a token may leave this machine by a path that stands in a connection.
+            self._wrong("federated_token_file", f"{path!r} holds no token")
+        mask_secret(token)
+        self._hide.append(token)
+        return token
+
+    def _wrong(self, field: str, reason: str) -> NoReturn:
+        raise ConfigurationError(f"Connection {self._settings.conn_id!r}: {field}: {reason}.")
+
+    def _check_host(self, url: str) -> None:
+        """Refuse a host that the authority's discovery document names but the cloud does not know."""
+        try:
+            host = link_host(url)
+        except ValueError:
+            host = excerpt(url, length=80)
+        if host not in self._settings.authority_hosts:
+            raise UnexpectedHost(
+                f"Connection {self._settings.conn_id!r}: {self._settings.authority} sends us to {host} for "
+                "the token. The tenant lives in another cloud: check cloud and tenant_id."
+            )
+
+    def _checked(self, result: Mapping[str, Any]) -> AccessToken:
+        value = str(result["access_token"])
+        if value != self._masked:
+            mask_secret(value)
+            self._masked = value
+        expires_at = datetime.now(timezone.utc) + timedelta(seconds=int(result.get("expires_in", 0)))
+        token = AccessToken(value, expires_at.replace(microsecond=0))
+        tenant = token.claims.get("tid")
+        if self._local and isinstance(tenant, str) and tenant.lower() != self._settings.tenant_id:
+            raise CredentialError(
+                f"Connection {self._settings.conn_id!r}: the managed identity is of tenant "
+                f"{excerpt(tenant, length=40)}, the connection's tenant_id is {self._settings.tenant_id}: "
+                "correct tenant_id."
+            )
+        return token
+
+    def _raise_connection(self, error: requests.RequestException) -> NoReturn:
+        if not self._reached:
+            final = first_contact_error(error, self._where, self._settings.conn_id)
+            if final is not None:
+                raise final from None
+        raise _MayHealError(connection_trouble(error)) from None
+
+    def _raise_refused(self, error: Exception | None) -> NoReturn:
+        """Raise what the last answer means. `error` is msal's, used where there was no answer."""
+        answer = self._answer
+        if answer is None:
+            reason = excerpt(str(error), self.hide)
+            raise CredentialError(
+                f"Connection {self._settings.conn_id!r}: msal cannot use the credential: {reason}"
+            ) from None
+        self._reached = True
+        target = redirect_target(answer)
+        if target is not None:
+            raise UnexpectedHost(
+                f"Connection {self._settings.conn_id!r}: {self._where} redirects to {target}, where no "
+                "secret is sent. Check host, cloud, and whether a proxy asks for a login."
+            ) from None
+        refusal = _read_refusal(answer)
+        if self._local:
+            self._raise_local(refusal, answer)
+        self._raise_entra(refusal, answer)
+
+    def _raise_local(self, refusal: _Refusal, answer: requests.Response) -> NoReturn:
+        """Azure asks to repeat 404, 410, 429 and 5xx of the instance metadata service."""
+        seen = self._seen(refusal, answer)
+        if refusal.status in (200, 404, 410, 429) or refusal.status >= 500:
+            raise _MayHealError(seen, refusal.retry_after, throttled=refusal.status == 429) from None
+        raise CredentialError(
+            f"Connection {self._settings.conn_id!r}: {_LOCAL} gave no token ({seen}). Assign the identity to "
+            "the machine, and check login (the client ID of a user-assigned identity; empty for the "
+            "system's own)."
+        ) from None
+
+    def _raise_entra(self, refusal: _Refusal, answer: requests.Response) -> NoReturn:
+        seen = self._seen(refusal, answer)
+        if refusal.status == 200:
+            raise _MayHealError(seen) from None
+        advice = advice_for(refusal.status, refusal.error, refusal.codes)
+        if advice.outcome in (Outcome.RETRY, Outcome.THROTTLED):
+            throttled = advice.outcome is Outcome.THROTTLED
+            raise _MayHealError(seen, refusal.retry_after, throttled=throttled) from None
+        final = CredentialError(self._message(advice, refusal, seen))
+        if advice.outcome is Outcome.NEW_ASSERTION:
+            raise _NewAssertionError(final) from None
+        raise final from None
+
+    def _message(self, advice: Advice, refusal: _Refusal, seen: str) -> str:
+        settings = self._settings
+        client_id = settings.credential.client_id
+        quote = f" Entra ID says: {seen}" if advice.quote else ""
+        correlation = f" (correlation ID {refusal.correlation_id})" if refusal.correlation_id else ""
+        code = f"AADSTS{refusal.codes[0]}" if refusal.codes else f"HTTP {refusal.status}"
+        return (
+            f"Connection {settings.conn_id!r}: Entra ID refused application {client_id} in tenant "
+            f"{settings.tenant_id} ({settings.cloud.name} cloud), {code}: {advice.meaning}; "
+            f"{advice.cure}.{quote}{correlation}"
+        )
+
+    def _seen(self, refusal: _Refusal, answer: requests.Response) -> str:
+        text = refusal.description or answer.text
+        return excerpt(f"HTTP {refusal.status}: {text}", self.hide)
+
+
+def _read_refusal(answer: requests.Response) -> _Refusal:
+    try:
+        body = json.loads(answer.text)
+    except ValueError:
+        body = None
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    codes = fields.get("error_codes")
+    description = fields.get("error_description")
+    correlation = fields.get("correlation_id")
+    return _Refusal(
+        status=answer.status_code,
+        error=str(fields.get("error", "")),
+        codes=[code for code in codes if isinstance(code, int)] if isinstance(codes, list) else [],
+        # The lines below the first repeat the trace and correlation IDs.
+        description=description.splitlines()[0] if isinstance(description, str) and description else "",
+        correlation_id=excerpt(correlation, length=40) if isinstance(correlation, str) else "",
+        retry_after=parse_retry_after(
+            answer.headers.get("Retry-After"), served_at(answer) or datetime.now(timezone.utc)
+        ),
+    )

@@ -1,0 +1,276 @@
+"""Alerts of Microsoft Defender for Endpoint, page by page."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_defender.exceptions import PagingBroken, UnexpectedHost
+from airflow_provider_defender.hooks._connection_test import describe_token, run_test
+from airflow_provider_defender.hooks._filters import AlertFilter, updated_after_filter
+from airflow_provider_defender.hooks._hosts import link_host
+from airflow_provider_defender.hooks._settings import DefenderSettings, defender_settings
+from airflow_provider_defender.hooks._text import excerpt
+from airflow_provider_defender.hooks._waiting import NO_WAITING, Pace, Waits
+
+if TYPE_CHECKING:
+    from airflow_provider_defender.hooks._api import DefenderApi
+    from airflow_provider_defender.hooks._pages import Page, PageBody
+    from airflow_provider_defender.hooks._tokens import TokenSource
+
+__all__ = ["DefenderEndpointHook"]
+
+_MINUTE, _HOUR = 60.0, 3600.0
+_SECONDS_BETWEEN_REPORTS = 15.0
+_SAME_PAGES = 10
+
+
+class DefenderEndpointHook(BaseHook):
+    """Reads alerts of Microsoft Defender for Endpoint (`GET /api/alerts`).
+
+    Connection type `defender`. Its fields are those of `EntraIdHook`, and:
+
+    - `host`: the API, `host[:port]`. Needed for the custom cloud, where it is the authority, too, unless
+      `entra_id_conn_id` is given. Default: the cloud's.
+    - `entra_id_conn_id`: take the credentials from this `entra_id` connection instead. The host must then be
+      one of its cloud's Defender hosts, unless that cloud is custom.
+    - `calls_per_minute`: our own pace, below the quota of application and tenant. Default: 100.
+    - `calls_per_hour`: likewise. Default: 1500.
+    - `scope`: the token's scope (`…/.default`), in the custom cloud only. Default:
+      `https://api.securitycenter.microsoft.com/.default`.
+
+    `tenant_id` is always needed and must be that of the `entra_id` connection, if there is one.
+    China (21Vianet) has no documented Defender for Endpoint API: `cloud` must not be `china`.
+
+    What heals by itself is waited for in place, within limits: an expired token is renewed once a request;
+    `Retry-After` up to 30 s each; outages, resets and broken bodies up to 8 tries with backoff; 15 minutes
+    of waiting in all for one drain. Beyond that `Throttled` or `ServiceUnavailable` tells Airflow to try
+    again; everything else fails at once and says what to do.
+
+    :param defender_conn_id: the connection
+    :param sleep: waits for seconds; for tests
+    :param clock: monotonic seconds for pacing; for tests
+    """
+
+    conn_name_attr = "defender_conn_id"
+    default_conn_name = "defender_default"
+    conn_type = "defender"
+    hook_name = "Microsoft Defender"
+
+    def __init__(
+        self,
+        defender_conn_id: str = default_conn_name,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.defender_conn_id = defender_conn_id
+        self.retries = 0
+        """Requests repeated so far, to the API and to Entra ID."""
+        self.waited_seconds = 0.0
+        """Seconds waited so far for quotas and retries."""
+        self._sleep = sleep
+        self._clock = clock
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant's GUID, in lower case."""
+        return self._settings.tenant_id
+
+    @property
+    def requests_made(self) -> int:
+        """Requests sent to the API so far, retries included."""
+        return self._api.requests_made
+
+    def alert_pages(self, *, filter: str, expand_evidence: bool = True) -> Iterator[Page]:
+        """Yield all pages of the alerts that `filter` (OData) selects, following the links to the end.
+
+        Without `$top`, as the API then gives no link; the pages come in the order of the alerts' `id`.
+        Only one page is held here: a caller that drops its own before asking for the next holds no more.
+
+        Raises `PagingBroken` where a link repeats, `UnexpectedHost` where one leads to a host that must not
+        get the token, and everything of `EntraIdHook.get_token`; `PermissionMissing` and `RequestRefused`
+        (fail now), `ServiceUnavailable` and `Throttled` (try again).
+        """
+        parameters = {"$filter": filter, **({"$expand": "evidence"} if expand_evidence else {})}
+        waits = self._new_waits()
+        try:
+            yield from self._follow(self._url(parameters), waits)
+        finally:
+            self.retries += waits.retries
+            self.waited_seconds += waits.waited_seconds
+
+    def has_alert_updated_since(self, watermark_ticks: int, filters: AlertFilter | None = None) -> bool:
+        """Whether any alert was updated later than the watermark (ticks of 100 ns): one cheap call."""
+        parameters = {"$filter": updated_after_filter(watermark_ticks, filters), "$top": "1"}
+        waits = self._new_waits()
+        try:
+            return bool(self._api.get(self._url(parameters), waits).body.value)
+        finally:
+            self.retries += waits.retries
+            self.waited_seconds += waits.waited_seconds
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Get a token and one alert within ten seconds; say tenant, expiry, and roles granted and missing."""
+        try:
+            settings = self._settings
+        except Exception as error:
+            return False, str(error)
+        return run_test(lambda deadline: self._test(settings, deadline))
+
+    def _test(self, settings: DefenderSettings, deadline: float) -> str:
+        from airflow_provider_defender.hooks._api import DefenderApi
+        from airflow_provider_defender.hooks._tokens import TokenSource
+
+        waits = Waits(self.log, sleep=self._sleep, jitter=random.random, limits=NO_WAITING)
+        tokens = TokenSource(settings.entra, deadline=deadline)
+        token = tokens.token(settings.scope, waits)
+        DefenderApi(settings, tokens, self._pace, self.log, deadline=deadline).get(
+            self._url({"$top": "1"}), waits
+        )
+        who = describe_token(
+            token, settings.entra.credential.client_id, settings.tenant_id, settings.cloud.name
+        )
+        return f"{who} The API at {settings.host} answers."
+
+    def _follow(self, url: str, waits: Waits) -> Iterator[Page]:
+        from airflow_provider_defender.hooks._pages import Page
+
+        progress = _Progress(self)
+        guard = _LoopGuard(self.defender_conn_id)
+        link: str | None = url
+        while link is not None:
+            guard.enter(link)
+            answer = self._api.get(link, waits)
+            guard.look(answer.body)
+            link = self._checked(answer.body.next_link)
+            page = Page(answer.body.value, answer.served_at, progress.pages + 1)
+            progress.note(len(page.records), answer.size)
+            del answer
+            yield page
+            del page
+        progress.finish()
+
+    def _checked(self, link: str | None) -> str | None:
+        """Let a page link pass only to the connection's own host or the cloud's Defender hosts."""
+        if not link:
+            return None
+        try:
+            host = link_host(link)
+        except ValueError as error:
+            raise UnexpectedHost(
+                f"Connection {self.defender_conn_id!r}: the page link {excerpt(link, length=120)!r} is not "
+                f"followed: {error}."
+            ) from None
+        if not self._settings.may_get_token(host):
+            raise UnexpectedHost(
+                f"Connection {self.defender_conn_id!r}: a page link leads to {host}, which is no Defender "
+                f"host of the {self._settings.cloud.name} cloud, so it does not get the token. If it is "
+                "right, set it as the connection's host."
+            )
+        return link
+
+    def _url(self, parameters: dict[str, str]) -> str:
+        query = urlencode(parameters, quote_via=quote, safe="$':,()")
+        return f"https://{self._settings.host}/api/alerts?{query}"
+
+    def _new_waits(self) -> Waits:
+        return Waits(self.log, sleep=self._sleep, jitter=random.random)
+
+    @cached_property
+    def _settings(self) -> DefenderSettings:
+        settings = defender_settings(self.get_connection(self.defender_conn_id), self.get_connection)
+        for secret in settings.secrets:
+            mask_secret(secret)
+        return settings
+
+    @cached_property
+    def _pace(self) -> Pace:
+        settings = self._settings
+        limits = [(settings.calls_per_minute, _MINUTE), (settings.calls_per_hour, _HOUR)]
+        return Pace(limits, self._clock)
+
+    @cached_property
+    def _tokens(self) -> TokenSource:
+        from airflow_provider_defender.hooks._tokens import TokenSource
+
+        return TokenSource(self._settings.entra)
+
+    @cached_property
+    def _api(self) -> DefenderApi:
+        from airflow_provider_defender.hooks._api import DefenderApi
+
+        return DefenderApi(self._settings, self._tokens, self._pace, self.log)
+
+
+class _LoopGuard:
+    """Ends a paging that does not get on."""
+
+    def __init__(self, conn_id: str) -> None:
+        self._conn_id = conn_id
+        self._links: set[str] = set()
+        self._last: tuple[int, bytes, bytes] | None = None
+        self._repeats = 0
+
+    def enter(self, link: str) -> None:
+        """Note a link that is about to be followed; a link seen before is a loop."""
+        if link in self._links:
+            raise PagingBroken(
+                f"Connection {self._conn_id!r}: page link {len(self._links)} repeats an earlier one, so the "
+                "pages would never end. Nothing beyond them was read; look at the API's answers."
+            )
+        self._links.add(link)
+
+    def look(self, body: PageBody) -> None:
+        """Note a page's content: ten times the same in a row is a loop, too.
+
+        Once or twice is not: as many new alerts as a page holds, entering before our place, show the same
+        page again under the next link.
+        """
+        records = body.value
+        content = (len(records), bytes(records[0]), bytes(records[-1])) if records else (0, b"", b"")
+        self._repeats = self._repeats + 1 if content == self._last else 1
+        self._last = content
+        if self._repeats >= _SAME_PAGES and body.next_link:
+            raise PagingBroken(
+                f"Connection {self._conn_id!r}: {self._repeats} pages in a row are the same under different "
+                "links, so the pages would never end. Look at the API's answers."
+            )
+
+
+class _Progress:
+    """Reports a long drain to the log now and then, and its end."""
+
+    def __init__(self, hook: DefenderEndpointHook) -> None:
+        self._hook = hook
+        self._reported = time.monotonic()
+        self.pages = 0
+        self._records = 0
+        self._bytes = 0
+
+    def note(self, records: int, size: int) -> None:
+        """Count a page."""
+        self.pages += 1
+        self._records += records
+        self._bytes += size
+        now = time.monotonic()
+        if now - self._reported >= _SECONDS_BETWEEN_REPORTS:
+            self._reported = now
+            self._report("Reading alerts")
+
+    def finish(self) -> None:
+        """Report the end."""
+        self._report("Read all alerts")
+
+    def _report(self, what: str) -> None:
+        self._hook.log.info(
+            "%s: %d in %d pages, %.1f MB.", what, self._records, self.pages, self._bytes / 1_000_000
+        )

@@ -1,0 +1,119 @@
+"""Tokens of Microsoft Entra ID for an application (no user)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_defender.hooks._access_token import AccessToken
+from airflow_provider_defender.hooks._connection_test import describe_token, run_test
+from airflow_provider_defender.hooks._settings import EntraSettings, entra_settings
+from airflow_provider_defender.hooks._waiting import NO_WAITING, Waits
+
+if TYPE_CHECKING:
+    from airflow_provider_defender.hooks._tokens import TokenSource
+
+__all__ = ["EntraIdHook"]
+
+
+class EntraIdHook(BaseHook):
+    """Gets tokens from Microsoft Entra ID, or from the machine's managed identity, by msal.
+
+    Nothing is sent before the first token is asked for, and every field of the connection is checked
+    before anything is sent. Connection type `entra_id`; fields of the connection:
+
+    - `host`: the authority, `host[:port]`. Needed for the custom cloud, else one of the cloud's own.
+      Default: the cloud's.
+    - `login`: the application's (client) ID. For `managed_identity` that of a user-assigned identity; empty
+      means the system-assigned one. For `workload_identity` the default is `AZURE_CLIENT_ID`.
+    - `password`: the client secret's value.
+    - `tenant_id`: the tenant's GUID. Always needed.
+    - `cloud`: `public`, `gcc`, `gcc_high`, `dod`, `china` or `custom`. Default: `public`.
+    - `credential`: `client_secret`, `certificate`, `managed_identity` or `workload_identity`. Default:
+      `client_secret`.
+    - `private_key`: the certificate's RSA key as PEM text, which may hold the certificate, too.
+    - `private_key_path`: or the path of a PEM or PFX file on the worker.
+    - `private_key_passphrase`: opens the key or the PFX.
+    - `certificate`: the public certificate as PEM text, its chain after it. Default: the one beside the key.
+    - `thumbprint`: the certificate's SHA-1 in hex, instead of `certificate`. Default: computed.
+    - `send_certificate_chain`: send the chain (`x5c`), for subject name and issuer authentication.
+      Default: false.
+    - `federated_token_file`: the file with the federated token, read again for each request to Entra ID.
+      Default: `AZURE_FEDERATED_TOKEN_FILE`.
+    - `ca_bundle`: path of a PEM file with the CAs to trust; wins over `REQUESTS_CA_BUNDLE`. Default: the
+      environment's, else certifi's.
+    - `proxy`: the proxy's URL; wins over `HTTPS_PROXY`. Default: the environment's.
+    - `connect_timeout`: seconds to wait for a connection. Default: 10.
+    - `read_timeout`: seconds to wait for the next bytes of an answer. Default: 60.
+
+    `AZURE_TENANT_ID` and `AZURE_AUTHORITY_HOST` are not read: `tenant_id` and `cloud` decide. A managed or
+    workload identity is shown to a host outside Microsoft's only if the Airflow option
+    `[defender] trusted_hosts` (comma-separated `host[:port]`) names it.
+
+    :param entra_id_conn_id: the connection
+    :param sleep: waits for seconds; for tests
+    """
+
+    conn_name_attr = "entra_id_conn_id"
+    default_conn_name = "entra_id_default"
+    conn_type = "entra_id"
+    hook_name = "Microsoft Entra ID"
+
+    def __init__(
+        self, entra_id_conn_id: str = default_conn_name, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__()
+        self.entra_id_conn_id = entra_id_conn_id
+        self._sleep = sleep
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant's GUID, in lower case."""
+        return self._settings.tenant_id
+
+    def get_token(self, scope: str) -> AccessToken:
+        """Return a token for `scope` (such as `https://graph.microsoft.com/.default`).
+
+        Ask anew for each request: msal's cache decides when a new one is needed. The token is masked in
+        Airflow's logs.
+
+        Raises `CredentialError` (secret, certificate, application, tenant, cloud), `ConfigurationError` (a
+        field), `HostUnreachable` and `UnexpectedHost`, all without retry by Airflow; `ServiceUnavailable`
+        and `Throttled` after the retries in place.
+        """
+        return self._tokens.token(scope, Waits(self.log, sleep=self._sleep, jitter=random.random))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Get a token within ten seconds, and say for whom, until when, and with which roles."""
+        try:
+            settings = self._settings
+        except Exception as error:
+            return False, str(error)
+        return run_test(lambda deadline: self._test(settings, deadline))
+
+    def _test(self, settings: EntraSettings, deadline: float) -> str:
+        from airflow_provider_defender.hooks._tokens import TokenSource
+
+        waits = Waits(self.log, sleep=self._sleep, jitter=random.random, limits=NO_WAITING)
+        scope = settings.cloud.defender_scope or settings.cloud.graph_scope or ""
+        token = TokenSource(settings, deadline=deadline).token(scope, waits)
+        return describe_token(token, settings.credential.client_id, settings.tenant_id, settings.cloud.name)
+
+    @cached_property
+    def _settings(self) -> EntraSettings:
+        settings = entra_settings(self.get_connection(self.entra_id_conn_id))
+        for secret in settings.secrets:
+            mask_secret(secret)
+        return settings
+
+    @cached_property
+    def _tokens(self) -> TokenSource:
+        from airflow_provider_defender.hooks._tokens import TokenSource
+
+        return TokenSource(self._settings)
