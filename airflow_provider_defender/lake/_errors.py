@@ -1,0 +1,61 @@
+"""Errors of the lake, by what to do next.
+
+::
+
+    LakeError
+    ├── CommitConflict        another run of this log was faster: run again, nothing of this one has landed
+    ├── CommitStateUnknown    nobody knows whether the commit counts: run again, the next head tells
+    ├── DraftTooOld           the run took longer than a day: run again
+    ├── NotShown              the commit counts, not all its files are in place yet: the next run sees to it
+    ├── RecordUnreadable      a record is damaged or from a newer release: look at it, do not go on
+    └── StoreRefused          the store cannot create conditionally: choose another, or `single_writer`
+"""
+
+# The names say what has happened, as the tree above does.
+# ruff: noqa: N818
+
+from __future__ import annotations
+
+__all__ = [
+    "CommitConflict",
+    "CommitStateUnknown",
+    "DraftTooOld",
+    "LakeError",
+    "NotShown",
+    "RecordUnreadable",
+    "StoreRefused",
+]
+
+
+class LakeError(Exception):
+    """Anything that the lake raises by itself; errors of the store (`OSError` and others) pass through."""
+
+
+class CommitConflict(LakeError):
+    """Another run of the same log moved what this one was about to move. Nothing of this run has landed."""
+
+
+class CommitStateUnknown(LakeError):
+    """The store gave no clear answer to the commit, so it may or may not count.
+
+    Nothing was deleted. The next run reads the log, takes the commit as it finds it and goes on from there.
+    """
+
+
+class DraftTooOld(LakeError):
+    """More than a day has passed since this run read the head of its log: it may not commit any more."""
+
+
+class NotShown(LakeError):
+    """The commit counts, but not all of its files could be moved to their final places.
+
+    The next run of this log finishes that before anything else; nothing has to be read again.
+    """
+
+
+class RecordUnreadable(LakeError):
+    """A record of the log is empty, damaged or written by a newer release: a person should look."""
+
+
+class StoreRefused(LakeError):
+    """The store cannot create an object only if it is absent, so two runs could overwrite each other."""

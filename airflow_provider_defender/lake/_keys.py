@@ -1,0 +1,155 @@
+"""Exact, memory-bounded bookkeeping of versions, each a pair `(key, version)` of strings.
+
+Python sets of strings would take 200 bytes and more a version. Here a million take 20 MB: versions are
+compared by 128-bit digests, and those that a record must name are kept in Arrow columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_defender.timestamps import parse_ticks
+
+__all__ = ["KEYS", "TIMELESS", "DigestSet", "NewestVersions", "digest", "joined", "newest", "ticks_of"]
+
+KEYS = pa.schema([("key", pa.string()), ("version", pa.string()), ("ticks", pa.int64())])
+"""Versions with the ticks of their update time."""
+
+TIMELESS = 2**63 - 1
+"""The ticks of a version without an update time: nothing says that it is old, so it counts as newest."""
+
+_SEPARATOR = "\0"
+_DIGEST_BYTES = 16
+
+
+def ticks_of(version: str) -> int:
+    """The update time of a version, or `TIMELESS` where it has none (`content:…`, the empty string)."""
+    ticks = parse_ticks(version)
+    return TIMELESS if ticks is None else ticks
+
+
+def digest(key: str, version: str) -> bytes:
+    """128 bits that stand for a version; a collision among 10^12 of them has odds of 10^-15."""
+    return _digest(f"{key}{_SEPARATOR}{version}")
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+def joined(keys: pa.Array | pa.ChunkedArray, versions: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    """Key and version of each row as one text, dictionary-encoded; that of `digest`."""
+    texts = pc.binary_join_element_wise(pc.fill_null(keys, ""), pc.fill_null(versions, ""), _SEPARATOR)
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    return texts.dictionary_encode()
+
+
+class DigestSet:
+    """A set of versions in about 20 bytes each: digests side by side in buckets by their first 16 bits."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, bytearray] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, value: bytes) -> bool:
+        bucket = self._buckets.get(value[0] << 8 | value[1])
+        return bucket is not None and _holds(bucket, value)
+
+    def add(self, value: bytes) -> bool:
+        """Add a digest; False where it was there already."""
+        bucket = self._buckets.setdefault(value[0] << 8 | value[1], bytearray())
+        if _holds(bucket, value):
+            return False
+        bucket += value
+        self._size += 1
+        return True
+
+    def add_rows(self, keys: pa.Array | pa.ChunkedArray, versions: pa.Array | pa.ChunkedArray) -> None:
+        """Add the versions of rows."""
+        self.add_texts(joined(keys, versions))
+
+    def add_texts(self, rows: pa.DictionaryArray) -> None:
+        """Add the versions of rows of `joined`."""
+        for text in pc.unique(rows).cast(pa.string()).to_pylist():
+            self.add(_digest(text))
+
+    def found(self, rows: pa.DictionaryArray) -> pa.BooleanArray:
+        """For each row of `joined`, whether its version is in the set."""
+        known = pa.array([_digest(text) in self for text in rows.dictionary.to_pylist()], pa.bool_())
+        return known.take(rows.indices)
+
+    def isdisjoint(self, other: DigestSet) -> bool:
+        """Whether no version is in both sets."""
+        small, large = sorted((self, other), key=len)
+        return not any(value in large for value in small)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for bucket in self._buckets.values():
+            for place in range(0, len(bucket), _DIGEST_BYTES):
+                yield bytes(bucket[place : place + _DIGEST_BYTES])
+
+    def update(self, other: DigestSet) -> None:
+        """Add all of another set."""
+        for value in other:
+            self.add(value)
+
+
+def _holds(bucket: bytearray, value: bytes) -> bool:
+    place = bucket.find(value)
+    while place > 0 and place % _DIGEST_BYTES:  # a match across two digests is none
+        place = bucket.find(value, place + 1)
+    return place >= 0
+
+
+class NewestVersions:
+    """The newest versions by update time of all that were added, at most `limit` once asked for."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._chunks: list[pa.Table] = []
+        self._rows = 0
+        self._complete_from: int | None = None
+
+    def add(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Add versions, each only once over the lifetime of this object."""
+        pairs = list(versions)
+        columns = [
+            pa.array([key for key, _ in pairs], pa.string()),
+            pa.array([version for _, version in pairs], pa.string()),
+            pa.array([ticks_of(version) for _, version in pairs], pa.int64()),
+        ]
+        self._chunks.append(pa.table(columns, schema=KEYS))
+        self._rows += len(pairs)
+        if self._rows > 2 * self._limit:
+            self.result()
+
+    def result(self) -> tuple[pa.Table, int | None]:
+        """The versions, and the ticks from which on they are all of those added (None: no limit was met)."""
+        table, cut = newest(pa.concat_tables([KEYS.empty_table(), *self._chunks]), self._limit)
+        self._chunks, self._rows = [table], table.num_rows
+        if cut is not None:
+            self._complete_from = max(cut, self._complete_from or cut)
+        return table, self._complete_from
+
+
+def newest(versions: pa.Table, limit: int) -> tuple[pa.Table, int | None]:
+    """At most `limit` newest rows, and the ticks from which on none was left out (None: none at all was).
+
+    Versions of one tick stay or go together, so that the bound is exact.
+    """
+    if versions.num_rows <= limit:
+        return versions, None
+    order = pc.sort_indices(versions["ticks"], sort_keys=[("", "descending")])
+    left_out = versions["ticks"][order[limit].as_py()].as_py()
+    if left_out == TIMELESS:
+        return versions.schema.empty_table(), TIMELESS
+    kept = versions.filter(pc.greater(versions["ticks"], left_out))
+    return kept.combine_chunks(), left_out + 1

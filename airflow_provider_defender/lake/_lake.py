@@ -1,0 +1,66 @@
+"""A lake: the root folder or prefix below which all logs and datasets lie."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from airflow_provider_defender.lake._layout import HIDDEN
+from airflow_provider_defender.lake._local import LocalStorage
+from airflow_provider_defender.lake._log import Log
+from airflow_provider_defender.lake._object_store import ObjectStorage
+from airflow_provider_defender.lake._parquet import WriterSettings
+from airflow_provider_defender.lake._storage import Storage
+
+__all__ = ["Lake"]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class Lake:
+    """A lake in a store.
+
+    `filesystem` and `root` are what an Airflow `ObjectStoragePath` has as `fs` and `path`.
+    `single_writer`: the user's word that only one run writes at a time, which lets in stores that cannot
+    create an object only if it is absent. `clock` gives aware datetimes, `sleep` waits for seconds.
+    """
+
+    retry_waits = (0.5, 1.0, 2.0, 4.0)
+    """Seconds between the repetitions of a create whose outcome is not known."""
+
+    def __init__(
+        self,
+        filesystem: AbstractFileSystem,
+        root: str,
+        *,
+        single_writer: bool = False,
+        settings: WriterSettings | None = None,
+        clock: Callable[[], datetime] = _utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.storage = _open_storage(filesystem, root, single_writer)
+        self.settings = settings or WriterSettings()
+        self.now = clock
+        self.sleep = sleep
+
+    def log(self, name: str) -> Log:
+        """The log of this name, whether it has commits or not; `ValueError` where the name is no safe one."""
+        return Log(self, name)
+
+    def logs(self) -> list[Log]:
+        """All logs that the lake has."""
+        names = self.storage.list_folder(HIDDEN) or []
+        logs = (self.log(name) for name in sorted(names) if not name.endswith(".probe"))
+        return [log for log in logs if self.storage.list_folder(log.paths.commits) is not None]
+
+
+def _open_storage(filesystem: AbstractFileSystem, root: str, single_writer: bool) -> Storage:
+    if isinstance(filesystem, LocalFileSystem):
+        return LocalStorage(filesystem._strip_protocol(root), single_writer=single_writer)
+    return ObjectStorage(filesystem, root, single_writer=single_writer)

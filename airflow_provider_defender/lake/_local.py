@@ -1,0 +1,185 @@
+"""A lake in a local folder, or in one that is mounted like it: plain system calls, made durable by fsync."""
+
+# What counts here is which system calls are made, and in what order.
+# ruff: noqa: PTH102, PTH104, PTH105, PTH106, PTH108, PTH112, PTH116, PTH120, PTH123, PTH208
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from airflow_provider_defender.lake._errors import StoreRefused
+from airflow_provider_defender.lake._storage import NotCreated
+
+__all__ = ["LocalStorage"]
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+
+
+class LocalStorage:
+    """`Storage` below a local folder."""
+
+    def __init__(self, root: str, *, single_writer: bool = False) -> None:
+        self._root = Path(root).absolute()
+        self._single_writer = single_writer
+
+    def _place(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def read(self, path: str) -> bytes:
+        return Path(self._place(path)).read_bytes()
+
+    def read_many(self, paths: Sequence[str]) -> list[bytes]:
+        return [self.read(path) for path in paths]
+
+    def open_input(self, path: str) -> IO[bytes]:
+        return Path(self._place(path)).open("rb")
+
+    def exists(self, path: str) -> bool:
+        return os.path.lexists(self._place(path))
+
+    def list_folder(self, path: str) -> list[str] | None:
+        try:
+            return os.listdir(self._place(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def modified(self, path: str) -> datetime:
+        return datetime.fromtimestamp(os.stat(self._place(path)).st_mtime, timezone.utc)
+
+    def url(self, path: str) -> str:
+        return self._place(path)
+
+    # Writing ------------------------------------------------------------------------------------
+
+    def check_create(self) -> None:
+        """Nothing to ask beforehand: `create` tells where hard links are missing."""
+
+    def create(self, path: str, body: bytes, scratch: str) -> None:
+        # Not open("xb"): a crash inside it would leave an empty record for ever.
+        temporary = f"{self._place(scratch)}/.record.{secrets.token_hex(8)}"
+        target = self._place(path)
+        try:
+            self._make_folder(os.path.dirname(temporary))
+            self._make_folder(os.path.dirname(target))
+            _write_durably(temporary, body)
+        except OSError as error:
+            raise NotCreated from error
+        try:
+            self._link(temporary, target)
+            _sync(os.path.dirname(target))
+        finally:
+            _unlink(temporary)
+
+    def _link(self, temporary: str, target: str) -> None:
+        try:
+            os.link(temporary, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if not self._single_writer:
+                raise NotCreated from StoreRefused(
+                    f"the file system of {self._root} cannot create hard links ({error.strerror}), so two "
+                    "runs could overwrite each other's commits: move the lake, or say single_writer=True if "
+                    "only one run writes at a time"
+                )
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
+            os.rename(temporary, target)
+
+    def replace(self, path: str, body: bytes) -> None:
+        target = self._place(path)
+        folder, name = os.path.split(target)
+        temporary = f"{folder}/.{name}.{secrets.token_hex(8)}"
+        self._make_folder(folder)
+        try:
+            _write_durably(temporary, body)
+            os.replace(temporary, target)
+        except OSError:
+            _unlink(temporary)
+            raise
+        _sync(folder)
+
+    def new_file(self, path: str) -> _LocalFile:
+        place = self._place(path)
+        self._make_folder(os.path.dirname(place))
+        return _LocalFile(place)
+
+    def show(self, source: str, target: str) -> None:
+        place = self._place(target)
+        self._make_folder(os.path.dirname(place))
+        os.rename(self._place(source), place)
+
+    def sync_folder(self, path: str) -> None:
+        _sync(self._place(path))
+
+    def delete(self, path: str) -> None:
+        _unlink(self._place(path))
+
+    def delete_folder(self, path: str) -> None:
+        place = self._place(path)
+        for name in self.list_folder(path) or ():
+            _unlink(f"{place}/{name}")
+        with suppress(FileNotFoundError):
+            os.rmdir(place)
+
+    def _make_folder(self, place: str) -> None:
+        """Make a folder and its parents; every new name is durable when this returns."""
+        if os.path.isdir(place):
+            return
+        parent = os.path.dirname(place)
+        self._make_folder(parent)
+        with suppress(FileExistsError):
+            os.mkdir(place)
+        _sync(parent)
+
+
+class _LocalFile:
+    """A file written in place; it lies in staging, where nobody looks before the commit."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self.sink = pa.OSFile(place, "wb")
+
+    def finish(self) -> int:
+        self.sink.close()
+        descriptor = os.open(self._place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+
+    def abandon(self) -> None:
+        with suppress(OSError):
+            self.sink.close()
+
+
+def _write_durably(place: str, body: bytes) -> None:
+    with open(place, "xb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(place: str) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unlink(place: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(place)

@@ -1,0 +1,243 @@
+"""A log: the sequence of commits of one source and tenant, or of one hub."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_defender.lake._errors import RecordUnreadable
+from airflow_provider_defender.lake._layout import LogPaths
+from airflow_provider_defender.lake._position import RestPosition
+from airflow_provider_defender.lake._record import Record
+from airflow_provider_defender.lake._storage import Storage
+
+if TYPE_CHECKING:
+    from airflow_provider_defender.lake._draft import Draft
+    from airflow_provider_defender.lake._lake import Lake
+
+__all__ = ["Head", "Log"]
+
+_logger = logging.getLogger(__name__)
+
+SWEEP_AGE = timedelta(days=7)
+SHORTEN_AGE = timedelta(days=30)
+_SHORTENED_AT_ONCE = 64
+_READ_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest commit of a log: `number` 0 and no `record` where there is none yet.
+
+    `read_at`: when it was read, by the lake's clock; a run may commit for a day from then on.
+    """
+
+    number: int
+    record: Record | None
+    position: RestPosition
+    read_at: datetime
+
+
+class Log:
+    """One log of a lake; get it from `Lake.log`."""
+
+    def __init__(self, lake: Lake, name: str) -> None:
+        self._lake = lake
+        self.name = name
+        self.paths = LogPaths(name)
+
+    @property
+    def storage(self) -> Storage:
+        """The lake's store."""
+        return self._lake.storage
+
+    # Steps 1 and 2 ------------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """The newest commit, finished: all its files are in place. Start every run that writes with it.
+
+        Raises `RecordUnreadable`, and what the store raises.
+        """
+        head = self.read_head()
+        if head.record is not None:
+            self.finish(head.record)
+        return head
+
+    def read_head(self) -> Head:
+        """The newest commit as it is; for those who only want to know where the log stands.
+
+        Raises `RecordUnreadable`, and what the store raises.
+        """
+        read_at = self._lake.now()
+        record = self._from_hint() or self._from_listing()
+        while record is not None and (above := self.record(record.number + 1)) is not None:
+            record = above
+        if record is None:
+            return Head(0, None, RestPosition(), read_at)
+        if record.position is None:
+            raise RecordUnreadable(
+                f"{self.paths.record(record.number)} is the newest record of {self.name} without a position: "
+                "newer records must have been deleted by hand; restore them"
+            )
+        return Head(record.number, record, record.position, read_at)
+
+    def _from_hint(self) -> Record | None:
+        number = self._hint().get("number")
+        return self.record(number) if isinstance(number, int) else None
+
+    def _hint(self) -> Mapping[str, Any]:
+        """The hint's values; nothing where it is missing or damaged, since it is a hint only."""
+        try:
+            values = json.loads(self.storage.read(self.paths.head))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    def _from_listing(self) -> Record | None:
+        numbers = self._numbers()
+        return self.record(numbers[-1]) if numbers else None
+
+    def _numbers(self) -> list[int]:
+        names = self.storage.list_folder(self.paths.commits) or []
+        return sorted(number for name in names if (number := self.paths.record_number(name)) is not None)
+
+    def record(self, number: int) -> Record | None:
+        """The record with this number, None where there is none; raises `RecordUnreadable`."""
+        path = self.paths.record(number)
+        try:
+            body = self.storage.read(path)
+        except FileNotFoundError:
+            return None
+        return Record.parse(body, path)
+
+    def records(self) -> Iterator[Record]:
+        """All records from the oldest to the newest; raises `RecordUnreadable`."""
+        numbers = self._numbers()
+        for start in range(0, len(numbers), _READ_AT_ONCE):
+            paths = [self.paths.record(number) for number in numbers[start : start + _READ_AT_ONCE]]
+            for path, body in zip(paths, self.storage.read_many(paths), strict=True):
+                yield Record.parse(body, path)
+
+    # Steps 2 and 6 ------------------------------------------------------------------------------
+
+    def finish(self, record: Record) -> None:
+        """Show what of a commit's files is still staged, then remove what it removes. Harmless to repeat."""
+        staging = self.paths.staging(record.token)
+        staged = self.storage.list_folder(staging)
+        if staged is None:  # it is deleted last: all is done but, perhaps, removals of a commit without files
+            self._remove(record)
+            return
+        self.storage.sync_folder(self.paths.commits)  # the run that created the record may have died before
+        for file in record.files:
+            if (name := self.paths.staged_name(file.path)) in staged:
+                self._show(f"{staging}/{name}", file.path)
+        self._sync_parents([file.path for file in record.files])
+        self._remove(record)
+        self.storage.delete_folder(staging)
+
+    def _show(self, source: str, target: str) -> None:
+        try:
+            self.storage.show(source, target)
+        except FileNotFoundError:
+            if self.storage.exists(source):
+                raise
+            # Another run has shown it: sources are deleted only after all files are in place.
+
+    def _remove(self, record: Record) -> None:
+        for path in record.removed:
+            self.storage.delete(path)
+        self._sync_parents(record.removed)
+
+    def _sync_parents(self, paths: Iterable[str]) -> None:
+        for folder in {path.rpartition("/")[0] for path in paths}:
+            with suppress(FileNotFoundError):  # nothing is left in it
+                self.storage.sync_folder(folder)
+
+    def is_shown(self, record: Record) -> bool:
+        """Whether all files of a commit are in place."""
+        if self.storage.list_folder(self.paths.staging(record.token)) is None:
+            return True
+        return all(self.storage.exists(file.path) for file in record.files)
+
+    # Step 3 -------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        head: Head,
+        *,
+        kind: str,
+        window: Mapping[str, Any] | None = None,
+        since: int | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> Draft:
+        """A commit under way, as a context manager.
+
+        `kind`: `"drain"`, `"backfill"` or `"compaction"`. `window`: JSON values for people to read.
+        `since`: ticks of the update time from which on a drain reads its source, None for all of it.
+        `filters`: what the drain's filters are, as JSON values.
+        Raises `StoreRefused` where the store cannot take part in commits.
+        """
+        from airflow_provider_defender.lake._draft import Draft
+
+        self.storage.check_create()
+        return Draft(self._lake, self, head, kind, window or {}, since, filters or {})
+
+    # After a commit -----------------------------------------------------------------------------
+
+    def tidy(self, record: Record) -> None:
+        """Write the hint, sweep old staging folders and shorten old records; only right after a commit.
+
+        Nothing depends on it, so a failure is a warning.
+        """
+        try:
+            shortened = self._shorten(self._hint().get("shortened_below", 1), record)
+            hint = {"number": record.number, "shortened_below": shortened}
+            self.storage.replace(self.paths.head, json.dumps(hint).encode())
+            self._sweep(record)
+        except Exception as error:
+            _logger.warning("Tidying up after commit %d of %s failed: %r", record.number, self.name, error)
+
+    def _sweep(self, record: Record) -> None:
+        """Delete staging folders that no commit will ever claim.
+
+        A run may commit for a day, so a folder that was a week old when `record` was created either belongs
+        to no record or to one before it, which is finished. Both ages are by the store's clock. Records after
+        this one are spared all the same.
+        """
+        tokens = self.storage.list_folder(self.paths.all_staging) or []
+        old = [token for token in tokens if token != record.token and self._is_old(token, record)]
+        number = record.number
+        while old and (later := self.record(number := number + 1)) is not None:
+            old = [token for token in old if token != later.token]
+        for token in old:
+            _logger.info("Deleting the staging folder %s of %s, which no commit claims", token, self.name)
+            self.storage.delete_folder(self.paths.staging(token))
+
+    def _is_old(self, token: str, record: Record) -> bool:
+        folder = self.paths.staging(token)
+        names = self.storage.list_folder(folder)
+        if names is None:
+            return False
+        try:
+            created = self.storage.modified(self.paths.record(record.number))
+            touched = [self.storage.modified(f"{folder}/{name}") for name in names]
+            return created - max(touched or [self.storage.modified(folder)]) > SWEEP_AGE
+        except FileNotFoundError:  # another run is at it
+            return False
+
+    def _shorten(self, start: int, newest: Record) -> int:
+        """Take the position out of records older than 30 days; the number below which that is done."""
+        number = start
+        while number < min(newest.number, start + _SHORTENED_AT_ONCE):
+            record = self.record(number)
+            if record is None or newest.committed_at - record.committed_at <= SHORTEN_AGE:
+                break
+            if record.position is not None:
+                self.storage.replace(self.paths.record(number), record.shortened().dump())
+            number += 1
+        return number

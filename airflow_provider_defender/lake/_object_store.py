@@ -1,0 +1,208 @@
+"""A lake in an object store, through fsspec: requests that happen whole or not at all, and no folders."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import IO, Any
+
+from fsspec import AbstractFileSystem
+
+from airflow_provider_defender.lake._errors import StoreRefused
+from airflow_provider_defender.lake._layout import HIDDEN
+
+__all__ = ["ObjectStorage"]
+
+_CONDITIONAL = {"s3fs": "S3FileSystem", "adlfs": "AzureBlobFileSystem", "gcsfs": "GCSFileSystem"}
+"""fsspec's file systems whose mode `xb` is one conditional request; elsewhere it looks first, then writes."""
+
+_BLOCK_BYTES = 8 * 1024 * 1024
+"""Size of the parts of an upload: this much memory, not s3fs' 50 MiB."""
+
+_PROBE = f"{HIDDEN}/create.probe"
+_PROBE_BODY = b"Written to find out whether this store refuses to create an object that exists.\n"
+
+
+class ObjectStorage:
+    """`Storage` below a prefix of an object store."""
+
+    def __init__(self, filesystem: AbstractFileSystem, root: str, *, single_writer: bool = False) -> None:
+        self._fs = filesystem
+        self._root = filesystem._strip_protocol(root).rstrip("/")
+        self._single_writer = single_writer
+        self._create_checked = False
+
+    def _place(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    # Reading: fsspec caches listings, and answers questions about files from them ------------------
+
+    def read(self, path: str) -> bytes:
+        self._fs.invalidate_cache()
+        content: bytes = self._fs.cat_file(self._place(path))
+        return content
+
+    def read_many(self, paths: Sequence[str]) -> list[bytes]:
+        self._fs.invalidate_cache()
+        places = [self._place(path) for path in paths]
+        if len(places) < 2:  # fsspec would answer with bytes, not with a dict
+            return [self._fs.cat_file(place) for place in places]
+        contents = self._fs.cat(places)
+        return [contents[place] for place in places]
+
+    def open_input(self, path: str) -> IO[bytes]:
+        self._fs.invalidate_cache()
+        file: IO[bytes] = self._fs.open(self._place(path), "rb")
+        return file
+
+    def exists(self, path: str) -> bool:
+        self._fs.invalidate_cache()
+        return bool(self._fs.isfile(self._place(path)))
+
+    def list_folder(self, path: str) -> list[str] | None:
+        self._fs.invalidate_cache()
+        place = self._place(path)
+        try:
+            found = self._fs.ls(place, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        names = [name.rstrip("/").rsplit("/", 1)[-1] for name in found if name.rstrip("/") != place]
+        return names or None
+
+    def modified(self, path: str) -> datetime:
+        self._fs.invalidate_cache()
+        moment: datetime = self._fs.modified(self._place(path))
+        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+    def url(self, path: str) -> str:
+        return str(self._fs.unstrip_protocol(self._place(path)))
+
+    # Writing ------------------------------------------------------------------------------------
+
+    def check_create(self) -> None:
+        if self._single_writer or self._create_checked:
+            return
+        if not any(
+            _CONDITIONAL.get(kind.__module__.split(".")[0]) == kind.__name__
+            for kind in type(self._fs).__mro__
+        ):
+            raise StoreRefused(
+                f"{type(self._fs).__name__} is not known to create an object only if it is absent, so two "
+                "runs could overwrite each other's commits: use s3, abfs or gs, or say single_writer=True if "
+                "only one run writes at a time"
+            )
+        self._probe()
+        self._create_checked = True
+
+    def _probe(self) -> None:
+        """Create an object that exists: a server that only claims to be S3 may let that pass."""
+        for _ in range(2):  # the first time ever, the first create is to succeed
+            try:
+                self._create(self._place(_PROBE), _PROBE_BODY)
+            except Exception as error:
+                if not _says_it_exists(error):
+                    raise
+                return
+        raise StoreRefused(
+            f"the store of {self.url('')} overwrites objects that were to be created only if absent, so two "
+            "runs could overwrite each other's commits: use another store, or say single_writer=True if only "
+            "one run writes at a time"
+        )
+
+    def create(self, path: str, body: bytes, scratch: str) -> None:
+        place = self._place(path)
+        if not self._single_writer:
+            self._create(place, body)
+        elif self.exists(path):
+            raise FileExistsError(place)
+        else:
+            self._fs.pipe_file(place, body)
+
+    def _create(self, place: str, body: bytes) -> None:
+        # A block larger than the body makes it one request, which is sent on closing.
+        blocks = len(body) // _BLOCK_BYTES + 1
+        with self._fs.open(place, "xb", block_size=blocks * _BLOCK_BYTES) as file:
+            file.write(body)
+
+    def replace(self, path: str, body: bytes) -> None:
+        self._fs.pipe_file(self._place(path), body)
+
+    def new_file(self, path: str) -> _Upload:
+        return _Upload(self._fs, self._place(path))
+
+    def show(self, source: str, target: str) -> None:
+        self._fs.invalidate_cache()
+        if type(self._fs).__module__.split(".")[0] == "adlfs":
+            self._copy_through_here(source, target)
+        else:
+            self._fs.cp_file(self._place(source), self._place(target))
+
+    def _copy_through_here(self, source: str, target: str) -> None:
+        """Azure's copy may go on after its answer and be seen half done; a block list is all or nothing."""
+        with self.open_input(source) as file:
+            _send(self._fs, self._place(target), file)
+
+    def sync_folder(self, path: str) -> None:
+        """Nothing to do: what an object store has answered is durable."""
+
+    def delete(self, path: str) -> None:
+        self._fs.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._place(path))
+
+    def delete_folder(self, path: str) -> None:
+        for name in self.list_folder(path) or ():
+            self.delete(f"{path}/{name}")
+
+
+class _Upload:
+    """A file that is written to the worker's disk and uploaded when it is whole.
+
+    So its memory does not grow with the number of open files, nor with their size. The disk's file has no
+    name: nothing of it is left, however the process ends.
+    """
+
+    def __init__(self, filesystem: AbstractFileSystem, place: str) -> None:
+        self._fs = filesystem
+        self._place = place
+        self.sink: Any = tempfile.TemporaryFile()  # noqa: SIM115
+
+    def finish(self) -> int:
+        with self.sink as file:
+            size: int = file.seek(0, 2)
+            file.seek(0)
+            _send(self._fs, self._place, file)
+        return size
+
+    def abandon(self) -> None:
+        with contextlib.suppress(OSError):
+            self.sink.close()
+
+
+def _send(filesystem: AbstractFileSystem, place: str, source: IO[bytes]) -> None:
+    target = filesystem.open(place, "wb", block_size=_BLOCK_BYTES)
+    try:
+        shutil.copyfileobj(source, target, _BLOCK_BYTES)
+    except BaseException:
+        target.closed = True  # fsspec would complete the object with what there is
+        with contextlib.suppress(Exception):
+            target.discard()
+        raise
+    target.close()
+
+
+def _says_it_exists(error: BaseException | None) -> bool:
+    """Whether an error, or one that caused it, is the store's refusal to create what exists."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        status = (
+            response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
+        )
+        statuses = {status, getattr(error, "status_code", None), getattr(error, "code", None)}
+        if isinstance(error, FileExistsError) or statuses & {412, "412"}:
+            return True
+        error = error.__cause__
+    return False

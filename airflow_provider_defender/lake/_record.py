@@ -1,0 +1,116 @@
+"""Records: what makes a commit count. One JSON object each, created once and whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow_provider_defender.lake._errors import RecordUnreadable
+from airflow_provider_defender.lake._position import RestPosition, parse_position
+
+__all__ = ["FORMAT", "KINDS", "DataFile", "Record"]
+
+FORMAT = 1
+"""Version of the records that this release writes, and the newest that it reads."""
+
+KINDS = ("drain", "backfill", "compaction")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file: its final place relative to the lake's root, its rows, its size in bytes."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """One commit of a log.
+
+    `number` counts from 1 without gaps; `token` is the commit's own. `kind` is drain, backfill or
+    compaction. `window` is what the run was asked to read, in the caller's words. `added`: the files that
+    hold its rows; `removed`: files of earlier commits that it replaces; `rejects`: its quarantine files.
+    `counts`: versions read, known (landed before), landed and rejected, and rows landed.
+    `position` is where the source stands after the commit, None in a record that was shortened.
+    """
+
+    log: str
+    number: int
+    token: str
+    kind: str
+    started_at: datetime
+    committed_at: datetime
+    window: Mapping[str, Any] = field(default_factory=dict)
+    added: tuple[DataFile, ...] = ()
+    removed: tuple[str, ...] = ()
+    rejects: tuple[DataFile, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    position: RestPosition | None = None
+
+    @property
+    def files(self) -> tuple[DataFile, ...]:
+        """All files that the commit shows: data and quarantine."""
+        return self.added + self.rejects
+
+    def shortened(self) -> Record:
+        """The record without its position, which only the newest record needs."""
+        return replace(self, position=None)
+
+    def dump(self) -> bytes:
+        """The record as JSON text in UTF-8."""
+        values = {
+            "format": FORMAT,
+            "log": self.log,
+            "number": self.number,
+            "token": self.token,
+            "kind": self.kind,
+            "started_at": _dump_time(self.started_at),
+            "committed_at": _dump_time(self.committed_at),
+            "window": dict(self.window),
+            "added": [vars(file) for file in self.added],
+            "removed": list(self.removed),
+            "rejects": [vars(file) for file in self.rejects],
+            "counts": dict(self.counts),
+            "position": None if self.position is None else self.position.dump(),
+        }
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def parse(cls, body: bytes, path: str) -> Record:
+        """The record in `body`, read from `path`; raises `RecordUnreadable` where there is none."""
+        try:
+            values = json.loads(body)
+            if values["format"] > FORMAT:
+                raise RecordUnreadable(
+                    f"{path} has format {values['format']}, this release reads up to {FORMAT}: "
+                    "upgrade airflow-provider-defender before going on with this lake"
+                )
+            position = values["position"]
+            return cls(
+                log=values["log"],
+                number=values["number"],
+                token=values["token"],
+                kind=values["kind"],
+                started_at=datetime.fromisoformat(values["started_at"]),
+                committed_at=datetime.fromisoformat(values["committed_at"]),
+                window=values["window"],
+                added=tuple(DataFile(**file) for file in values["added"]),
+                removed=tuple(values["removed"]),
+                rejects=tuple(DataFile(**file) for file in values["rejects"]),
+                counts=values["counts"],
+                position=None if position is None else parse_position(position),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordUnreadable(
+                f"{path} is no readable record ({error!r}): look at the file and restore it, "
+                "for example from a version that the store kept; do not delete it"
+            ) from error
+
+
+def _dump_time(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")

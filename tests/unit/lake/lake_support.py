@@ -1,0 +1,117 @@
+"""Tiny tables, a clock that tests set, and what a reader sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from airflow_provider_defender.lake import Lake, Record, Watermark, committed_files
+from airflow_provider_defender.timestamps import datetime_to_ticks, format_ticks
+
+START = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+OVERLAP = timedelta(minutes=15)
+LOG = "endpoint_alerts-tenant"
+
+ALERTS = pa.schema(
+    [
+        ("@timestamp", pa.timestamp("us", "UTC")),
+        ("landing", pa.struct([("key", pa.string()), ("version", pa.string()), ("item", pa.int32())])),
+        ("text", pa.string()),
+    ]
+)
+REJECTS = pa.schema(
+    [("bytes", pa.binary()), ("error", pa.string()), ("key", pa.string()), ("version", pa.string())]
+)
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+def local_lake(root: Path, clock: Clock | None = None, **options: Any) -> Lake:
+    return Lake(LocalFileSystem(), str(root), clock=clock or Clock(), sleep=lambda seconds: None, **options)
+
+
+def version(moment: datetime) -> str:
+    return format_ticks(datetime_to_ticks(moment))
+
+
+def alerts(rows: Iterable[tuple[str, str, datetime]], items: int = 1, text: str = "") -> pa.Table:
+    """`items` rows for each (key, version, @timestamp)."""
+    rows = [(*row, item) for row in rows for item in range(items)]
+    landing = [{"key": key, "version": value, "item": item} for key, value, _, item in rows]
+    return pa.table([[row[2] for row in rows], landing, [text] * len(rows)], schema=ALERTS)
+
+
+def rejects(rows: Iterable[tuple[str, str]]) -> pa.Table:
+    rows = list(rows)
+    columns = [
+        [b"{"] * len(rows),
+        ["broken"] * len(rows),
+        [key for key, _ in rows],
+        [value for _, value in rows],
+    ]
+    return pa.table(columns, schema=REJECTS)
+
+
+def watermark(moment: datetime, overlap: timedelta = OVERLAP) -> Watermark:
+    return Watermark(datetime_to_ticks(moment), overlap)
+
+
+def drain(
+    lake: Lake, versions: list[tuple[str, datetime]], to: datetime | None = None, **options: Any
+) -> Record | None:
+    """A whole live drain of alerts that were created when they were updated; `to`: the newest by default."""
+    log = lake.log(LOG)
+    head = log.head()
+    since = None
+    if head.position.watermark is not None:
+        since = Watermark(head.position.watermark, OVERLAP).overlap_start
+    with log.begin(head, kind="drain", since=since, **options) as draft:
+        pairs = [(key, version(moment)) for key, moment in versions]
+        wanted = draft.select_new(pairs)
+        rows = zip(pairs, versions, wanted, strict=True)
+        draft.write("alerts", alerts((*pair, moment) for pair, (_, moment), new in rows if new))
+        if to is None and versions:
+            to = max(moment for _, moment in versions)
+        return draft.commit(None if to is None else watermark(to))
+
+
+def visible(root: Path, dataset: str = "alerts") -> list[tuple[str, str, int]]:
+    """Every row that a careless reader of `*.parquet` finds, as (key, version, item)."""
+    return rows_of(sorted((root / dataset).rglob("*.parquet")))
+
+
+def committed(root: Path | Lake, dataset: str = "alerts") -> list[tuple[str, str, int]]:
+    return rows_of(committed_files(root, dataset))
+
+
+def rows_of(paths: Iterable[Any]) -> list[tuple[str, str, int]]:
+    found = []
+    for path in paths:
+        for landing in pq.ParquetFile(path).read(columns=["landing"])["landing"].to_pylist():
+            found.append((landing["key"], landing["version"], landing["item"]))
+    return sorted(found)
+
+
+def quarantined(root: Path, log: str = LOG) -> list[tuple[str, str]]:
+    found = []
+    for path in sorted((root / "_defender" / log / "quarantine").rglob("*.parquet")):
+        table = pq.ParquetFile(path).read(columns=["key", "version"])
+        found += zip(table["key"].to_pylist(), table["version"].to_pylist(), strict=True)
+    return sorted(found)
