@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping, Sequence
 
-    from airflow.sdk import Asset
+    from airflow.sdk import Asset, CronDataIntervalTimetable
 
 __all__ = [
     "AirflowFailException",
+    "CronDataIntervalTimetable",
     "airflow_option",
     "emit_asset_event",
     "mirror_watermark",
@@ -32,6 +33,17 @@ def airflow_option(section: str, name: str) -> str:
         from airflow.configuration import conf  # type: ignore[assignment,unused-ignore]
 
     return str(conf.get(section, name, fallback="") or "")
+
+
+def __getattr__(name: str) -> Any:
+    """`CronDataIntervalTimetable`: a cron schedule whose runs have real data intervals; loaded when asked for."""
+    if name != "CronDataIntervalTimetable":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:  # 3.2 and newer; light
+        from airflow.sdk import CronDataIntervalTimetable
+    except ImportError:  # 3.1
+        from airflow.timetables.interval import CronDataIntervalTimetable
+    return CronDataIntervalTimetable
 
 
 def with_retry_policy(kwargs: dict[str, Any]) -> dict[str, Any]:

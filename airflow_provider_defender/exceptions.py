@@ -14,7 +14,8 @@
     │   ├── ServiceUnavailable                   5xx, resets, broken bodies, for longer than we wait in place
     │   └── Throttled                            quota used up for longer than we wait in place: `retry_after`
     └── StopAndLook                              data may be missing or another run is in the way
-        └── PagingBroken                         the API's pages repeat themselves
+        ├── PagingBroken                         the API's pages repeat themselves
+        └── RecordDamaged (no retry)             a record of the lake's log is empty, damaged or too new
 
 The lake has its own, free of Airflow: `airflow_provider_defender.lake.LakeError` and below.
 """
@@ -31,6 +32,7 @@ __all__ = [
     "HostUnreachable",
     "PagingBroken",
     "PermissionMissing",
+    "RecordDamaged",
     "RequestRefused",
     "ServiceUnavailable",
     "StopAndLook",
@@ -109,3 +111,7 @@ class StopAndLook(DefenderError):  # noqa: N818
 
 class PagingBroken(StopAndLook):
     """The API's page links repeat, so that following them would never end."""
+
+
+class RecordDamaged(StopAndLook, AirflowFailException):
+    """A record of the lake's log cannot be read: going on could land twice what it covers."""

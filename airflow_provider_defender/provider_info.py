@@ -42,7 +42,8 @@ def _credential_fields() -> dict[str, dict[str, Any]]:
             "Certificate (PEM)", "certificate: the public certificate, PEM text.", format="multiline"
         ),
         "thumbprint": _text(
-            "Certificate thumbprint", "certificate: SHA-1 thumbprint in hexadecimal, if no certificate is given."
+            "Certificate thumbprint",
+            "certificate: SHA-1 thumbprint in hexadecimal, if no certificate is given.",
         ),
         "send_certificate_chain": {
             "label": "Send certificate chain (SN/I)",
@@ -78,7 +79,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-defender",
         "name": "Microsoft Defender",
-        "description": "Microsoft Defender alerts and events as ECS Parquet partitions in your own data lake.",
+        "description": "Microsoft Defender alerts and events as ECS Parquet in your own data lake.",
         "integrations": [
             {
                 "integration-name": "Microsoft Defender",

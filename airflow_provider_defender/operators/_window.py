@@ -1,4 +1,4 @@
-"""Which records a run reads: decided once, from parameters and the Airflow run, and logged with its origin."""
+"""Which records a run reads: decided once, from parameters and the Airflow run."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ def _run_type(context: Mapping[str, Any]) -> str:
 
 
 def _backfill_window(context: Mapping[str, Any], by: Basis, partition_span: timedelta | None) -> Window:
-    partition_start = context.get("partition_date") or getattr(
-        context.get("dag_run"), "partition_date", None
-    )
+    partition_start = context.get("partition_date") or getattr(context.get("dag_run"), "partition_date", None)
     if partition_start is not None:
         if partition_span is None:
             raise ConfigurationError(
@@ -118,7 +116,7 @@ def _backfill_window(context: Mapping[str, Any], by: Basis, partition_span: time
     if start is None or end is None or start >= end:
         raise ConfigurationError(
             "This backfill run has an empty data interval, so there is nothing that it could read. Airflow 3 "
-            "gives a bare cron string empty intervals: set schedule=CronDataIntervalTimetable(\"0 * * * *\", "
-            "timezone=\"UTC\"), or give the operator since and until."
+            'gives a bare cron string empty intervals: set schedule=CronDataIntervalTimetable("0 * * * *", '
+            'timezone="UTC"), or give the operator since and until.'
         )
     return Window("backfill data interval", start, end, by)

@@ -1,0 +1,235 @@
+"""One bounded read of alerts into the lake: pages → ECS tables → staged files → one commit."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_defender import ecs
+from airflow_provider_defender.exceptions import TryAgain
+from airflow_provider_defender.hooks import AlertFilter
+from airflow_provider_defender.hooks.defender_endpoint import (
+    created_between_filter,
+    updated_between_filter,
+    updated_since_filter,
+)
+from airflow_provider_defender.lake import Watermark
+from airflow_provider_defender.timestamps import datetime_to_ticks, parse_ticks
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+
+    from airflow_provider_defender.hooks import DefenderEndpointHook
+    from airflow_provider_defender.hooks.defender_endpoint import Page
+    from airflow_provider_defender.lake import Draft, Head, Log, Record
+    from airflow_provider_defender.operators._window import Window
+
+__all__ = ["AlertDrain", "DrainResult"]
+
+_PROGRESS_SECONDS = 15.0
+
+
+@dataclass
+class DrainResult:
+    """What a drain did, in numbers; times are seconds of wall clock."""
+
+    pages: int = 0
+    records: int = 0
+    versions: int = 0
+    rows: int = 0
+    odd_values: int = 0
+    newest_ticks: int | None = None
+    served_ticks: int | None = None
+    complete: bool = True
+    interruption: TryAgain | None = None
+    record: Record | None = None
+    seconds: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class AlertDrain:
+    """Read one window of a tenant's alerts and land what is new.
+
+    `lookback` is how far a log without a watermark reads back; `overlap` how far below its watermark any
+    other one reads again. `max_duration` ends the reading early. `started` (UTC) becomes `event.ingested`.
+    """
+
+    source: str
+    hook: DefenderEndpointHook
+    log: Log
+    window: Window
+    filters: AlertFilter
+    overlap: timedelta
+    lookback: timedelta
+    max_duration: timedelta | None
+    keep_original: bool
+    started: datetime
+    logger: logging.Logger
+
+    def run(self, head: Head) -> DrainResult:
+        """Drain, commit, and return what was done.
+
+        Where the API stops answering in the middle, what was read is committed without moving the watermark;
+        the error is in the result's `interruption`, for the caller to raise.
+
+        Raises:
+            LakeError: the commit did not succeed; nothing has landed (its subclasses say more).
+            FailNow, TryAgain, StopAndLook: reading failed before the first page.
+        """
+        result = DrainResult()
+        with self.log.begin(
+            head,
+            kind="drain" if self.window.incremental else "backfill",
+            window=self.window.describe(),
+            since=self._since(head.position.watermark),
+            filters=self.filters.as_dict(),
+        ) as draft:
+            try:
+                for page in self._timed_pages(head, result):
+                    self._land(page, draft, result)
+                    if self._out_of_time(result):
+                        break
+            except TryAgain as error:
+                if not result.pages:
+                    raise
+                result.complete, result.interruption = False, error
+            with _timed(result, "committing"):
+                result.record = draft.commit(advance=self._advance(head, result))
+        return result
+
+    # Reading --------------------------------------------------------------------------------------
+
+    def _since(self, watermark: int | None) -> int | None:
+        """The update time, in ticks, from which on an incremental drain reads."""
+        if not self.window.incremental:
+            return None
+        if watermark is None:
+            return datetime_to_ticks(self.started - self.lookback)
+        return watermark - _ticks(self.overlap)
+
+    def odata_filter(self, watermark: int | None) -> str:
+        """The `$filter` of this drain for a log that stands at `watermark` (ticks)."""
+        since = self._since(watermark)
+        if since is not None:
+            return updated_since_filter(since, self.filters)
+        assert self.window.since is not None
+        assert self.window.until is not None
+        between = created_between_filter if self.window.basis == "created" else updated_between_filter
+        return between(
+            datetime_to_ticks(self.window.since), datetime_to_ticks(self.window.until), self.filters
+        )
+
+    def _timed_pages(self, head: Head, result: DrainResult) -> Iterator[Page]:
+        condition = self.odata_filter(head.position.watermark)
+        self.logger.info("Reading alerts with $filter=%s", condition)
+        pages = self.hook.alert_pages(filter=condition)
+        while True:
+            with _timed(result, "reading"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield page
+
+    def _out_of_time(self, result: DrainResult) -> bool:
+        if self.max_duration is None or sum(result.seconds.values()) < self.max_duration.total_seconds():
+            return False
+        self.logger.warning(
+            "max_duration of %s is over after %d pages: what was read is committed, the watermark stays, and "
+            "the next run reads on from there.",
+            self.max_duration,
+            result.pages,
+        )
+        result.complete = False
+        return True
+
+    # Landing --------------------------------------------------------------------------------------
+
+    def _land(self, page: Page, draft: Draft, result: DrainResult) -> None:
+        if result.served_ticks is None:
+            result.served_ticks = datetime_to_ticks(page.served_at)
+        versions = ecs.record_versions(self.source, page.records, tenant=self.hook.tenant_id)
+        fresh = draft.select_new(versions)
+        records = [record for record, is_new in zip(page.records, fresh, strict=True) if is_new]
+        result.pages += 1
+        result.records += len(page.records)
+        result.versions += len(records)
+        _note_newest(result, versions)
+        self._map_and_write(records, draft, result)
+        self._report(result)
+
+    def _map_and_write(self, records: list[bytes], draft: Draft, result: DrainResult) -> None:
+        parts = ecs.map_batches(
+            self.source,
+            records,
+            origins=ecs.tenant_origins(self.hook.tenant_id),
+            ingested=self.started,
+            keep_original=self.keep_original,
+        )
+        while True:
+            with _timed(result, "mapping"):
+                part = next(parts, None)
+            if part is None:
+                return
+            with _timed(result, "landing"):
+                for dataset, table in part.tables.items():
+                    result.rows += table.num_rows
+                    draft.write(dataset, table)
+                if part.rejects.num_rows:
+                    draft.quarantine(part.rejects)
+
+    def _report(self, result: DrainResult) -> None:
+        elapsed = sum(result.seconds.values())
+        if elapsed - result.seconds["reported"] >= _PROGRESS_SECONDS:
+            result.seconds["reported"] = elapsed
+            self.logger.info(
+                "Page %d: %d alerts read, %d of them new, %d rows, %.0f s",
+                result.pages,
+                result.records,
+                result.versions,
+                result.rows,
+                elapsed,
+            )
+
+    def _advance(self, head: Head, result: DrainResult) -> Watermark | None:
+        """The new watermark: the newest update seen, but never past the moment when the reading began.
+
+        Rows updated while the pages were read can be missing from them; their update times lie after that
+        moment, so the next drain reads them (model in the documentation, "Guarantees").
+        """
+        if not self.window.incremental or not result.complete:
+            return None
+        if result.newest_ticks is None or result.served_ticks is None:
+            return None
+        ticks = min(result.newest_ticks, result.served_ticks)
+        return Watermark(max(ticks, head.position.watermark or ticks), self.overlap)
+
+
+def filters_changed(head: Head, filters: Mapping[str, Any]) -> bool:
+    """Whether the log stands at a watermark that was reached with other filters."""
+    return head.position.watermark is not None and dict(head.position.filters) != dict(filters)
+
+
+def _note_newest(result: DrainResult, versions: list[Any]) -> None:
+    for version in versions:
+        ticks = parse_ticks(version[1])
+        if ticks is not None and (result.newest_ticks is None or ticks > result.newest_ticks):
+            result.newest_ticks = ticks
+
+
+def _ticks(span: timedelta) -> int:
+    return span // timedelta(microseconds=1) * 10
+
+
+@contextmanager
+def _timed(result: DrainResult, stage: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        result.seconds[stage] += time.perf_counter() - begun

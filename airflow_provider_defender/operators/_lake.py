@@ -1,0 +1,54 @@
+"""From Airflow's object storage paths to the lake, and from the lake's errors to Airflow's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_defender.exceptions import ConfigurationError, RecordDamaged
+
+if TYPE_CHECKING:
+    from airflow_provider_defender.lake import Lake, Log
+
+__all__ = ["lake_errors", "opened_lake", "opened_log"]
+
+
+def opened_lake(root: Any, *, single_writer: bool = False) -> Lake:
+    """The lake below `root`, a text or `ObjectStoragePath`.
+
+    Raises:
+        ConfigurationError: `root` is empty or its scheme is unknown here.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_defender.lake import Lake
+
+    if not str(root).strip():
+        raise ConfigurationError("lake is empty: give a path or URL, for example file:///data/lake.")
+    try:
+        path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(str(root))
+        return Lake(path.fs, path.path, single_writer=single_writer)
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(
+            f"lake={str(root)!r} cannot be opened: {error}. Schemes other than file:// need an extra of this "
+            "package: [azure], [s3] or [gcs]."
+        ) from error
+
+
+def opened_log(root: Any, name: str, *, single_writer: bool = False) -> Log:
+    """The log `name` of the lake below `root`; raises as `opened_lake` does."""
+    return opened_lake(root, single_writer=single_writer).log(name)
+
+
+@contextmanager
+def lake_errors() -> Iterator[None]:
+    """Turn those errors of the lake that no retry heals into ones that fail the task at once."""
+    from airflow_provider_defender.lake import RecordUnreadable, StoreRefused
+
+    try:
+        yield
+    except StoreRefused as error:
+        raise ConfigurationError(str(error)) from error
+    except RecordUnreadable as error:
+        raise RecordDamaged(str(error)) from error

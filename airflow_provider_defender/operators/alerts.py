@@ -1,0 +1,258 @@
+"""Defender alerts as ECS Parquet partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_defender import compat
+from airflow_provider_defender.assets import defender_asset
+from airflow_provider_defender.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset, Context, ObjectStoragePath
+
+    from airflow_provider_defender.lake import Head
+    from airflow_provider_defender.operators._drain import DrainResult
+    from airflow_provider_defender.operators._window import Window
+
+__all__ = ["DefenderAlertsToParquetOperator"]
+
+_SOURCES = ("endpoint_alerts",)
+
+
+class DefenderAlertsToParquetOperator(BaseOperator):
+    """Land the alerts of Microsoft Defender for Endpoint in a lake, mapped to ECS, each version once.
+
+    A scheduled, manual or asset-triggered run goes on from the watermark that the lake holds and moves it. A
+    backfill run, or one with `since`, reads its own window by creation time, adds what is missing there and
+    leaves the watermark alone. All of a run's rows become visible by one commit, or none of them.
+
+    Args:
+        lake: root of the lake: a path or URL that Airflow's `ObjectStoragePath` takes, such as
+            `file:///data/lake`, `s3://aws_default@bucket/lake` or `abfss://azure_default@container/lake`.
+            Templated.
+        source: where alerts come from; `endpoint_alerts` is the Defender for Endpoint API, `/api/alerts`.
+        defender_conn_id: connection of type `defender`.
+        severity: land only these severities: `UnSpecified`, `Informational`, `Low`, `Medium`, `High`.
+            Templated, like the next two.
+        status: land only alerts with these states: `Unknown`, `New`, `InProgress`, `Resolved`.
+        category: land only these categories, for example `Malware`.
+        since: start of an explicit window, inclusive: ISO 8601 text, a date or a datetime; UTC where it has
+            no zone. Templated; empty text means not given.
+        until: end of the explicit window, exclusive; the run's start if only `since` is given. Templated.
+        by: which time an explicit window or a backfill's interval bounds: `created` (never changes, so a
+            window is whole) or `updated` (alerts whose latest update lies in it).
+        overlap: how far below the watermark an incremental run reads again, for updates that become visible
+            late.
+        initial_lookback: how far back the first incremental run reads.
+        max_duration: stop reading after this long; what was read is committed, the watermark stays.
+        partition_span: length of a partition, for backfills of a DAG with a partitioned timetable.
+        keep_original: land each alert's exact text in `event.original`.
+        single_writer: promise that never two runs write to this lake at a time; only then is a store used
+            that cannot create an object conditionally.
+        partitioned_asset_events: emit one asset event for each partition touched, with its start as the
+            partition key, for DAGs with a partitioned timetable (Airflow 3.3). Airflow does not run other
+            asset-scheduled DAGs on such events, so by default there is one event for all.
+
+    Returns:
+        A summary for XCom: `window`, `records` (alerts read), `versions` (of them new), `rows`, `files`,
+        `partitions`, `rejects` (records in quarantine), `odd_values` (values that did not fit their column),
+        `watermark_before` and `watermark_after`, `commit` (number of the record, None if there was nothing
+        to land), `complete`, `seconds` by stage.
+
+    Raises:
+        FailNow: a credential, a role or a parameter is wrong; Airflow does not retry.
+        TryAgain: the API is down or throttles for longer than a run may wait; what was read has landed.
+        StopAndLook: reading on could hide missing data.
+        LakeError: the commit did not succeed; nothing of this run has landed.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ("lake", "severity", "status", "category", "since", "until")
+    ui_color = "#0078d4"
+    ui_fgcolor = "#fff"
+
+    def __init__(
+        self,
+        *,
+        lake: str | ObjectStoragePath,
+        source: Literal["endpoint_alerts"] = "endpoint_alerts",
+        defender_conn_id: str = "defender_default",
+        severity: Sequence[str] | str | None = None,
+        status: Sequence[str] | str | None = None,
+        category: Sequence[str] | str | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        by: Literal["created", "updated"] = "created",
+        overlap: timedelta = timedelta(minutes=15),
+        initial_lookback: timedelta = timedelta(hours=24),
+        max_duration: timedelta | None = None,
+        partition_span: timedelta | None = None,
+        keep_original: bool = True,
+        single_writer: bool = False,
+        partitioned_asset_events: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**compat.with_retry_policy(kwargs))
+        self.lake = lake
+        self.source = source
+        self.defender_conn_id = defender_conn_id
+        self.severity = severity
+        self.status = status
+        self.category = category
+        self.since = since
+        self.until = until
+        self.by = by
+        self.overlap = overlap
+        self.initial_lookback = initial_lookback
+        self.max_duration = max_duration
+        self.partition_span = partition_span
+        self.keep_original = keep_original
+        self.single_writer = single_writer
+        self.partitioned_asset_events = partitioned_asset_events
+        self._declare(self.asset)
+
+    @property
+    def asset(self) -> Asset:
+        """The asset whose events this operator emits."""
+        return defender_asset(self.defender_conn_id, "alerts")
+
+    def _declare(self, asset: Asset) -> None:
+        """Declare the asset as inlet and outlet: Airflow 3.3 keeps the state of assets that are both."""
+        self.outlets = [*self.outlets, *([] if asset in self.outlets else [asset])]
+        self.inlets = [*self.inlets, *([] if asset in self.inlets else [asset])]
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Drain, commit, report. See the class for what is returned and raised."""
+        from airflow_provider_defender.hooks import AlertFilter, DefenderEndpointHook
+        from airflow_provider_defender.operators._drain import AlertDrain, filters_changed
+        from airflow_provider_defender.operators._lake import lake_errors, opened_log
+        from airflow_provider_defender.operators._window import resolve_window
+
+        self._check()
+        started = datetime.now(timezone.utc)
+        window = resolve_window(
+            context,
+            since=self.since,
+            until=self.until,
+            by=self.by,
+            partition_span=self.partition_span,
+            now=started,
+        )
+        filters = AlertFilter(severity=self.severity, status=self.status, category=self.category)
+        hook = DefenderEndpointHook(self.defender_conn_id)
+        log = opened_log(self.lake, f"{self.source}-{hook.tenant_id}", single_writer=self.single_writer)
+        with lake_errors():
+            head = log.head()
+        self.log.info("Window: %s; watermark: %s", window.describe(), head.position.watermark_text)
+        if window.incremental and filters_changed(head, filters.as_dict()):
+            self._warn_of_changed_filters(head, filters.as_dict())
+        drain = AlertDrain(
+            source=self.source,
+            hook=hook,
+            log=log,
+            window=window,
+            filters=filters,
+            overlap=self.overlap,
+            lookback=self.initial_lookback,
+            max_duration=self.max_duration,
+            keep_original=self.keep_original,
+            started=started,
+            logger=self.log,
+        )
+        with lake_errors():
+            result = drain.run(head)
+        return self._report(context, window, head, result)
+
+    def _check(self) -> None:
+        """Configuration that only rendering completes, checked before any work."""
+        if self.source not in _SOURCES:
+            raise ConfigurationError(f"source={self.source!r} is not known; this release reads {_SOURCES}.")
+        if self.by not in ("created", "updated"):
+            raise ConfigurationError(f"by={self.by!r} must be 'created' or 'updated'.")
+        for name in ("overlap", "initial_lookback", "max_duration", "partition_span"):
+            span = getattr(self, name)
+            if span is not None and (not isinstance(span, timedelta) or span < timedelta()):
+                raise ConfigurationError(f"{name}={span!r} must be a timedelta that is not negative.")
+
+    def _warn_of_changed_filters(self, head: Head, filters: Any) -> None:
+        self.log.warning(
+            "The filters changed from %s to %s at watermark %s. Alerts up to there that only the new filters "
+            "let through have not landed; to get them, run this task once with since=<start of your history> "
+            "and until=%s.",
+            dict(head.position.filters),
+            dict(filters),
+            head.position.watermark_text,
+            head.position.watermark_text,
+        )
+
+    # Reporting ------------------------------------------------------------------------------------
+
+    def _report(
+        self, context: Context, window: Window, head: Head, result: DrainResult
+    ) -> dict[str, Any]:
+        summary = self._summary(window, head, result)
+        self.log.info(
+            "%d alerts read, %d versions landed as %d rows in %d files, %d rejected; watermark %s; %s",
+            summary["records"],
+            summary["versions"],
+            summary["rows"],
+            summary["files"],
+            summary["rejects"],
+            summary["watermark_after"],
+            ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items()),
+        )
+        if result.interruption is not None:
+            self.log.warning("Reading was interrupted; what was read is committed, the watermark stays.")
+            raise result.interruption
+        if result.record is not None:
+            self._emit(context, summary)
+        return summary
+
+    def _summary(self, window: Window, head: Head, result: DrainResult) -> dict[str, Any]:
+        record = result.record
+        position = head.position if record is None or record.position is None else record.position
+        counts = record.counts if record is not None else {}
+        partitions: dict[str, dict[str, int]] = {}
+        for added in record.added if record is not None else ():
+            part = partitions.setdefault(added.path.rpartition("/")[0], {"files": 0, "rows": 0, "bytes": 0})
+            part["files"] += 1
+            part["rows"] += added.rows
+            part["bytes"] += added.bytes
+        return {
+            "window": window.describe(),
+            "records": result.records,
+            "versions": counts.get("landed", 0),
+            "rows": counts.get("rows", 0),
+            "files": sum(part["files"] for part in partitions.values()),
+            "partitions": dict(sorted(partitions.items())),
+            "rejects": counts.get("rejected", 0),
+            "odd_values": result.odd_values,
+            "watermark_before": head.position.watermark_text,
+            "watermark_after": position.watermark_text,
+            "commit": record.number if record is not None else None,
+            "complete": result.complete,
+            "seconds": {
+                stage: round(result.seconds[stage], 3)
+                for stage in ("reading", "mapping", "landing", "committing")
+            },
+        }
+
+    def _emit(self, context: Context, summary: dict[str, Any]) -> None:
+        """Tell Airflow what landed: the asset's event, its partitions, and the mirror of the watermark."""
+        extra = {
+            name: summary[name]
+            for name in ("rows", "versions", "files", "partitions", "rejects", "watermark_after", "commit")
+        }
+        keys = [_partition_key(path) for path in summary["partitions"]]
+        compat.emit_asset_event(context, self.asset, extra, keys if self.partitioned_asset_events else ())
+        if summary["watermark_after"] is not None:
+            compat.mirror_watermark(context, self.asset, summary["watermark_after"], self.log)
+
+
+def _partition_key(path: str) -> str:
+    """`alerts/date=2026-11-22` as Airflow's partition mappers read it: `2026-11-22T00:00:00`."""
+    return f"{path.rpartition('date=')[2]}T00:00:00"
