@@ -1,0 +1,33 @@
+"""Records of Microsoft Defender as Arrow tables in the Elastic Common Schema: pure, without I/O, clock or Airflow.
+
+`map_records` and `map_batches` take raw JSON records and give tables in a fixed schema, and the records that
+cannot land. How a source is mapped is data (`Mapping`); `register` adds mappings of one's own.
+"""
+
+from __future__ import annotations
+
+from .fields import ECS_VERSION
+from .mapper import REJECTS_SCHEMA, MappedRecords, Version, map_batches, map_records, record_versions
+from .mapping import Computed, Deviation, Kind, ListOf, Mapping, Scalar, Shape
+from .registry import find_mapping, register, registered, schema
+
+__all__ = [
+    "ECS_VERSION",
+    "REJECTS_SCHEMA",
+    "Computed",
+    "Deviation",
+    "Kind",
+    "ListOf",
+    "MappedRecords",
+    "Mapping",
+    "Scalar",
+    "Shape",
+    "Version",
+    "find_mapping",
+    "map_batches",
+    "map_records",
+    "record_versions",
+    "register",
+    "registered",
+    "schema",
+]

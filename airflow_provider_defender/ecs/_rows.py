@@ -1,0 +1,192 @@
+"""From a chunk of read records to the rows of their dataset, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ._reader import Columns, Leftovers
+from ._values import json_text
+from .fields import ECS_VERSION, field_type, nested_columns, null_column
+from .mapping import LANDING_TYPE, Computed, Mapping
+
+__all__ = ["Chunk", "Origin", "RowBuilder"]
+
+
+@dataclass
+class Origin:
+    """Where records come from, beside what they say themselves."""
+
+    tenants: Sequence[str | None]
+    logs: Sequence[str | None]
+
+
+@dataclass
+class Chunk:
+    """Records that can land, read: everything by record, in the same order."""
+
+    columns: Columns
+    texts: pa.Array | None
+    keys: pa.Array
+    versions: pa.Array
+    origin: Origin
+    leftovers: dict[int, Leftovers]
+
+
+@lru_cache(maxsize=256)
+def _spare_constant(value: Any, arrow_type: pa.DataType, capacity: int) -> pa.Array:
+    return pa.repeat(pa.scalar(list(value) if isinstance(value, tuple) else value, arrow_type), capacity)
+
+
+def constant_column(value: Any, arrow_type: pa.DataType, length: int) -> pa.Array:
+    """`length` times the value; callers share the buffers."""
+    hashable = tuple(value) if isinstance(value, list) else value
+    capacity = max(4096, 1 << (length - 1).bit_length() if length else 0)
+    return _spare_constant(hashable, arrow_type, capacity).slice(0, length)
+
+
+class RowBuilder:
+    """Builds the rows of chunks by one mapping, in one schema."""
+
+    def __init__(self, mapping: Mapping, schema: pa.Schema, ingested: datetime | None) -> None:
+        self._mapping = mapping
+        self._schema = schema
+        self._constants = {**mapping.constants, "ecs.version": ECS_VERSION}
+        if ingested is not None:
+            self._constants["event.ingested"] = ingested
+        self._by_record = [entry for entry in mapping.computed if not self._needs_item(entry)]
+        self._by_row = [entry for entry in mapping.computed if self._needs_item(entry)]
+
+    def _needs_item(self, entry: Computed) -> bool:
+        prefix = f"{self._mapping.items}."
+        return self._mapping.items is not None and any(name.startswith(prefix) for name in entry.inputs)
+
+    def prepare(self, chunk: Chunk) -> dict[str, pa.Array]:
+        """The fields that are computed once a record."""
+        fields: dict[str, pa.Array] = {}
+        for entry in self._by_record:
+            inputs = [record_column(chunk.columns, name) for name in entry.inputs]
+            _store(fields, entry, entry.function(*inputs))
+        times = [chunk.columns.record[name] for name in self._mapping.times]
+        fields["@timestamp"] = pc.coalesce(*times)
+        return fields
+
+    def build(self, chunk: Chunk, by_record: dict[str, pa.Array], start: int, stop: int) -> pa.RecordBatch:
+        """Rows `start` to `stop` of the chunk."""
+        rows = _Rows(chunk, start, stop)
+        length = stop - start
+        leaves = {
+            name: constant_column(value, field_type(name), length) for name, value in self._constants.items()
+        }
+        leaves.update((name, rows.take(column)) for name, column in by_record.items())
+        leaves.update((name, rows.column(source)) for name, source in self._mapping.copies.items())
+        for entry in self._by_row:
+            _store(leaves, entry, entry.function(*map(rows.column, entry.inputs)))
+        if chunk.texts is not None:
+            leaves["event.original"] = chunk.texts.take(rows.first_only())
+        leaves[self._mapping.container] = self._container(chunk, rows)
+        leaves["landing"] = self._landing(chunk, rows)
+        return pa.RecordBatch.from_arrays(nested_columns(self._schema, leaves, length), schema=self._schema)
+
+    def _container(self, chunk: Chunk, rows: _Rows) -> pa.Array:
+        mapping = self._mapping
+        columns = []
+        for field in mapping.container_type:
+            if field.name == "unmapped":
+                columns.append(rows.unmapped(chunk.leftovers, mapping.items))
+            elif field.name == mapping.items:
+                children = [rows.column(f"{field.name}.{child.name}") for child in field.type]
+                columns.append(
+                    pa.StructArray.from_arrays(children, fields=list(field.type), mask=rows.without_item())
+                )
+            else:
+                columns.append(rows.column(field.name))
+        return pa.StructArray.from_arrays(columns, fields=list(mapping.container_type))
+
+    def _landing(self, chunk: Chunk, rows: _Rows) -> pa.Array:
+        leaves = {
+            "source": constant_column(self._mapping.source, pa.string(), rows.length),
+            "log": rows.take(pa.array(chunk.origin.logs, pa.string())),
+            "tenant": rows.take(pa.array(chunk.origin.tenants, pa.string())),
+            "key": rows.take(chunk.keys),
+            "version": rows.take(chunk.versions),
+            "item": rows.numbers,
+            "time_origin": constant_column("record", pa.string(), rows.length),
+        }
+        columns = [leaves.get(field.name, null_column(field.type, rows.length)) for field in LANDING_TYPE]
+        return pa.StructArray.from_arrays(columns, fields=list(LANDING_TYPE))
+
+
+def record_column(columns: Columns, name: str) -> pa.Array:
+    """A property by dotted name; of a list of objects, the list of one of their properties."""
+    if name.endswith("#ticks"):
+        return columns.ticks[name.removesuffix("#ticks")]
+    if name not in columns.record:
+        parent, _, child = name.rpartition(".")
+        lists = columns.record[parent]
+        columns.record[name] = pa.ListArray.from_arrays(lists.offsets, lists.values.field(child))
+    return columns.record[name]
+
+
+def _store(fields: dict[str, pa.Array], entry: Computed, result: Any) -> None:
+    fields.update(zip(entry.fields, result if isinstance(result, tuple) else (result,)))
+
+
+class _Rows:
+    """A range of a chunk's rows: what a record has is repeated for each of its rows."""
+
+    def __init__(self, chunk: Chunk, start: int, stop: int) -> None:
+        self._columns = chunk.columns
+        self._start = start
+        self.length = stop - start
+        self._parents = chunk.columns.parents.slice(start, self.length)
+        self.numbers = chunk.columns.numbers.slice(start, self.length)
+        self._known: dict[str, pa.Array] = {}
+
+    def take(self, column: pa.Array) -> pa.Array:
+        """A record's value on each of its rows."""
+        return column.take(self._parents)
+
+    def first_only(self) -> pa.Array:
+        """The record of each record's first row, null on the others."""
+        return pc.if_else(pc.equal(self.numbers, 0), self._parents, pa.scalar(None, pa.int32()))
+
+    def without_item(self) -> pa.Array | None:
+        """True for rows that have no item; None if all have one."""
+        has_item = self._columns.has_item
+        return None if has_item is None else pc.invert(has_item.slice(self._start, self.length))
+
+    def column(self, name: str) -> pa.Array:
+        """A property by dotted name, on each row."""
+        if name not in self._known:
+            ticks = name.removesuffix("#ticks")
+            if name in self._columns.item:
+                self._known[name] = self._columns.item[name].slice(self._start, self.length)
+            elif name != ticks and ticks in self._columns.item:
+                self._known[name] = self._columns.ticks[ticks].slice(self._start, self.length)
+            else:
+                self._known[name] = self.take(record_column(self._columns, name))
+        return self._known[name]
+
+    def unmapped(self, leftovers: dict[int, Leftovers], items: str | None) -> pa.Array:
+        """JSON of what has no column: of the record, and of the row's own item under the items' name."""
+        if not leftovers:
+            return null_column(pa.string(), self.length)
+        texts: list[str | None] = [None] * self.length
+        for row, (parent, number) in enumerate(zip(self._parents.to_pylist(), self.numbers.to_pylist())):
+            rest = leftovers.get(parent)
+            if rest is not None:
+                texts[row] = _unmapped_text(rest, number, items)
+        return pa.array(texts, pa.string())
+
+
+def _unmapped_text(rest: Leftovers, number: int, items: str | None) -> str | None:
+    if items is not None and number in rest.items:
+        return json_text({**rest.record, items: rest.items[number]})
+    return json_text(rest.record) if rest.record else None

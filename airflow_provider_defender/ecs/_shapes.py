@@ -1,0 +1,60 @@
+"""What a source's JSON objects look like, as data: the one description that parsing, schema and docs share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Union
+
+import pyarrow as pa
+
+from .fields import TIMESTAMP
+
+__all__ = ["Kind", "ListOf", "Scalar", "Shape", "arrow_type"]
+
+Scalar = Literal["string", "identifier", "long", "double", "boolean", "time", "json"]
+"""Kinds of values: `identifier` is a number on the wire and a string in the lake; `time` is one of Microsoft's
+timestamp texts; `json` keeps any JSON value as its text."""
+
+
+@dataclass(frozen=True, eq=False)
+class ListOf:
+    """A list whose items are all of one kind."""
+
+    item: Kind
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """An object: its property names in the source's spelling, and their kinds.
+
+    Names are matched exactly first, then without regard to case.
+    """
+
+    properties: Mapping[str, Kind]
+    by_lower_case: Mapping[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_lower_case", {name.lower(): name for name in self.properties})
+
+
+Kind = Union[Scalar, ListOf, Shape]
+
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "identifier": pa.string(),
+    "long": pa.int64(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "time": TIMESTAMP,
+    "json": pa.string(),
+}
+
+
+def arrow_type(kind: Kind) -> pa.DataType:
+    """The Arrow type in which values of `kind` land."""
+    if isinstance(kind, Shape):
+        return pa.struct([pa.field(name, arrow_type(child)) for name, child in kind.properties.items()])
+    if isinstance(kind, ListOf):
+        return pa.list_(arrow_type(kind.item))
+    return _ARROW_TYPES[kind]

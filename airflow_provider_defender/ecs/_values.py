@@ -1,0 +1,168 @@
+"""The tolerant reading of JSON values: what fits a kind though it is written oddly, and what does not."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any
+
+import msgspec
+
+from airflow_provider_defender.timestamps import parse_ticks
+
+from ._shapes import Scalar
+
+__all__ = ["ABSENT_TEXTS", "UNFIT", "UnreadableError", "clean_text", "convert", "json_text", "parse_object"]
+
+ABSENT_TEXTS = ("", "-", "N/A")
+"""Texts that mean that there is no value."""
+
+_LONG_RANGE = range(-(2**63), 2**63)
+_TRUE, _FALSE = ("true", "1"), ("false", "0")
+
+
+class _Unfit:
+    """The value does not fit its column."""
+
+    def __repr__(self) -> str:
+        return "UNFIT"
+
+
+UNFIT = _Unfit()
+
+
+class UnreadableError(Exception):
+    """A record is not a JSON object in UTF-8, or nested too deeply to read."""
+
+
+def parse_object(record: bytes) -> dict[str, Any]:
+    """The record as a dict, also where a strict parser gives up: lone surrogates, NaN, huge numbers, a BOM.
+
+    Numbers beyond what Python converts, NaN and Infinity come back as their texts. Of repeated keys the last
+    one counts.
+
+    Raises:
+        UnreadableError: it cannot be read, with the reason.
+    """
+    try:
+        value = msgspec.json.decode(record)
+    except RecursionError:
+        raise UnreadableError("nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        value = _parse_leniently(record)
+    if not isinstance(value, dict):
+        raise UnreadableError(f"a JSON object was expected, not {type(value).__name__}")
+    return value
+
+
+def _parse_leniently(record: bytes) -> Any:
+    try:
+        return json.loads(
+            record.decode().removeprefix("\ufeff"),
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+            parse_constant=str,
+        )
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise UnreadableError("nested too deeply") from None
+    except ValueError as error:
+        raise UnreadableError(f"not JSON: {error}") from None
+
+
+def _parse_int(text: str) -> int | str:
+    limit = sys.get_int_max_str_digits() if hasattr(sys, "get_int_max_str_digits") else 0
+    return text if limit and len(text) > limit else int(text)
+
+
+def _parse_float(text: str) -> float | str:
+    value = float(text)
+    return value if math.isfinite(value) else text
+
+
+def json_text(value: Any) -> str:
+    """Compact JSON of a parsed value; lone surrogates stay escapes."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, OverflowError, RecursionError):
+        return json.dumps(value, separators=(",", ":"))
+
+
+def clean_text(text: str) -> str:
+    """The text with U+FFFD where it has lone surrogates, which UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def convert(kind: Scalar, value: Any) -> Any:
+    """`value` as the kind's Python type; None where it is absent; `UNFIT` where it does not fit.
+
+    Numbers may be texts, booleans 0, 1 or texts, and texts may be numbers or booleans.
+    """
+    if value is None or (isinstance(value, str) and value in ABSENT_TEXTS):
+        return None
+    return _CONVERTERS[kind](value)
+
+
+def _to_string(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    return UNFIT if isinstance(value, (dict, list)) else json_text(value)
+
+
+def _to_long(value: Any) -> Any:
+    if isinstance(value, bool) or isinstance(value, (dict, list)):
+        return UNFIT
+    if isinstance(value, str):
+        try:
+            value = int(value) if value.isascii() and "_" not in value else UNFIT
+        except ValueError:
+            return UNFIT
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else UNFIT
+    return value if isinstance(value, int) and value in _LONG_RANGE else UNFIT
+
+
+def _to_double(value: Any) -> Any:
+    if isinstance(value, (bool, dict, list)):
+        return UNFIT
+    try:
+        number = float(value) if not isinstance(value, str) or "_" not in value else math.nan
+    except (ValueError, OverflowError):
+        return UNFIT
+    return number if math.isfinite(number) else UNFIT
+
+
+def _to_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return bool(value) if value in (0, 1) else UNFIT
+    if isinstance(value, str):
+        text = value.lower()
+        return True if text in _TRUE else False if text in _FALSE else UNFIT
+    return UNFIT
+
+
+def _to_time(value: Any) -> Any:
+    return value if isinstance(value, str) and parse_ticks(value) is not None else UNFIT
+
+
+def _to_identifier(value: Any) -> Any:
+    return UNFIT if isinstance(value, bool) else _to_string(value)
+
+
+_CONVERTERS = {
+    "string": _to_string,
+    "identifier": _to_identifier,
+    "long": _to_long,
+    "double": _to_double,
+    "boolean": _to_boolean,
+    "time": _to_time,
+    "json": json_text,
+}

@@ -1,0 +1,228 @@
+"""Functions on columns that mappings use: each takes and gives Arrow arrays of one length.
+
+They are public, so that a mapping of one's own can use them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = [
+    "by_distinct",
+    "collect",
+    "difference_in_nanoseconds",
+    "file_parts",
+    "first_known",
+    "join_known",
+    "lower",
+    "only_ip",
+    "only_where",
+    "url_parts",
+]
+
+_BETWEEN = "\x00\x1f"
+_VECTORISED_LIST = 4
+
+
+def by_distinct(
+    function: Callable[..., tuple[Any, ...]], types: Sequence[pa.DataType], *columns: pa.Array
+) -> tuple[pa.Array, ...]:
+    """`function` called once for each different combination of values, its results spread over the rows.
+
+    Args:
+        function: takes one Python value a column (None where it is null), gives one value an output.
+        types: the outputs' Arrow types.
+        columns: the inputs; lists of strings come as lists.
+    """
+    indices, combinations = _distinct(columns[0])
+    combinations = [(value,) for value in combinations]
+    for column in columns[1:]:
+        more, values = _distinct(column)
+        code = pc.add(pc.multiply(indices, len(values)), more).dictionary_encode()
+        indices = code.indices.cast(pa.int64())
+        pairs = (divmod(pair, len(values)) for pair in code.dictionary.to_pylist())
+        combinations = [(*combinations[first], values[second]) for first, second in pairs]
+    outputs = list(zip(*(function(*combination) for combination in combinations))) or [()] * len(types)
+    return tuple(pa.array(output, arrow_type).take(indices) for output, arrow_type in zip(outputs, types))
+
+
+def _distinct(column: pa.Array) -> tuple[pa.Array, list[Any]]:
+    """For each row the position of its value among the different values; the last of these is None."""
+    is_list = pa.types.is_list(column.type)
+    encoded = (pc.binary_join(column, _BETWEEN) if is_list else column).dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    if is_list:
+        values = [value.split(_BETWEEN) if value else [] for value in values]
+    return pc.fill_null(encoded.indices.cast(pa.int64()), len(values)), [*values, None]
+
+
+def first_known(*columns: pa.Array) -> pa.Array:
+    """The first value that is not null."""
+    return pc.coalesce(*columns)
+
+
+def lower(column: pa.Array) -> pa.Array:
+    """The text in lower case."""
+    return pc.utf8_lower(column)
+
+
+def only_where(condition: pa.Array, column: pa.Array) -> pa.Array:
+    """The value where the condition is true, else null."""
+    return pc.if_else(condition, column, pa.scalar(None, column.type))
+
+
+def join_known(separator: str, *columns: pa.Array) -> pa.Array:
+    """The values with `separator` between them; null where any of them is null."""
+    texts = [column if pa.types.is_string(column.type) else column.cast(pa.string()) for column in columns]
+    return pc.binary_join_element_wise(*texts, separator)
+
+
+def difference_in_nanoseconds(start_ticks: pa.Array, end_ticks: pa.Array) -> pa.Array:
+    """From counts of 100 ns; null where the end lies before the start."""
+    duration = pc.multiply(pc.subtract(end_ticks, start_ticks), 100)
+    return only_where(pc.greater_equal(duration, 0), duration)
+
+
+def collect(*columns: pa.Array) -> pa.Array:
+    """Lists of the values of all columns (strings or lists of strings), in their order, without repeats or nulls.
+
+    Null where there is no value at all.
+    """
+    scalars: list[pa.Array] = []
+    for column in columns:
+        if not pa.types.is_list(column.type):
+            scalars.append(column)
+        elif (longest := pc.max(pc.list_value_length(column)).as_py() or 0) <= _VECTORISED_LIST:
+            scalars.extend(_list_positions(column, longest))
+        else:
+            return _collect_slowly(columns)
+    scalars = [column for column in scalars if column.null_count < len(column)]
+    if not scalars:
+        return pa.nulls(len(columns[0]), pa.list_(pa.string()))
+    kept = [scalars[0], *(_without_repeats(scalars[:end], scalars[end]) for end in range(1, len(scalars)))]
+    kept = [column for column in kept if column.null_count < len(column)]
+    if len(kept) == 1:
+        return _single_items(kept[0])
+    nothing = pc.is_null(pc.coalesce(*kept))
+    # Arrow leaves rows out whose values are all null, so these get an empty text, and lose it again.
+    kept[0] = pc.if_else(nothing, "", kept[0])
+    joined = pc.binary_join_element_wise(*kept, _BETWEEN, null_handling="skip")
+    return pc.split_pattern(only_where(pc.invert(nothing), joined), _BETWEEN)
+
+
+def _single_items(column: pa.Array) -> pa.Array:
+    """Each value as a list of one, and null as null."""
+    valid = pc.is_valid(column)
+    counts = pc.cumulative_sum(valid.cast(pa.int32())).cast(pa.int32())
+    starts = pc.if_else(valid, pc.subtract(counts, pa.scalar(1, pa.int32())), pa.scalar(None, pa.int32()))
+    offsets = pa.concat_arrays([starts, pa.array([len(column) - column.null_count], pa.int32())])
+    return pa.ListArray.from_arrays(offsets, column.drop_null())
+
+
+def _list_positions(column: pa.Array, longest: int) -> list[pa.Array]:
+    padded = pc.list_slice(column, 0, longest, return_fixed_size_list=True) if longest else None
+    if padded is None:
+        return []
+    return [pc.list_element(padded, position) for position in range(longest)]
+
+
+def _without_repeats(earlier: Sequence[pa.Array], column: pa.Array) -> pa.Array:
+    repeated: pa.Array | None = None
+    for other in earlier:
+        same = pc.equal(column, other)
+        repeated = same if repeated is None else pc.or_kleene(repeated, same)
+    return pc.if_else(pc.fill_null(repeated, False), pa.scalar(None, column.type), column)
+
+
+def _collect_slowly(columns: Sequence[pa.Array]) -> pa.Array:
+    rows = []
+    for values in zip(*(column.to_pylist() for column in columns)):
+        found: dict[str, None] = {}
+        for value in values:
+            found.update(dict.fromkeys(value if isinstance(value, list) else (value,)))
+        found.pop(None, None)  # type: ignore[call-overload]
+        rows.append(list(found) or None)
+    return pa.array(rows, pa.list_(pa.string()))
+
+
+def only_ip(column: pa.Array) -> pa.Array:
+    """The texts that are IP addresses; others are null, as ECS `ip` fields take nothing else."""
+    return by_distinct(lambda text: (text if _is_ip(text) else None,), (pa.string(),), column)[0]
+
+
+def _is_ip(text: str | None) -> bool:
+    try:
+        return text is not None and "%" not in text and bool(ip_address(text))
+    except ValueError:
+        return False
+
+
+def file_parts(directory: pa.Array, name: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Directory, whole path and extension of files.
+
+    Microsoft's `filePath` is the directory; on some items it already ends in the file's name, then it is the
+    whole path. The separator is a slash where the directory starts with one and has no backslash. The extension
+    is without the dot, in lower case; null for names like `.bashrc` or without a dot.
+    """
+    return by_distinct(_file_parts, (pa.string(),) * 3, directory, name)  # type: ignore[return-value]
+
+
+def _file_parts(directory: str | None, name: str | None) -> tuple[str | None, str | None, str | None]:
+    stem, dot, extension = (name or "").rpartition(".")
+    suffix = extension.lower() if dot and stem and extension else None
+    if directory is None or name is None:
+        return directory, None, suffix
+    separator = "/" if "/" in directory and "\\" not in directory else "\\"
+    if directory.lower().endswith(f"{separator}{name.lower()}"):
+        return directory[: -len(name) - 1] or separator, directory, suffix
+    return directory, f"{directory.removesuffix(separator)}{separator}{name}", suffix
+
+
+URL_PARTS: dict[str, pa.DataType] = {
+    "scheme": pa.string(),
+    "domain": pa.string(),
+    "port": pa.int64(),
+    "path": pa.string(),
+    "extension": pa.string(),
+    "query": pa.string(),
+    "fragment": pa.string(),
+    "username": pa.string(),
+    "password": pa.string(),
+}
+"""What `url_parts` gives, in its order."""
+
+
+def url_parts(column: pa.Array) -> tuple[pa.Array, ...]:
+    """The parts of URLs, as in `URL_PARTS`. A text without a scheme is taken as domain and path."""
+    return by_distinct(_url_parts, tuple(URL_PARTS.values()), column)
+
+
+def _url_parts(text: str | None) -> tuple[Any, ...]:
+    nothing = (None,) * len(URL_PARTS)
+    if text is None:
+        return nothing
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        port = parts.port
+        domain = parts.hostname
+    except ValueError:
+        return nothing
+    if not domain or any(character.isspace() for character in domain):
+        return nothing
+    return (
+        parts.scheme or None,
+        domain,
+        port,
+        parts.path or None,
+        _file_parts(None, parts.path.rpartition("/")[2])[2],
+        parts.query or None,
+        parts.fragment or None,
+        parts.username or None,
+        parts.password or None,
+    )

@@ -1,0 +1,187 @@
+"""The fields that datasets are made of: names and types after ECS 9.4.0, and the few that only the seed knows.
+
+A dataset's Arrow schema has one struct per ECS root, so that SQL reads `event.id`. Dates are UTC
+timestamps in microseconds, IP addresses are strings, and a field is a list exactly where ECS says array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+__all__ = [
+    "ECS_FIELDS",
+    "ECS_VERSION",
+    "SEED_FIELDS",
+    "TIMESTAMP",
+    "field_type",
+    "leaf_fields",
+    "nested_schema",
+]
+
+ECS_VERSION = "9.4.0"
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "keyword": pa.string(),
+    "wildcard": pa.string(),
+    "match_only_text": pa.string(),
+    "constant_keyword": pa.string(),
+    "ip": pa.string(),
+    "date": TIMESTAMP,
+    "long": pa.int64(),
+    "float": pa.float64(),
+    "boolean": pa.bool_(),
+}
+
+
+def _parse(text: str) -> dict[str, str]:
+    """`root type: leaf leaf …` lines as {field: type}; a leaf that ends in `[]` is a list."""
+    fields = {}
+    for line in text.strip().splitlines():
+        head, leaves = line.split(":")
+        root, ecs_type = head.split()
+        for leaf in leaves.split():
+            name = leaf.removesuffix("[]")
+            full = name if root == "-" else f"{root}.{name}"
+            fields[full] = ecs_type + ("[]" if leaf.endswith("[]") else "")
+    return fields
+
+
+ECS_FIELDS: dict[str, str] = _parse("""
+- date: @timestamp
+- match_only_text: message
+- keyword: tags[]
+ecs keyword: version
+event keyword: kind category[] type[] action outcome id provider dataset module original timezone url reference
+event long: severity duration
+event float: risk_score
+event date: created start end ingested
+data_stream constant_keyword: type dataset namespace
+cloud keyword: provider account.id instance.id instance.name project.id region
+observer keyword: name product vendor
+host keyword: id hostname name domain mac[] os.name os.platform os.type os.version risk.calculated_level
+host ip: ip[]
+device keyword: id manufacturer model.name serial_number type
+user keyword: id name domain email full_name
+user_agent keyword: original
+group keyword: id name
+process long: pid parent.pid
+process keyword: entity_id name executable hash.md5 hash.sha1 hash.sha256 user.id user.name
+process keyword: parent.entity_id parent.name parent.executable parent.hash.md5 parent.hash.sha1 parent.hash.sha256
+process wildcard: command_line
+process date: start parent.start
+file keyword: name path directory extension hash.md5 hash.sha1 hash.sha256 code_signature.subject_name
+file long: size
+registry keyword: hive key value path data.type
+registry wildcard: data.strings[]
+url wildcard: full original path
+url keyword: scheme domain extension query fragment username password
+url long: port
+source ip: ip
+source long: port
+destination ip: ip
+destination long: port
+network keyword: transport
+dns keyword: question.name
+dns ip: resolved_ip[]
+email keyword: subject local_id direction sender.address from.address[] to.address[]
+email wildcard: message_id
+email date: delivery_timestamp
+container keyword: id name image.name
+orchestrator keyword: type namespace cluster.name cluster.version resource.name resource.type
+rule keyword: id description
+threat keyword: framework tactic.id[] tactic.name[] technique.id[] technique.name[] software.name
+threat keyword: technique.subtechnique.id[] technique.subtechnique.name[]
+related ip: ip[]
+related keyword: user[] hash[] hosts[]
+""")
+"""ECS field → ECS type; `[]` marks the fields that ECS normalizes to arrays. Only those that a mapping can fill."""
+
+SEED_FIELDS: dict[str, str] = _parse("""
+cloud keyword: image.id
+host boolean: containerized
+host keyword: os.build os.codename
+input keyword: type
+log long: offset
+""")
+"""Fields of the seed's exported-fields table that ECS does not have."""
+
+
+def field_type(field: str) -> pa.DataType:
+    """The Arrow type of an ECS or seed field.
+
+    Raises:
+        KeyError: the field is neither in ECS 9.4.0 as far as it is used here, nor in the seed.
+    """
+    ecs_type = ECS_FIELDS.get(field) or SEED_FIELDS[field]
+    arrow_type = _ARROW_TYPES[ecs_type.removesuffix("[]")]
+    return pa.list_(arrow_type) if ecs_type.endswith("[]") else arrow_type
+
+
+def nested_schema(leaves: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Dotted names as nested structs, each root one column, in the order of first appearance."""
+    tree: dict[str, Any] = {}
+    for name, arrow_type in leaves.items():
+        *path, last = name.split(".")
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = arrow_type
+    return pa.schema(_fields(tree))
+
+
+def _fields(tree: Mapping[str, Any]) -> list[pa.Field]:
+    return [
+        pa.field(name, pa.struct(_fields(node)) if isinstance(node, dict) else node)
+        for name, node in tree.items()
+    ]
+
+
+def leaf_fields(fields: Iterable[pa.Field], prefix: str = "") -> dict[str, pa.DataType]:
+    """The opposite of `nested_schema`: every leaf's dotted name and type. Lists of structs are leaves."""
+    leaves = {}
+    for field in fields:
+        name = prefix + field.name
+        if pa.types.is_struct(field.type):
+            leaves.update(leaf_fields(field.type, f"{name}."))
+        else:
+            leaves[name] = field.type
+    return leaves
+
+
+@lru_cache(maxsize=512)
+def _spare_nulls(arrow_type: pa.DataType, capacity: int) -> pa.Array:
+    return pa.nulls(capacity, arrow_type)
+
+
+def null_column(arrow_type: pa.DataType, length: int) -> pa.Array:
+    """`length` nulls. All callers share the buffers, which a wide schema with few filled columns needs."""
+    capacity = max(4096, 1 << (length - 1).bit_length() if length else 0)
+    return _spare_nulls(arrow_type, capacity).slice(0, length)
+
+
+def nested_columns(schema: pa.Schema, leaves: Mapping[str, pa.Array], length: int) -> list[pa.Array]:
+    """The columns of `schema` from its leaves by dotted name; what is not given is null.
+
+    A leaf may also be given for a whole struct. No buffer is copied.
+    """
+    given = set(leaves)
+    for name in leaves:
+        parts = name.split(".")
+        given.update(".".join(parts[:end]) for end in range(1, len(parts)))
+    return [_nested_column(field, field.name, leaves, given, length) for field in schema]
+
+
+def _nested_column(
+    field: pa.Field, name: str, leaves: Mapping[str, pa.Array], given: set[str], length: int
+) -> pa.Array:
+    if name in leaves:
+        return leaves[name]
+    if name not in given:
+        return null_column(field.type, length)
+    children = [_nested_column(child, f"{name}.{child.name}", leaves, given, length) for child in field.type]
+    return pa.StructArray.from_arrays(children, fields=list(field.type))

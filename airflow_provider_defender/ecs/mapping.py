@@ -1,0 +1,143 @@
+"""How a source's records become a dataset's rows, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Union
+
+import pyarrow as pa
+
+from ._shapes import Kind, ListOf, Scalar, Shape, arrow_type
+from .fields import ECS_FIELDS, SEED_FIELDS, field_type, nested_schema
+
+__all__ = ["Computed", "Deviation", "Kind", "ListOf", "Mapping", "Scalar", "Shape"]
+
+LANDING_TYPE = pa.struct(
+    [
+        pa.field("source", pa.string()),
+        pa.field("log", pa.string()),
+        pa.field("tenant", pa.string()),
+        pa.field("key", pa.string()),
+        pa.field("version", pa.string()),
+        pa.field("item", pa.int32()),
+        pa.field("time_origin", pa.string()),
+        pa.field(
+            "kafka",
+            pa.struct(
+                [
+                    pa.field("namespace", pa.string()),
+                    pa.field("hub", pa.string()),
+                    pa.field("partition", pa.int32()),
+                    pa.field("offset", pa.int64()),
+                    pa.field("record", pa.int32()),
+                    pa.field("enqueued", pa.timestamp("us", tz="UTC")),
+                ]
+            ),
+        ),
+    ]
+)
+"""Where a row comes from: enough to find its record again and to know a repeat."""
+
+ENGINE_FIELDS = ("@timestamp", "ecs.version", "event.ingested", "event.original")
+"""Fields that the engine fills for every mapping."""
+
+Result = Union[pa.Array, tuple[pa.Array, ...]]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """ECS fields that a function computes from columns.
+
+    Attributes:
+        fields: the ECS fields that it fills, one a result.
+        inputs: property names as in `Mapping.copies`; `name#ticks` gives a time as a count of 100 ns since 1970.
+        function: takes an Arrow array an input, gives an array (or a tuple of them, for several fields).
+        note: one sentence for the documentation.
+    """
+
+    fields: tuple[str, ...]
+    inputs: tuple[str, ...]
+    function: Callable[..., Result]
+    note: str
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Where a row differs from the seed's sample event or field table, and why."""
+
+    field: str
+    seed: str
+    ours: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Mapping:
+    """How records of one source become rows of one dataset.
+
+    Attributes:
+        source: the name given to `map_records`.
+        dataset: the dataset that the rows land in, for example `alerts`.
+        shape: what a record looks like.
+        container: the struct that holds the record's own properties, for example `microsoft.defender_endpoint`.
+        times: the properties that give `@timestamp`; the first that is known counts.
+        key: the property that identifies a record; a record without it is rejected.
+        version: the property that changes with every change of a record.
+        tenant: the property that names the tenant, for records whose origin does not.
+        items: the property that holds a list of objects, one a row; None for one row a record.
+        constants: ECS field → value of every row.
+        copies: ECS field → property, as `name`, `object.name` or, for a row's item, `items.name`.
+        computed: ECS fields that need a function.
+        notes: ECS field → remark for the documentation.
+        deviations: from the seed, for the documentation.
+    """
+
+    source: str
+    dataset: str
+    shape: Shape
+    container: str
+    times: tuple[str, ...]
+    key: str = "id"
+    version: str = "lastUpdateTime"
+    tenant: str | None = None
+    items: str | None = None
+    constants: MappingType[str, Any] = field(default_factory=dict)
+    copies: MappingType[str, str] = field(default_factory=dict)
+    computed: Sequence[Computed] = ()
+    notes: MappingType[str, str] = field(default_factory=dict)
+    deviations: Sequence[Deviation] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All ECS and seed fields that the mapping fills, each once.
+
+        Raises:
+            ValueError: a field is filled twice.
+        """
+        computed = [name for entry in self.computed for name in entry.fields]
+        names = [*ENGINE_FIELDS, *self.constants, *self.copies, *computed]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"mapping of {self.source}: filled twice: {', '.join(sorted(twice))}")
+        return tuple(names)
+
+    @cached_property
+    def container_type(self) -> pa.DataType:
+        """The container: every property, the row's own item in place of the list of items, and `unmapped`."""
+        fields = []
+        for name, kind in self.shape.properties.items():
+            is_items = name == self.items and isinstance(kind, ListOf)
+            fields.append(pa.field(name, arrow_type(kind.item if is_items else kind)))  # type: ignore[union-attr]
+        return pa.struct([*fields, pa.field("unmapped", pa.string())])
+
+    def own_schema(self) -> pa.Schema:
+        """The schema of a dataset that only this mapping fills: its fields in ECS order, container, `landing`."""
+        order = {name: place for place, name in enumerate([*ECS_FIELDS, *SEED_FIELDS])}
+        leaves = {
+            name: field_type(name)
+            for name in sorted(self.fields, key=lambda name: order.get(name, len(order)))
+        }
+        return nested_schema({**leaves, self.container: self.container_type, "landing": LANDING_TYPE})

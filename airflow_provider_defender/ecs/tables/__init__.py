@@ -1,0 +1,1 @@
+"""The mappings that come with the package, one module a family."""
