@@ -169,9 +169,11 @@ class AlertsApi:
             target = self._next_link(request, query, link, query.skip + size)
             parts.append(b',"@odata.nextLink":' + msgspec.json.encode(target))
         parts.append(b"}")
+        answer = self._ok(parts)
+        answer.headers["Date"] = self.tenant.date_header()  # the page holds nothing that happens from here on
         if self.after_page is not None:
             self.after_page(_page(number, query, matching, size))
-        return self._ok(parts)
+        return answer
 
     def _rows(self, query: _Query) -> list[Version]:
         rows = self.tenant.select(query.filter, query.matches)

@@ -361,11 +361,11 @@ def _check_signature(assertion: str, key: rsa.RSAPublicKey, algorithms: list[str
 
 def _registered_certificate(application: Application, header: Mapping[str, Any]) -> x509.Certificate | None:
     """The certificate that an assertion says it is signed with, if the application trusts it."""
+    sha1, sha256 = (str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256"))  # msal pads them
     for certificate in application.certificates:
-        sha1 = thumbprint_header(certificate, hashes.SHA1())  # noqa: S303 - what `x5t` is defined as
-        if header.get("x5t") == sha1 or header.get("x5t#S256") == thumbprint_header(
-            certificate, hashes.SHA256()
-        ):
+        if sha1 == thumbprint_header(certificate, hashes.SHA1()):  # noqa: S303 - as `x5t` is defined
+            return certificate
+        if sha256 == thumbprint_header(certificate, hashes.SHA256()):
             return certificate
     return _trusted_by_name(application, header.get("x5c"))
 

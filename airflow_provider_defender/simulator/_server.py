@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,6 +25,7 @@ __all__ = ["Server"]
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _START_SECONDS = 30
+_STOP_SECONDS = 5
 
 
 class _Protocol(H11Protocol):
@@ -142,11 +143,7 @@ class Server:
             await server.startup(sockets=[sock])
         self._ready.set()
         await self._stopping.wait()
-        for server in servers:
-            server.force_exit = True
-            for connection in list(server.server_state.connections):
-                connection.transport.abort()
-        await asyncio.gather(*(server.shutdown() for server in servers))
+        await _close(servers)
 
     def _config(self, application: Starlette, secure: bool) -> uvicorn.Config:
         return uvicorn.Config(
@@ -159,7 +156,6 @@ class Server:
             server_header=False,
             date_header=False,
             timeout_keep_alive=120,
-            timeout_graceful_shutdown=5,
             ssl_certfile=str(self._tls.certificate) if secure else None,
             ssl_keyfile=str(self._tls.key) if secure else None,
         )
@@ -192,6 +188,18 @@ class Server:
         if answer.ending in (Ending.WHOLE, Ending.TRUNCATED):
             return StreamingResponse(_in_turn(parts), answer.status, answer.headers)
         return _BrokenResponse(answer, parts, self._stopping)
+
+
+async def _close(servers: Sequence[uvicorn.Server]) -> None:
+    """Close ports and connections at once, without uvicorn's grace: nobody is to be waited for."""
+    for server in servers:
+        for listener in server.servers:
+            listener.close()
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+    tasks = [task for server in servers for task in server.server_state.tasks]
+    if tasks:
+        await asyncio.wait(tasks, timeout=_STOP_SECONDS)
 
 
 async def _in_turn(parts: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_defender.simulator._alerts_api import AlertsApi, PageHook
+from airflow_provider_defender.simulator._alerts_api import AlertsApi, Page, PageHook
 from airflow_provider_defender.simulator._application import Application, RequestLog
-from airflow_provider_defender.simulator._certificates import issue_tls_files
+from airflow_provider_defender.simulator._certificates import issue_tls_files, write_whole
 from airflow_provider_defender.simulator._clock import ServiceClock
 from airflow_provider_defender.simulator._control import Control
 from airflow_provider_defender.simulator._directory import Directory
@@ -110,10 +110,11 @@ class Simulator:
 
     @tenant.setter
     def tenant(self, tenant: Tenant) -> None:
-        page_size, quota, orderby = self.api.page_size, self.api.quota, self.api.orderby
-        quota.reset()
-        self._build(tenant, page_size, quota)
-        self.api.orderby = orderby
+        api, entra = self.api, self.entra
+        api.quota.reset()
+        self._build(tenant, api.page_size, api.quota)
+        self.api.orderby = api.orderby
+        self.entra.token_seconds, self.entra.refresh_in = entra.token_seconds, entra.refresh_in
 
     @property
     def tenant_id(self) -> str:
@@ -162,6 +163,15 @@ class Simulator:
     def after_page(self, hook: PageHook | None) -> None:
         self.api.after_page = hook
 
+    def stir(self, page: Page) -> None:
+        """Change the tenant after a page, as its seed decides: `simulator.after_page = simulator.stir`.
+
+        A second passes; then rows already read are updated, or rows not yet read, alone or several at
+        once, or new alerts come, some with ids below all others.
+        """
+        self.tenant.advance(timedelta(seconds=1))
+        self.tenant.stir((*page.read, *page.rows), page.unread)
+
     def advance(self, span: timedelta) -> int:
         """Let the tenant's time pass; see `Tenant.advance`."""
         return self.tenant.advance(span)
@@ -186,6 +196,27 @@ class Simulator:
             "entra_id_default": {"conn_type": "entra_id", **common},
             "defender_default": {"conn_type": "defender", **common},
         }
+
+    def write_credentials(self, folder: Path | str) -> dict[str, str]:
+        """Files for the other ways in which the application "reader" can prove who it is, by what they are.
+
+        A certificate with its key as PEM and as PFX (passphrase "simulator"), and a federated token, valid
+        for a year, for `AZURE_FEDERATED_TOKEN_FILE`.
+        """
+        reader, folder = self.apps["reader"], Path(folder)
+        pair = reader.add_certificate()
+        credential = reader.add_federated_credential(
+            self.apps.issuer.url, "system:serviceaccount:airflow:worker"
+        )
+        token = self.apps.issuer.token(credential.subject, lifetime=365 * 86_400)
+        contents = {
+            "certificate_pem": ("certificate.pem", (pair.private_key_pem + pair.certificate_pem).encode()),
+            "certificate_pfx": ("certificate.pfx", pair.pfx("simulator")),
+            "federated_token_file": ("federated-token", token.encode()),
+        }
+        for name, content in contents.values():
+            write_whole(folder / name, content, mode=0o600)
+        return {what: str(folder / name) for what, (name, _) in contents.items()}
 
     def state(self) -> dict[str, Any]:
         """URLs, tenant, clock and counts; no secrets."""

@@ -11,6 +11,7 @@ from typing import Any
 from airflow_provider_defender.simulator._book import Alert, AlertBook, Edit
 from airflow_provider_defender.simulator._clock import TenantClock, to_ticks
 from airflow_provider_defender.simulator._draw import draw_for
+from airflow_provider_defender.simulator._oddities import oddities
 from airflow_provider_defender.simulator._scenario import Scenario
 from airflow_provider_defender.simulator._versions import Version, wire_time
 from airflow_provider_defender.timestamps import datetime_to_ticks, ticks_to_datetime
@@ -19,6 +20,18 @@ __all__ = ["DEFAULT_START", "Tenant"]
 
 #: Where a tenant's clock stands unless told otherwise: a fixed day, so that tests see the same texts always.
 DEFAULT_START = datetime(2026, 1, 9, 8, 0, tzinfo=timezone.utc)
+
+_NO_ALERTS = {
+    "no id": b'{"severity":"High","lastUpdateTime":"2026-01-09T07:59:00Z"}',
+    "id is null": b'{"id":null,"severity":"High","lastUpdateTime":"2026-01-09T07:59:00Z"}',
+    "id is a number": b'{"id":12345,"severity":"High","lastUpdateTime":"2026-01-09T07:59:00Z"}',
+    "id is empty": b'{"id":"","severity":"High","lastUpdateTime":"2026-01-09T07:59:00Z"}',
+    "empty object": b"{}",
+    "null": b"null",
+    "number": b"17",
+    "text": b'"an alert"',
+    "list": b'[{"id":"x"}]',
+}
 
 
 class Tenant:
@@ -170,6 +183,24 @@ class Tenant:
             self._settle()
             return version
 
+    def add_oddities(self, *, whole: bool = True) -> dict[str, Version]:
+        """One raw record for each way in which input can be odd, by its name (see `_oddities`).
+
+        With `whole`, also those that are no alert at all: without an id, not an object. Each row has an id
+        of its own, which the odd record carries too, unless it is about the id.
+        """
+        model = self.add_alert(evidence=3)
+        written = {}
+        for number, (name, record) in enumerate(oddities(model.body)):
+            row_id = f"da{number:018d}_{number}"
+            written[name] = self.add_raw(
+                record.replace(model.alert_id.encode(), row_id.encode()), row_id=row_id
+            )
+        if whole:
+            for name, record in _NO_ALERTS.items():
+                written[name] = self.add_raw(record)
+        return written
+
     def update(self, alert_id: str, *, visible_after: timedelta = timedelta(0), **changes: Any) -> Version:
         """A new version of one alert, now; it can become visible later than the update time it carries.
 
@@ -228,9 +259,9 @@ class Tenant:
         )
 
     def stir(self, read: Iterable[str], unread: Iterable[str]) -> list[Version]:
-        """Change something between two pages: rows already read, rows not yet read, or new rows in between.
+        """Change what makes paging hard: rows read already, rows not read yet, new rows in between.
 
-        What is drawn from the seed. Use it as a page hook: `simulator.after_page = tenant.stir_after_page`.
+        What it is comes from the seed. `Simulator.stir` does this between pages.
         """
         with self.lock:
             versions = self._scenario.stir(self._settle(), list(read), list(unread))

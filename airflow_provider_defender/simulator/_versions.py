@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_defender.timestamps import format_ticks, parse_ticks
+from airflow_provider_defender.timestamps import parse_ticks, ticks_to_datetime
 
 __all__ = ["FILTER_TIMES", "FILTER_VALUES", "Version", "VersionStore", "grid_ticks", "wire_time"]
 
@@ -39,7 +39,11 @@ def grid_ticks(ticks: int) -> int:
 
 def wire_time(ticks: int) -> str:
     """A time as the API writes it: UTC, up to seven fraction digits, no zeros at the end."""
-    text = format_ticks(ticks)[:-1].rstrip("0").rstrip(".")
+    seconds, fraction = divmod(ticks, 10_000_000)
+    text = ticks_to_datetime(seconds * 10_000_000).isoformat()[:19]
+    if fraction:
+        digits = f"{fraction:07d}".rstrip("0")
+        return f"{text}.{digits}Z"
     return f"{text}Z"
 
 
