@@ -43,7 +43,7 @@ from airflow_provider_defender.hooks._transport import (
     redirect_target,
     served_at,
 )
-from airflow_provider_defender.hooks._waiting import Waits, parse_retry_after
+from airflow_provider_defender.hooks._waiting import Tries, Waits, parse_retry_after
 
 __all__ = ["TokenSource"]
 
@@ -51,22 +51,33 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z", re.ASCI
 _LOCAL = "the managed identity endpoint of this machine"
 
 
-class _MayHealError(Exception):
+@dataclass(frozen=True)
+class _MayHeal:
     """A failure that a later try may heal."""
 
-    def __init__(self, seen: str, retry_after: float | None = None, *, throttled: bool = False) -> None:
-        super().__init__(seen)
-        self.seen = seen
-        self.retry_after = retry_after
-        self.throttled = throttled
+    seen: str
+    retry_after: float | None = None
+    throttled: bool = False
+
+    def wait(self, tries: Tries) -> None:
+        """Wait before the next try, or raise that there is none."""
+        wait = tries.throttled if self.throttled else tries.outage
+        wait(self.seen, self.retry_after)
 
 
-class _NewAssertionError(Exception):
+@dataclass(frozen=True)
+class _StaleAssertion:
     """The assertion must be made anew; `error` is what to raise where that was done already."""
 
-    def __init__(self, error: DefenderError) -> None:
-        super().__init__(str(error))
-        self.error = error
+    error: DefenderError
+
+
+class _HealableError(Exception):
+    """Carries a failure that another try may heal."""
+
+    def __init__(self, failure: _MayHeal | _StaleAssertion) -> None:
+        super().__init__()
+        self.failure = failure
 
 
 @dataclass(frozen=True)
@@ -111,19 +122,28 @@ class TokenSource:
         tries = waits.tries(f"Connection {self._settings.conn_id!r}: {self._where}")
         made_anew = False
         while True:
-            try:
-                return self._checked(self._request(scope))
-            except _NewAssertionError as stale:
-                if made_anew:
-                    raise stale.error from None
+            failure = self._try(scope)
+            if isinstance(failure, AccessToken):
+                return failure
+            if isinstance(failure, _MayHeal):
+                failure.wait(tries)
+            elif made_anew:
+                raise failure.error
+            else:
                 made_anew = True
-            except _MayHealError as failure:
-                if failure.throttled:
-                    tries.throttled(failure.seen, failure.retry_after)
-                else:
-                    tries.outage(failure.seen, failure.retry_after)
-            # msal replays errors from a cache of the application's for up to an hour.
+
+    def _try(self, scope: str) -> AccessToken | _MayHeal | _StaleAssertion:
+        """Ask once; return the token or the failure that another try may heal, raise what does not heal."""
+        try:
+            token = self._checked(self._request(scope))
+        except _HealableError as error:
+            # msal replays an error from a cache of its application's for up to an hour.
             self._client = None
+            return error.failure
+        except DefenderError as error:
+            self._client = None
+            raise error from None
+        return token
 
     @property
     def hide(self) -> list[str]:
@@ -239,7 +259,7 @@ class TokenSource:
             final = first_contact_error(error, self._where, self._settings.conn_id)
             if final is not None:
                 raise final from None
-        raise _MayHealError(connection_trouble(error)) from None
+        raise _HealableError(_MayHeal(connection_trouble(error))) from None
 
     def _raise_refused(self, error: Exception | None) -> NoReturn:
         """Raise what the last answer means. `error` is msal's, used where there was no answer."""
@@ -265,7 +285,7 @@ class TokenSource:
         """Azure asks to repeat 404, 410, 429 and 5xx of the instance metadata service."""
         seen = self._seen(refusal, answer)
         if refusal.status in (200, 404, 410, 429) or refusal.status >= 500:
-            raise _MayHealError(seen, refusal.retry_after, throttled=refusal.status == 429) from None
+            raise _HealableError(_MayHeal(seen, refusal.retry_after, refusal.status == 429)) from None
         raise CredentialError(
             f"Connection {self._settings.conn_id!r}: {_LOCAL} gave no token ({seen}). Assign the identity to "
             "the machine, and check login (the client ID of a user-assigned identity; empty for the "
@@ -275,14 +295,14 @@ class TokenSource:
     def _raise_entra(self, refusal: _Refusal, answer: requests.Response) -> NoReturn:
         seen = self._seen(refusal, answer)
         if refusal.status == 200:
-            raise _MayHealError(seen) from None
+            raise _HealableError(_MayHeal(seen)) from None
         advice = advice_for(refusal.status, refusal.error, refusal.codes)
         if advice.outcome in (Outcome.RETRY, Outcome.THROTTLED):
             throttled = advice.outcome is Outcome.THROTTLED
-            raise _MayHealError(seen, refusal.retry_after, throttled=throttled) from None
+            raise _HealableError(_MayHeal(seen, refusal.retry_after, throttled)) from None
         final = CredentialError(self._message(advice, refusal, seen))
         if advice.outcome is Outcome.NEW_ASSERTION:
-            raise _NewAssertionError(final) from None
+            raise _HealableError(_StaleAssertion(final)) from None
         raise final from None
 
     def _message(self, advice: Advice, refusal: _Refusal, seen: str) -> str:

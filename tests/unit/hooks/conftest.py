@@ -1,0 +1,104 @@
+"""A simulator on TLS, connections to it, and a watch for secrets in everything that is logged."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_defender.hooks import (
+    DefenderEndpointHook,
+    EntraIdHook,
+    _tokens,
+    defender_endpoint,
+    entra_id,
+)
+from airflow_provider_defender.simulator import Simulator
+
+SCOPE = "https://api.securitycenter.microsoft.com/.default"
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the simulators of all tests keep their certificates."""
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture
+def simulator(certificates: Path, watch: Watch) -> Iterator[Simulator]:
+    """100 alerts in four pages."""
+    with Simulator(seed=7, page_size=30, state_folder=certificates) as simulator:
+        watch.secrets += [app.client_secret for app in simulator.apps if app.secrets]
+        watch.simulator = simulator
+        yield simulator
+
+
+class Watch:
+    """What was masked, what was logged, what was waited for; and whether a secret leaked."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.caplog = caplog
+        self.masked: list[str] = []
+        self.secrets: list[str] = []
+        self.waits: list[float] = []
+        self.shown: list[str] = []
+        self.simulator: Simulator | None = None
+
+    @property
+    def text(self) -> str:
+        return self.caplog.text + "\n".join(self.shown)
+
+    def sleep(self, seconds: float) -> None:
+        """Let the services' time pass instead of ours."""
+        self.waits.append(seconds)
+        if self.simulator is not None:
+            self.simulator.elapse(seconds)
+
+    def check(self) -> None:
+        """No secret and no token in any message or log line, and every token was masked."""
+        for secret in {*self.secrets, *self.masked}:
+            assert secret not in self.text
+        assert "eyJ" not in self.text
+
+
+@pytest.fixture
+def watch(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    watch = Watch(caplog)
+    caplog.set_level(logging.DEBUG)
+    for module in (_tokens, entra_id, defender_endpoint):
+        monkeypatch.setattr(module, "mask_secret", watch.masked.append)
+    for hook in (EntraIdHook, DefenderEndpointHook):
+        # Airflow's own logger masks before it writes; a plain one shows what we hand over.
+        monkeypatch.setattr(hook, "log", logging.getLogger(f"plain.{hook.__name__}"))
+    yield watch
+    watch.check()
+
+
+Connect = Callable[..., str]
+
+
+@pytest.fixture
+def connect(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Define a connection to the simulator; fields in capitals of Airflow, extras beside them.
+
+    A value of None leaves the field out.
+    """
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    def define(conn_id: str = "defender_default", /, **changes: Any) -> str:
+        kind = "entra_id" if conn_id.startswith("entra") else "defender"
+        fields = dict(simulator.connections()[f"{kind}_default"])
+        extra = dict(fields.pop("extra"))
+        for name, value in changes.items():
+            target = fields if name in ("host", "port", "login", "password") else extra
+            target[name] = value
+        fields["extra"] = {name: value for name, value in extra.items() if value is not None}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+        return conn_id
+
+    return define

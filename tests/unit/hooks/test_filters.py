@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.hooks import (
+    AlertFilter,
+    created_between_filter,
+    updated_between_filter,
+    updated_since_filter,
+)
+from airflow_provider_defender.hooks._filters import quote, updated_after_filter
+from airflow_provider_defender.timestamps import parse_ticks
+
+_TICKS = parse_ticks("2026-01-09T00:00:00.1234567Z") or 0
+_LATER = parse_ticks("2026-01-10T00:00:00Z") or 0
+
+
+def test_an_incremental_filter_has_no_upper_bound_and_all_seven_digits() -> None:
+    assert updated_since_filter(_TICKS) == "lastUpdateTime ge 2026-01-09T00:00:00.1234567Z"
+
+
+def test_the_sensor_asks_for_what_is_beyond_the_watermark() -> None:
+    assert updated_after_filter(_TICKS) == "lastUpdateTime gt 2026-01-09T00:00:00.1234567Z"
+
+
+def test_windows_are_half_open() -> None:
+    window = "ge 2026-01-09T00:00:00.1234567Z and {} lt 2026-01-10T00:00:00.0000000Z"
+    created = created_between_filter(_TICKS, _LATER)
+    assert created == f"alertCreationTime {window.format('alertCreationTime')}"
+    updated = updated_between_filter(_TICKS, _LATER)
+    assert updated == f"lastUpdateTime {window.format('lastUpdateTime')}"
+
+
+def test_an_empty_window_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="is empty"):
+        created_between_filter(_TICKS, _TICKS)
+
+
+def test_filters_narrow_the_window() -> None:
+    filters = AlertFilter(severity=["high", "Medium"], status="new", category=["Ransom'ware"])
+    assert updated_since_filter(_TICKS, filters) == (
+        "lastUpdateTime ge 2026-01-09T00:00:00.1234567Z "
+        "and (severity eq 'High' or severity eq 'Medium') and status eq 'New' and category eq 'Ransom''ware'"
+    )
+
+
+def test_equal_filters_are_equal_whatever_their_order_and_case() -> None:
+    assert AlertFilter(severity=["LOW", "High", "high"]) == AlertFilter(severity=("High", "Low"))
+    assert AlertFilter().as_dict() == {}
+    assert AlertFilter().odata() is None
+    assert AlertFilter(status=["New"]).as_dict() == {"status": ["New"]}
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"severity": ["Hihg"]}, {"status": "Open"}, {"category": [""]}, {"category": [3]}]
+)
+def test_an_unknown_value_is_refused_as_it_would_land_nothing(arguments: dict[str, list[str]]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(arguments))):
+        AlertFilter(**arguments)
+
+
+@given(st.text())
+def test_a_quoted_text_is_one_literal_that_reads_back(text: str) -> None:
+    literal = quote(text)
+    match = re.fullmatch(r"'((?:[^']|'')*)'", literal, re.DOTALL)
+    assert match is not None
+    assert match[1].replace("''", "'") == text
+
+
+@given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=4))
+def test_no_category_can_break_out_of_its_literal(categories: list[str]) -> None:
+    condition = AlertFilter(category=categories).odata()
+    assert condition is not None
+    outside = re.sub(r"'(?:[^']|'')*'", "?", condition, flags=re.DOTALL)
+    assert re.fullmatch(r"category eq \?|\(category eq \?( or category eq \?)+\)", outside)

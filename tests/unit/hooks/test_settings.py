@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_defender.exceptions import ConfigurationError, FailNow, UnexpectedHost
+from airflow_provider_defender.hooks._settings import (
+    Certificate,
+    ClientSecret,
+    DefenderSettings,
+    ManagedIdentity,
+    WorkloadIdentity,
+    defender_settings,
+    entra_settings,
+)
+
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+OTHER_TENANT = "00000000-86f1-41af-91ab-2d7cd011db47"
+SECRET = "a-secret-that-nobody-sees"
+
+
+@dataclass
+class Conn:
+    conn_id: str = "conn"
+    host: str | None = None
+    port: int | None = None
+    login: str | None = "client"
+    password: str | None = SECRET
+    extra_dejson: dict[str, Any] = field(default_factory=lambda: {"tenant_id": TENANT})
+
+
+def conn(conn_id: str = "conn", **values: Any) -> Conn:
+    fields = {name: values.pop(name) for name in ("host", "port", "login", "password") if name in values}
+    return Conn(conn_id, **fields, extra_dejson={"tenant_id": TENANT, **values})
+
+
+def defender(connection: Conn, entra: Conn | None = None) -> DefenderSettings:
+    return defender_settings(connection, {"entra": entra}.__getitem__)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def trusted_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__DEFENDER__TRUSTED_HOSTS", "mine.example:8443, other.example:443")
+
+
+# -- defaults
+
+
+@pytest.mark.parametrize(
+    ("cloud", "authority", "api", "scope"),
+    [
+        (
+            None,
+            "login.microsoftonline.com",
+            "api.security.microsoft.com",
+            "https://api.securitycenter.microsoft.com/.default",
+        ),
+        (
+            "public",
+            "login.microsoftonline.com",
+            "api.security.microsoft.com",
+            "https://api.securitycenter.microsoft.com/.default",
+        ),
+        (
+            "GCC",
+            "login.microsoftonline.com",
+            "api-gcc.securitycenter.microsoft.us",
+            "https://api-gcc.securitycenter.microsoft.us/.default",
+        ),
+        (
+            "gcc_high",
+            "login.microsoftonline.us",
+            "api-gov.securitycenter.microsoft.us",
+            "https://api-gov.securitycenter.microsoft.us/.default",
+        ),
+        (
+            "dod",
+            "login.microsoftonline.us",
+            "api-gov.securitycenter.microsoft.us",
+            "https://api-gov.securitycenter.microsoft.us/.default",
+        ),
+    ],
+)
+def test_a_cloud_gives_hosts_and_scope(cloud: str | None, authority: str, api: str, scope: str) -> None:
+    settings = defender(conn(cloud=cloud))
+    assert (settings.entra.authority, settings.host, settings.scope) == (authority, api, scope)
+    assert entra_settings(conn(cloud=cloud)).authority == authority
+
+
+def test_defaults() -> None:
+    settings = defender(conn())
+    assert settings.tenant_id == TENANT
+    assert settings.entra.credential == ClientSecret("client", SECRET)
+    assert (settings.calls_per_minute, settings.calls_per_hour) == (100, 1500)
+    assert (settings.network.connect_timeout, settings.network.read_timeout) == (10.0, 60.0)
+    assert settings.network.ca_bundle is None
+
+
+def test_a_tenant_is_one_whatever_its_case() -> None:
+    assert entra_settings(conn(tenant_id=TENANT.upper())).tenant_id == TENANT
+
+
+def test_the_custom_cloud_serves_both_from_the_host() -> None:
+    settings = defender(conn(cloud="custom", host="127.0.0.1", port=8443))
+    assert settings.host == settings.entra.authority == "127.0.0.1:8443"
+
+
+def test_the_custom_cloud_may_have_a_scope_and_others_not() -> None:
+    custom = defender(conn(cloud="custom", host="a.example", scope="https://b.example/.default"))
+    assert custom.scope == "https://b.example/.default"
+    assert defender(conn(scope="https://b.example/.default")).scope != "https://b.example/.default"
+
+
+def test_empty_form_fields_are_absent() -> None:
+    names = (
+        "cloud",
+        "credential",
+        "ca_bundle",
+        "proxy",
+        "entra_id_conn_id",
+        "calls_per_minute",
+        "read_timeout",
+    )
+    assert defender(conn(**dict.fromkeys(names, ""))) == defender(conn())
+    assert defender(conn(**dict.fromkeys(names))) == defender(conn())
+
+
+def test_numbers_and_flags_may_be_texts() -> None:
+    """A connection that came as a URI has texts only."""
+    settings = defender(
+        conn(calls_per_minute="50", calls_per_hour=700, connect_timeout="2.5", read_timeout=9)
+    )
+    assert (settings.calls_per_minute, settings.calls_per_hour) == (50, 700)
+    assert (settings.network.connect_timeout, settings.network.read_timeout) == (2.5, 9.0)
+
+
+# -- credentials
+
+
+def test_certificate_fields() -> None:
+    thumbprint = "AB:" * 19 + "AB"
+    connection = conn(
+        password=None,
+        credential="certificate",
+        private_key="pem",
+        private_key_passphrase="open sesame",
+        certificate="public pem",
+        thumbprint=thumbprint,
+        send_certificate_chain="True",
+    )
+    assert entra_settings(connection).credential == Certificate(
+        "client", "pem", None, "open sesame", "public pem", "AB" * 20, True
+    )
+
+
+def test_managed_identities() -> None:
+    system = entra_settings(conn(login=None, password=None, credential="managed_identity"))
+    assert system.credential == ManagedIdentity(None)
+    assigned = entra_settings(conn(password=None, credential="managed_identity"))
+    assert assigned.credential == ManagedIdentity("client")
+
+
+def test_a_workload_identity_takes_the_pods_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.touch()
+    monkeypatch.setenv("AZURE_CLIENT_ID", "pod-client")
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(token))
+    by_pod = entra_settings(conn(login="", password=None, credential="workload_identity"))
+    assert by_pod.credential == WorkloadIdentity("pod-client", str(token))
+    other = tmp_path / "other"
+    other.touch()
+    connection = conn(credential="workload_identity", federated_token_file=str(other))
+    assert entra_settings(connection).credential == WorkloadIdentity("client", str(other))
+
+
+# -- what is wrong is named, with the cure
+
+_BAD = [
+    ({"tenant_id": None}, "tenant_id is missing", "GUID"),
+    ({"tenant_id": "contoso.onmicrosoft.com"}, "tenant_id 'contoso.onmicrosoft.com'", "GUID"),
+    ({"tenant_id": TENANT + "\n/x"}, "tenant_id", "GUID"),
+    ({"tenant_id": 3}, "tenant_id is wrong", "must be a text"),
+    ({"cloud": "germany"}, "cloud 'germany'", "one of public, gcc"),
+    ({"cloud": "china"}, "cloud 'china'", "no Defender for Endpoint API in the China cloud"),
+    ({"cloud": "custom"}, "host is missing", "cloud=custom"),
+    ({"host": "api.example.com/api"}, "host 'api.example.com/api'", "without a path"),
+    ({"host": "http://api.example.com"}, "host 'http://api.example.com'", "only https"),
+    ({"host": "a.example:1", "port": 2}, "host 'a.example:1'", "host name"),
+    ({"credential": "password"}, "credential 'password'", "one of client_secret, certificate"),
+    ({"login": ""}, "login is missing", "(client) ID"),
+    ({"password": " "}, "password is missing", "client secret"),
+    ({"credential": "certificate"}, "private_key is missing", "private_key_path"),
+    ({"credential": "certificate", "private_key": "x", "private_key_path": "y"}, "private_key", "either"),
+    ({"credential": "certificate", "private_key_path": "/nowhere"}, "private_key_path '/nowhere'", "no such"),
+    ({"credential": "certificate", "private_key": "x", "thumbprint": "123"}, "thumbprint '123'", "SHA-1"),
+    (
+        {"credential": "certificate", "private_key": "x", "send_certificate_chain": "maybe"},
+        "send_certificate_chain 'maybe'",
+        "true or false",
+    ),
+    ({"credential": "workload_identity", "login": ""}, "login is missing", "AZURE_CLIENT_ID"),
+    ({"credential": "workload_identity"}, "federated_token_file is missing", "AZURE_FEDERATED_TOKEN_FILE"),
+    (
+        {"credential": "workload_identity", "federated_token_file": "/nowhere"},
+        "federated_token_file '/nowhere'",
+        "no such file",
+    ),
+    ({"ca_bundle": "/nowhere.pem"}, "ca_bundle '/nowhere.pem'", "No such file"),
+    ({"proxy": "proxy.example:3128"}, "proxy is wrong", "http://proxy.example.com:3128"),
+    ({"proxy": "http://[::1"}, "proxy is wrong", "URL"),
+    ({"calls_per_minute": 0}, "calls_per_minute 0", "whole number"),
+    ({"calls_per_hour": "many"}, "calls_per_hour 'many'", "whole number"),
+    ({"calls_per_hour": True}, "calls_per_hour True", "whole number"),
+    ({"read_timeout": -1}, "read_timeout -1", "seconds"),
+    ({"connect_timeout": "nan"}, "connect_timeout 'nan'", "seconds"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field", "cure"), _BAD, ids=[str(case[0]) for case in _BAD])
+def test_a_wrong_field_is_named_with_its_cure(
+    changes: dict[str, Any], field: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
+    monkeypatch.delenv("AZURE_FEDERATED_TOKEN_FILE", raising=False)
+    with pytest.raises(ConfigurationError) as caught:
+        defender(conn(**changes))
+    message = str(caught.value)
+    assert message.startswith("Connection 'conn': ")
+    assert field in message
+    assert cure in message
+    assert SECRET not in message
+    assert "\n" not in message
+
+
+def test_a_file_without_certificates_is_no_ca_bundle(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("nothing")
+    with pytest.raises(ConfigurationError, match="ca_bundle"):
+        defender(conn(ca_bundle=str(path)))
+
+
+def test_passwords_in_hosts_and_proxies_are_not_shown() -> None:
+    for changes in (
+        {"host": "https://user:pa55word@a.example"},
+        {"proxy": "socks9://user:pa55word@a.example"},
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            defender(conn(**changes))
+        assert "pa55word" not in str(caught.value)
+
+
+def test_settings_do_not_show_secrets_but_list_them() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0B\n" * 2 + "-----END PRIVATE KEY-----"
+    certificate = conn(
+        credential="certificate",
+        private_key=key,
+        private_key_passphrase="open sesame",
+        proxy="http://me:p%40ss@proxy.example:3128",
+    )
+    for settings, secrets in [
+        (defender(conn()), {SECRET}),
+        (
+            defender(certificate),
+            {key, "MIIEvQIBADANBgkqhkiG9w0B", "open sesame", "p@ss", "p%40ss"},
+        ),
+    ]:
+        assert set(settings.secrets) == secrets
+        assert not [secret for secret in secrets if secret in repr(settings)]
+
+
+# -- whose token goes where
+
+
+def test_credentials_of_its_own_may_go_to_a_free_host() -> None:
+    """Airflow guards a changed host by asking for the credentials again."""
+    settings = defender(conn(host="gateway.example:8443"))
+    assert (settings.host, settings.entra.authority) == ("gateway.example:8443", "login.microsoftonline.com")
+    assert settings.may_get_token("gateway.example:8443")
+    assert settings.may_get_token("eu.api.security.microsoft.com")
+    assert not settings.may_get_token("gateway.example")
+
+
+def test_a_reference_takes_cloud_and_credentials_from_there() -> None:
+    settings = defender(
+        conn(login=None, password=None, entra_id_conn_id="entra"), conn("entra", cloud="gcc_high")
+    )
+    assert settings.host == "api-gov.securitycenter.microsoft.us"
+    assert settings.entra.conn_id == "entra"
+    assert settings.tenant_id == TENANT
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "api.security.microsoft.com:8443", "api-gcc.security.microsoft.us"]
+)
+def test_a_referenced_token_goes_to_its_clouds_hosts_only(host: str) -> None:
+    with pytest.raises(UnexpectedHost, match="must not get a token of connection 'entra'"):
+        defender(conn(host=host, entra_id_conn_id="entra"), conn("entra"))
+
+
+@pytest.mark.parametrize("cloud", ["custom", "gcc"])
+def test_a_referenced_token_stays_in_its_cloud(cloud: str) -> None:
+    with pytest.raises(ConfigurationError, match="of the public cloud"):
+        defender(conn(host="evil.example", cloud=cloud, entra_id_conn_id="entra"), conn("entra"))
+
+
+def test_a_custom_authoritys_token_may_go_to_a_free_host() -> None:
+    settings = defender(
+        conn(host="api.example", entra_id_conn_id="entra"),
+        conn("entra", cloud="custom", host="login.example"),
+    )
+    assert (settings.host, settings.entra.authority) == ("api.example", "login.example")
+
+
+def test_a_reference_to_another_tenant_is_a_mistake() -> None:
+    with pytest.raises(ConfigurationError, match=f"is of tenant {OTHER_TENANT}"):
+        defender(conn(entra_id_conn_id="entra"), conn("entra", tenant_id=OTHER_TENANT))
+
+
+def test_a_microsoft_cloud_has_no_free_authority() -> None:
+    assert entra_settings(conn(host="login.windows.net")).authority == "login.windows.net"
+    with pytest.raises(ConfigurationError, match=r"host 'login\.example'.*set cloud to custom"):
+        entra_settings(conn(host="login.example"))
+
+
+def _worker_identities(tmp_path: Path) -> list[dict[str, Any]]:
+    token = tmp_path / "token"
+    token.touch()
+    return [
+        {"credential": "managed_identity"},
+        {"credential": "workload_identity", "federated_token_file": str(token)},
+    ]
+
+
+def test_the_workers_identity_is_shown_to_microsoft_only(tmp_path: Path) -> None:
+    """It needs no secret of the connection, so whoever may edit a connection could send it anywhere."""
+    for identity in _worker_identities(tmp_path):
+        assert defender(conn(**identity)).host == "api.security.microsoft.com"
+        for place in ({"host": "evil.example"}, {"host": "mine.example:8443", "cloud": "custom"}):
+            with pytest.raises(UnexpectedHost, match="trusted_hosts"):
+                defender(conn(**identity, **place))
+        with pytest.raises(UnexpectedHost, match="trusted_hosts"):
+            entra_settings(conn(**identity, host="evil.example", cloud="custom"))
+
+
+@pytest.mark.usefixtures("trusted_hosts")
+def test_an_administrator_may_trust_other_hosts_with_it(tmp_path: Path) -> None:
+    for identity in _worker_identities(tmp_path):
+        custom = {**identity, "cloud": "custom"}
+        assert defender(conn(**custom, host="mine.example:8443")).host == "mine.example:8443"
+        assert entra_settings(conn(**custom, host="other.example")).authority == "other.example"
+        with pytest.raises(UnexpectedHost, match="trusted_hosts"):
+            defender(conn(**custom, host="mine.example"))
+
+
+@pytest.mark.usefixtures("trusted_hosts")
+def test_a_reference_is_no_way_around(tmp_path: Path) -> None:
+    for identity in _worker_identities(tmp_path):
+        entra = conn("entra", **identity, cloud="custom", host="mine.example:8443")
+        with pytest.raises(UnexpectedHost, match="trusted_hosts"):
+            defender(conn(entra_id_conn_id="entra", host="evil.example"), entra)
+        assert defender(conn(entra_id_conn_id="entra", host="mine.example:8443"), entra)
+
+
+def test_what_is_wrong_with_a_connection_is_not_retried() -> None:
+    assert issubclass(ConfigurationError, FailNow)
+    assert issubclass(UnexpectedHost, FailNow)

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import contextlib
+import logging
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_defender.exceptions import ServiceUnavailable, Throttled
+from airflow_provider_defender.hooks._waiting import (
+    NO_WAITING,
+    Pace,
+    WaitLimits,
+    Waits,
+    backoff,
+    parse_retry_after,
+)
+
+_NOW = datetime(2026, 1, 9, 12, tzinfo=timezone.utc)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def _waits(clock: Clock, limits: WaitLimits | None = None) -> Waits:
+    return Waits(
+        logging.getLogger(__name__), sleep=clock.sleep, jitter=lambda: 0.5, limits=limits or WaitLimits()
+    )
+
+
+# -- Retry-After
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("26", 26.0),
+        (" 0 ", 0.0),
+        ("1.5", 1.5),
+        (format_datetime(_NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(_NOW - timedelta(seconds=90), usegmt=True), 0.0),
+        ("99999999", 86_400.0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
+def test_retry_after_is_read(text: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(text, _NOW) == seconds
+
+
+@given(st.text() | st.integers().map(str) | st.floats().map(str))
+def test_no_retry_after_raises_or_asks_for_more_than_a_day(text: str) -> None:
+    seconds = parse_retry_after(text, _NOW)
+    assert seconds is None or 0.0 <= seconds <= 86_400.0
+
+
+@given(st.integers(0, 86_400))
+def test_a_date_means_the_same_as_seconds(seconds: int) -> None:
+    date = format_datetime(_NOW + timedelta(seconds=seconds), usegmt=True)
+    assert parse_retry_after(date, _NOW) == parse_retry_after(str(seconds), _NOW) == seconds
+
+
+# -- backoff
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_backoff_grows_and_is_capped(failures: int, jitter: float) -> None:
+    seconds = backoff(failures, jitter)
+    assert 0.5 <= seconds <= 30.0
+    assert seconds <= backoff(failures + 1, jitter)
+
+
+# -- pacing
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 20), st.floats(1.0, 500.0)), min_size=1, max_size=3),
+    st.lists(st.floats(0.0, 60.0), max_size=100),
+)
+def test_no_window_ever_holds_more_calls_than_allowed(
+    limits: list[tuple[int, float]], gaps: list[float]
+) -> None:
+    clock = Clock()
+    pace = Pace(limits, clock)
+    calls: list[float] = []
+    for gap in gaps:
+        clock.now += gap
+        clock.now += pace.delay()
+        pace.note()
+        calls.append(clock.now)
+    for count, seconds in limits:
+        for first, beyond in zip(calls, calls[count:], strict=False):
+            assert beyond - first >= seconds - 1e-6
+
+
+def test_a_call_that_fits_does_not_wait() -> None:
+    clock = Clock()
+    pace = Pace([(100, 60.0), (1500, 3600.0)], clock)
+    for _ in range(100):
+        assert pace.delay() == 0.0
+        pace.note()
+    assert pace.delay() == 60.0
+    clock.now += 45
+    assert pace.delay() == 15.0
+
+
+def test_a_full_minute_is_waited_for_and_a_full_hour_is_airflows() -> None:
+    clock = Clock()
+    waits = _waits(clock)
+    pace = Pace([(2, 60.0), (4, 3600.0)], clock)
+    for _ in range(4):
+        waits.pace(pace)
+    assert clock.waits == [60.0]
+    with pytest.raises(Throttled, match="calls_per_hour") as caught:
+        waits.pace(pace)
+    assert caught.value.retry_after == 3540.0
+
+
+# -- tries
+
+
+def test_an_outage_is_tried_eight_times_and_then_given_to_airflow() -> None:
+    clock = Clock()
+    tries = _waits(clock).tries("the API")
+    for _ in range(7):
+        tries.outage("HTTP 503")
+    with pytest.raises(
+        ServiceUnavailable, match=r"the API gave no whole answer in 8 tries; the last one: HTTP 503"
+    ):
+        tries.outage("HTTP 503")
+    assert clock.waits == [0.75, 1.5, 3.0, 6.0, 12.0, 22.5, 22.5]
+
+
+def test_a_retry_after_of_an_outage_is_kept_within_the_limit() -> None:
+    clock = Clock()
+    tries = _waits(clock).tries("the API")
+    tries.outage("HTTP 503", 20.0)
+    tries.outage("HTTP 503", 500.0)
+    assert clock.waits == [20.0, 30.0]
+
+
+def test_a_throttle_is_waited_for_as_asked() -> None:
+    clock = Clock()
+    waits = _waits(clock)
+    waits.tries("the API").throttled("HTTP 429", 26.0)
+    assert clock.waits == [26.0]
+    assert waits.retries == 1
+
+
+def test_a_long_throttle_is_airflows() -> None:
+    clock = Clock()
+    with pytest.raises(Throttled) as caught:
+        _waits(clock).tries("the API").throttled("HTTP 429", 31.0)
+    assert caught.value.retry_after == 31.0
+    assert clock.waits == []
+
+
+def test_a_throttle_without_a_time_waits_half_a_minute() -> None:
+    clock = Clock()
+    _waits(clock).tries("the API").throttled("HTTP 429", None)
+    assert clock.waits == [30.0]
+
+
+def test_all_waits_of_a_drain_end_after_a_quarter_of_an_hour() -> None:
+    clock = Clock()
+    waits = _waits(clock)
+    for _ in range(36):
+        waits.tries("the API").throttled("HTTP 429", 25.0)
+    with pytest.raises(Throttled):
+        waits.tries("the API").throttled("HTTP 429", 25.0)
+    assert sum(clock.waits) == waits.waited_seconds == 900.0
+
+
+def test_a_service_that_asks_for_no_wait_is_not_called_without_end() -> None:
+    clock = Clock()
+    tries = _waits(clock).tries("the API")
+    with contextlib.suppress(Throttled):
+        for _ in range(1000):
+            tries.throttled("HTTP 429", 0.0)
+    assert len(clock.waits) < 50
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0, 5.0])
+def test_a_connection_test_waits_for_nothing(retry_after: float | None) -> None:
+    clock = Clock()
+    with pytest.raises(Throttled):
+        _waits(clock, NO_WAITING).tries("the API").throttled("HTTP 429", retry_after)
+    with pytest.raises(ServiceUnavailable, match="1 try;"):
+        _waits(clock, NO_WAITING).tries("the API").outage("HTTP 503")
+    assert clock.waits == []
