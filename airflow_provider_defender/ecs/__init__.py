@@ -1,4 +1,4 @@
-"""Records of Microsoft Defender as Arrow tables in the Elastic Common Schema: pure, without I/O, clock or Airflow.
+"""Records of Microsoft Defender as Arrow tables in the Elastic Common Schema: no I/O, no clock, no Airflow.
 
 `map_records` and `map_batches` take raw JSON records and give tables in a fixed schema, and the records that
 cannot land. How a source is mapped is data (`Mapping`); `register` adds mappings of one's own.

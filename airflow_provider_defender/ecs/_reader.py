@@ -1,4 +1,4 @@
-"""From records to typed columns: strict and fast where a record is as documented, tolerant where it is not."""
+"""From records to typed columns: strict and fast where a record is as documented, else tolerant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import Annotated, Any, Optional, Union
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
@@ -29,13 +29,12 @@ _SHORTEST_TIME, _LONGEST_TIME = len("2026-01-01T00:00:00Z"), len("2026-01-01T00:
 _MOST_PATHS = 1000
 
 _STRICT_TYPES: dict[str, Any] = {
-    "string": Optional[str],
-    "identifier": Union[int, str, None],
-    "long": Optional[Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]],
-    "double": Optional[float],
-    "boolean": Optional[bool],
-    "time": Optional[str],
-    "json": msgspec.Raw,
+    "string": str,
+    "identifier": int | str,
+    "long": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    "double": float,
+    "boolean": bool,
+    "time": str,
 }
 
 
@@ -50,21 +49,18 @@ def strict_type(shape: Shape) -> type[msgspec.Struct]:
 
 
 def _strict_annotation(kind: Kind) -> Any:
+    if kind == "json":
+        return msgspec.Raw
+    return _strict_value(kind) | None
+
+
+def _strict_value(kind: Kind) -> Any:
+    """The type without None: a null among a list's items is left to the tolerant way, which drops it."""
     if isinstance(kind, Shape):
-        return Optional[strict_type(kind)]
+        return strict_type(kind)
     if isinstance(kind, ListOf):
-        item = kind.item
-        return Optional[list[strict_type(item) if isinstance(item, Shape) else _list_item_type(item)]]
-    return _STRICT_TYPES[kind]
-
-
-def _list_item_type(kind: Kind) -> Any:
-    """The scalar without None: a null among a list's items is left to the tolerant way, which drops it."""
-    return (
-        msgspec.Raw
-        if kind == "json"
-        else Union[tuple(t for t in _STRICT_TYPES[kind].__args__ if t is not type(None))]
-    )
+        return list[_strict_value(kind.item)]  # type: ignore[misc]
+    return msgspec.Raw if kind == "json" else _STRICT_TYPES[kind]
 
 
 @dataclass
@@ -224,7 +220,7 @@ class RecordReader:
         properties = dict(self.shape.properties)
         item_kind = properties.pop(self.items, None) if self.items else None
         values = _transpose(objects, len(self.shape.properties))
-        by_name = dict(zip(self.shape.properties, values))
+        by_name = dict(zip(self.shape.properties, values, strict=False))
         for name, kind in properties.items():
             record[name] = builder.column(kind, by_name[name], None, name, record)
         item: dict[str, pa.Array] = {}
@@ -250,7 +246,7 @@ class RecordReader:
 
 
 def _explode(lists: Iterable[list[Any] | None], empty: Any) -> tuple[list[Any], pa.Array, pa.Array | None]:
-    """All items in one list, where each list begins, and which are real: a list without items gets `empty`."""
+    """All items in one list, where each list begins, which are real; a list without items gets `empty`."""
     rows: list[Any] = []
     offsets = [0]
     for items in lists:
@@ -268,7 +264,7 @@ def _explode(lists: Iterable[list[Any] | None], empty: Any) -> tuple[list[Any], 
 def _transpose(objects: Sequence[Any], width: int) -> list[Sequence[Any]]:
     if not objects:
         return [()] * width
-    return list(zip(*map(msgspec.structs.astuple, objects)))
+    return list(zip(*map(msgspec.structs.astuple, objects), strict=False))
 
 
 class _Builder:
@@ -287,7 +283,8 @@ class _Builder:
         into: dict[str, pa.Array],
     ) -> list[pa.Array]:
         arrays = []
-        for (name, kind), values in zip(shape.properties.items(), _transpose(objects, len(shape.properties))):
+        columns = _transpose(objects, len(shape.properties))
+        for (name, kind), values in zip(shape.properties.items(), columns, strict=True):
             array = self.column(kind, values, owners, prefix + name, into)
             into[prefix + name] = array
             arrays.append(array)

@@ -16,15 +16,7 @@ from ._values import json_text
 from .fields import ECS_VERSION, field_type, nested_columns, null_column
 from .mapping import LANDING_TYPE, Computed, Mapping
 
-__all__ = ["Chunk", "Origin", "RowBuilder"]
-
-
-@dataclass
-class Origin:
-    """Where records come from, beside what they say themselves."""
-
-    tenants: Sequence[str | None]
-    logs: Sequence[str | None]
+__all__ = ["Chunk", "RowBuilder"]
 
 
 @dataclass
@@ -35,7 +27,9 @@ class Chunk:
     texts: pa.Array | None
     keys: pa.Array
     versions: pa.Array
-    origin: Origin
+    tenants: pa.Array
+    logs: pa.Array
+    sizes: Sequence[int]
     leftovers: dict[int, Leftovers]
 
 
@@ -112,8 +106,8 @@ class RowBuilder:
     def _landing(self, chunk: Chunk, rows: _Rows) -> pa.Array:
         leaves = {
             "source": constant_column(self._mapping.source, pa.string(), rows.length),
-            "log": rows.take(pa.array(chunk.origin.logs, pa.string())),
-            "tenant": rows.take(pa.array(chunk.origin.tenants, pa.string())),
+            "log": rows.take(chunk.logs),
+            "tenant": rows.take(chunk.tenants),
             "key": rows.take(chunk.keys),
             "version": rows.take(chunk.versions),
             "item": rows.numbers,
@@ -135,7 +129,7 @@ def record_column(columns: Columns, name: str) -> pa.Array:
 
 
 def _store(fields: dict[str, pa.Array], entry: Computed, result: Any) -> None:
-    fields.update(zip(entry.fields, result if isinstance(result, tuple) else (result,)))
+    fields.update(zip(entry.fields, result if isinstance(result, tuple) else (result,), strict=False))
 
 
 class _Rows:
@@ -179,7 +173,9 @@ class _Rows:
         if not leftovers:
             return null_column(pa.string(), self.length)
         texts: list[str | None] = [None] * self.length
-        for row, (parent, number) in enumerate(zip(self._parents.to_pylist(), self.numbers.to_pylist())):
+        for row, (parent, number) in enumerate(
+            zip(self._parents.to_pylist(), self.numbers.to_pylist(), strict=False)
+        ):
             rest = leftovers.get(parent)
             if rest is not None:
                 texts[row] = _unmapped_text(rest, number, items)

@@ -1,10 +1,10 @@
-"""What a source's JSON objects look like, as data: the one description that parsing, schema and docs share."""
+"""What a source's JSON objects look like, as data: one description for parsing, schema and docs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Union
+from typing import Literal, TypeAlias
 
 import pyarrow as pa
 
@@ -13,8 +13,8 @@ from .fields import TIMESTAMP
 __all__ = ["Kind", "ListOf", "Scalar", "Shape", "arrow_type"]
 
 Scalar = Literal["string", "identifier", "long", "double", "boolean", "time", "json"]
-"""Kinds of values: `identifier` is a number on the wire and a string in the lake; `time` is one of Microsoft's
-timestamp texts; `json` keeps any JSON value as its text."""
+"""Kinds of values: `identifier` is a number on the wire and a string in the lake; `time` is one of
+Microsoft's timestamp texts; `json` keeps any JSON value as its text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Shape:
         object.__setattr__(self, "by_lower_case", {name.lower(): name for name in self.properties})
 
 
-Kind = Union[Scalar, ListOf, Shape]
+Kind: TypeAlias = "Scalar | ListOf | Shape"
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),

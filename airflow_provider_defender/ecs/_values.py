@@ -116,7 +116,7 @@ def _to_string(value: Any) -> Any:
 
 
 def _to_long(value: Any) -> Any:
-    if isinstance(value, bool) or isinstance(value, (dict, list)):
+    if isinstance(value, (bool, dict, list)):
         return UNFIT
     if isinstance(value, str):
         try:

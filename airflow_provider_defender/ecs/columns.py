@@ -48,8 +48,12 @@ def by_distinct(
         indices = code.indices.cast(pa.int64())
         pairs = (divmod(pair, len(values)) for pair in code.dictionary.to_pylist())
         combinations = [(*combinations[first], values[second]) for first, second in pairs]
-    outputs = list(zip(*(function(*combination) for combination in combinations))) or [()] * len(types)
-    return tuple(pa.array(output, arrow_type).take(indices) for output, arrow_type in zip(outputs, types))
+    outputs = list(zip(*(function(*combination) for combination in combinations), strict=False)) or [
+        ()
+    ] * len(types)
+    return tuple(
+        pa.array(output, arrow_type).take(indices) for output, arrow_type in zip(outputs, types, strict=False)
+    )
 
 
 def _distinct(column: pa.Array) -> tuple[pa.Array, list[Any]]:
@@ -90,7 +94,7 @@ def difference_in_nanoseconds(start_ticks: pa.Array, end_ticks: pa.Array) -> pa.
 
 
 def collect(*columns: pa.Array) -> pa.Array:
-    """Lists of the values of all columns (strings or lists of strings), in their order, without repeats or nulls.
+    """Lists of all columns' values (strings or lists of strings), in order, without repeats or nulls.
 
     Null where there is no value at all.
     """
@@ -142,23 +146,26 @@ def _without_repeats(earlier: Sequence[pa.Array], column: pa.Array) -> pa.Array:
 
 def _collect_slowly(columns: Sequence[pa.Array]) -> pa.Array:
     rows = []
-    for values in zip(*(column.to_pylist() for column in columns)):
-        found: dict[str, None] = {}
+    for values in zip(*(column.to_pylist() for column in columns), strict=False):
+        found: dict[str | None, None] = {}
         for value in values:
             found.update(dict.fromkeys(value if isinstance(value, list) else (value,)))
-        found.pop(None, None)  # type: ignore[call-overload]
+        found.pop(None, None)
         rows.append(list(found) or None)
     return pa.array(rows, pa.list_(pa.string()))
 
 
 def only_ip(column: pa.Array) -> pa.Array:
     """The texts that are IP addresses; others are null, as ECS `ip` fields take nothing else."""
-    return by_distinct(lambda text: (text if _is_ip(text) else None,), (pa.string(),), column)[0]
+    return by_distinct(lambda text: (text if is_ip(text) else None,), (pa.string(),), column)[0]
 
 
-def _is_ip(text: str | None) -> bool:
+def is_ip(text: str | None) -> bool:
+    """Whether the text is an IPv4 or IPv6 address without a zone."""
+    if not text or "%" in text or not (":" in text or text[-1].isdigit()):
+        return False
     try:
-        return text is not None and "%" not in text and bool(ip_address(text))
+        return bool(ip_address(text))
     except ValueError:
         return False
 
@@ -167,21 +174,26 @@ def file_parts(directory: pa.Array, name: pa.Array) -> tuple[pa.Array, pa.Array,
     """Directory, whole path and extension of files.
 
     Microsoft's `filePath` is the directory; on some items it already ends in the file's name, then it is the
-    whole path. The separator is a slash where the directory starts with one and has no backslash. The extension
-    is without the dot, in lower case; null for names like `.bashrc` or without a dot.
+    whole path. The separator is a slash where the directory has slashes and no backslash. The extension is
+    without the dot, in lower case; null for names like `.bashrc` or without a dot.
     """
-    return by_distinct(_file_parts, (pa.string(),) * 3, directory, name)  # type: ignore[return-value]
+    return by_distinct(_file_parts, (pa.string(),) * 3, directory, name)
+
+
+def extension_of(name: str) -> str | None:
+    """What follows the last dot, in lower case; None for names like `.bashrc` or without a dot."""
+    stem, _, extension = name.rpartition(".")
+    return extension.lower() if stem and extension else None
 
 
 def _file_parts(directory: str | None, name: str | None) -> tuple[str | None, str | None, str | None]:
-    stem, dot, extension = (name or "").rpartition(".")
-    suffix = extension.lower() if dot and stem and extension else None
+    extension = None if name is None else extension_of(name)
     if directory is None or name is None:
-        return directory, None, suffix
+        return directory, None, extension
     separator = "/" if "/" in directory and "\\" not in directory else "\\"
     if directory.lower().endswith(f"{separator}{name.lower()}"):
-        return directory[: -len(name) - 1] or separator, directory, suffix
-    return directory, f"{directory.removesuffix(separator)}{separator}{name}", suffix
+        return directory[: -len(name) - 1] or separator, directory, extension
+    return directory, f"{directory.removesuffix(separator)}{separator}{name}", extension
 
 
 URL_PARTS: dict[str, pa.DataType] = {
@@ -196,6 +208,7 @@ URL_PARTS: dict[str, pa.DataType] = {
     "password": pa.string(),
 }
 """What `url_parts` gives, in its order."""
+_NO_URL = (None,) * len(URL_PARTS)
 
 
 def url_parts(column: pa.Array) -> tuple[pa.Array, ...]:
@@ -204,23 +217,21 @@ def url_parts(column: pa.Array) -> tuple[pa.Array, ...]:
 
 
 def _url_parts(text: str | None) -> tuple[Any, ...]:
-    nothing = (None,) * len(URL_PARTS)
     if text is None:
-        return nothing
+        return _NO_URL
     try:
         parts = urlsplit(text if "://" in text else f"//{text}")
-        port = parts.port
-        domain = parts.hostname
+        port, domain = parts.port, parts.hostname
     except ValueError:
-        return nothing
-    if not domain or any(character.isspace() for character in domain):
-        return nothing
+        return _NO_URL
+    if not domain or len(domain.split()) > 1:
+        return _NO_URL
     return (
         parts.scheme or None,
         domain,
         port,
         parts.path or None,
-        _file_parts(None, parts.path.rpartition("/")[2])[2],
+        extension_of(parts.path.rpartition("/")[2]),
         parts.query or None,
         parts.fragment or None,
         parts.username or None,

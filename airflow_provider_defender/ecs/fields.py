@@ -1,4 +1,4 @@
-"""The fields that datasets are made of: names and types after ECS 9.4.0, and the few that only the seed knows.
+"""The fields that datasets are made of: names and types after ECS 9.4.0, and the few that only the seed has.
 
 A dataset's Arrow schema has one struct per ECS root, so that SQL reads `event.id`. Dates are UTC
 timestamps in microseconds, IP addresses are strings, and a field is a list exactly where ECS says array.
@@ -56,7 +56,8 @@ ECS_FIELDS: dict[str, str] = _parse("""
 - match_only_text: message
 - keyword: tags[]
 ecs keyword: version
-event keyword: kind category[] type[] action outcome id provider dataset module original timezone url reference
+event keyword: kind category[] type[] action outcome id provider dataset module
+event keyword: original timezone url reference
 event long: severity duration
 event float: risk_score
 event date: created start end ingested
@@ -71,7 +72,8 @@ user_agent keyword: original
 group keyword: id name
 process long: pid parent.pid
 process keyword: entity_id name executable hash.md5 hash.sha1 hash.sha256 user.id user.name
-process keyword: parent.entity_id parent.name parent.executable parent.hash.md5 parent.hash.sha1 parent.hash.sha256
+process keyword: parent.entity_id parent.name parent.executable
+process keyword: parent.hash.md5 parent.hash.sha1 parent.hash.sha256
 process wildcard: command_line
 process date: start parent.start
 file keyword: name path directory extension hash.md5 hash.sha1 hash.sha256 code_signature.subject_name
@@ -99,7 +101,7 @@ threat keyword: technique.subtechnique.id[] technique.subtechnique.name[]
 related ip: ip[]
 related keyword: user[] hash[] hosts[]
 """)
-"""ECS field → ECS type; `[]` marks the fields that ECS normalizes to arrays. Only those that a mapping can fill."""
+"""ECS field → ECS type, where `[]` marks arrays; only the fields that a mapping can fill."""
 
 SEED_FIELDS: dict[str, str] = _parse("""
 cloud keyword: image.id

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from collections.abc import Mapping as MappingType
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Union
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ._reader import Columns, Leftovers, OddCounts, RecordReader
-from ._rows import Chunk, Origin, RowBuilder
+from ._rows import Chunk, RowBuilder
 from ._values import ABSENT_TEXTS, UnreadableError, convert, parse_object
+from .columns import join_known
 from .mapping import Mapping
 from .registry import find_mapping, schema
 
 __all__ = ["MappedRecords", "Record", "Version", "map_batches", "map_records", "record_versions"]
 
-Record = Union[bytes, bytearray, memoryview, msgspec.Raw]
+Record: TypeAlias = "bytes | bytearray | memoryview | msgspec.Raw"
 
 MAX_BYTES = 32 * 1024 * 1024
 _CHUNK_RECORDS = 1000
@@ -39,8 +43,8 @@ REJECTS_SCHEMA = pa.schema(
         pa.field("tenant", pa.string()),
     ]
 )
-"""Rejected records: their exact bytes, why and where (a property's name) they could not land, their place among
-the records given, and the key and version under which `record_versions` knows them."""
+"""Rejected records: their exact bytes, why and where (a property's name) they could not land, their place
+among the records given, and the key and version under which `record_versions` knows them."""
 
 
 class Version(NamedTuple):
@@ -194,35 +198,54 @@ class _Pending:
 
 
 class _Origins:
-    """Tenant and log of each record."""
+    """Tenant and log of each record, as far as the caller knows them: one for all, or one each."""
 
     def __init__(self, mapping: Mapping, origins: pa.Table | None) -> None:
-        self._mapping = mapping
+        self._source = mapping.source
         self._tenants = self._column(origins, "tenant")
         self._logs = self._column(origins, "log")
 
     @staticmethod
-    def _column(origins: pa.Table | None, name: str) -> list[str | None]:
+    def _column(origins: pa.Table | None, name: str) -> pa.Array:
         if origins is None or name not in origins.column_names or not len(origins):
-            return [None]
-        return origins.column(name).cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
+            return pa.nulls(1, pa.string())
+        return origins.column(name).cast(pa.string()).combine_chunks()
+
+    @staticmethod
+    def _of(column: pa.Array, first: int, places: Sequence[int]) -> pa.Array:
+        if len(column) == 1:
+            return pa.repeat(column[0], len(places))
+        return column.take(pa.array([first + place for place in places], pa.int64()))
 
     def tenant(self, index: int) -> str | None:
-        """The tenant that record `index` was read from, as far as the caller knows it."""
-        return self._tenants[index if len(self._tenants) > 1 else 0]
+        """The tenant that record `index` was read from."""
+        return self._tenants[index if len(self._tenants) > 1 else 0].as_py()  # type: ignore[no-any-return]
 
-    def log(self, index: int, tenant: str | None) -> str | None:
-        """The log that the record belongs to."""
-        given = self._logs[index if len(self._logs) > 1 else 0]
-        return given or (f"{self._mapping.source}-{tenant}" if tenant else None)
+    def tenants(self, first: int, places: Sequence[int]) -> pa.Array:
+        """The tenants of the records at these places after the first."""
+        return self._of(self._tenants, first, places)
+
+    def logs(self, first: int, places: Sequence[int], tenants: pa.Array) -> pa.Array:
+        """The logs that the records belong to: as given, else named after source and tenant."""
+        return pc.coalesce(
+            self._of(self._logs, first, places), join_known("-", self._source_name(tenants), tenants)
+        )
+
+    def _source_name(self, tenants: pa.Array) -> pa.Array:
+        return pa.repeat(pa.scalar(self._source), len(tenants))
 
 
-@dataclass
-class _Rejects:
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def table(self) -> pa.Table:
-        return pa.Table.from_pylist(self.rows, REJECTS_SCHEMA)
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without garbage collection: reading makes many tuples and no cycles, and collections take long."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class _Mapper:
@@ -243,21 +266,31 @@ class _Mapper:
         self, records: Sequence[bytes], first: int, max_bytes: int
     ) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Rows and rejects of the records, whose first is number `first` of all, in slices that fit."""
-        rejects = _Rejects()
+        rejects: dict[int, dict[str, Any]] = {}
+        with _collector_paused():
+            chunk = self._read_chunk(records, first, rejects)
+            by_record = self._builder.prepare(chunk) if chunk else {}
+        rejected = pa.Table.from_pylist([rejects[index] for index in sorted(rejects)], REJECTS_SCHEMA)
+        if chunk is None:
+            yield self._empty, rejected
+            return
+        for start, stop in _ranges(chunk.sizes, chunk.columns, max_bytes):
+            with _collector_paused():
+                batch = self._builder.build(chunk, by_record, start, stop)
+            yield pa.Table.from_batches([batch]), rejected
+            rejected = rejected.slice(0, 0)
+
+    def _read_chunk(
+        self, records: Sequence[bytes], first: int, rejects: dict[int, dict[str, Any]]
+    ) -> Chunk | None:
         places, objects, leftovers = self._read(records, first, rejects)
         columns = self._columns(records, first, places, objects, leftovers, rejects)
         if columns is None:
-            yield self._empty, rejects.table()
-            return
-        chunk = self._chunk(records, first, places, columns, leftovers)
-        by_record = self._builder.prepare(chunk)
-        table = rejects.table()
-        for start, stop in _ranges([records[place] for place in places], columns, max_bytes):
-            yield pa.Table.from_batches([self._builder.build(chunk, by_record, start, stop)]), table
-            table = table.slice(0, 0)
+            return None
+        return self._chunk(records, first, places, objects, columns, leftovers)
 
     def _read(
-        self, records: Sequence[bytes], first: int, rejects: _Rejects
+        self, records: Sequence[bytes], first: int, rejects: dict[int, dict[str, Any]]
     ) -> tuple[list[int], list[Any], dict[int, Leftovers]]:
         """Places of the readable records, what they read as, and leftovers by place."""
         places, objects, leftovers = [], [], {}
@@ -281,7 +314,7 @@ class _Mapper:
         places: list[int],
         objects: list[Any],
         leftovers: dict[int, Leftovers],
-        rejects: _Rejects,
+        rejects: dict[int, dict[str, Any]],
     ) -> Columns | None:
         """Columns of the records that can land; `places` and `objects` keep only these."""
         while objects:
@@ -301,7 +334,7 @@ class _Mapper:
     def _failed(self, columns: Columns) -> dict[int, tuple[str, str]]:
         """Number → why and where, for records that have no key or no time."""
         mapping = self._mapping
-        failed = {}
+        failed: dict[int, tuple[str, str]] = {}
         times = pc.coalesce(*(columns.record[name] for name in mapping.times))
         for column, error, path in (
             (times, f"none of {', '.join(mapping.times)} is a time", mapping.times[0]),
@@ -315,64 +348,64 @@ class _Mapper:
                 )
         return failed
 
-    def _reject(self, rejects: _Rejects, record: bytes, index: int, error: str, path: str) -> None:
+    def _reject(
+        self, rejects: dict[int, dict[str, Any]], record: bytes, index: int, error: str, path: str
+    ) -> None:
         tenant = self._origins.tenant(index)
         identity = self._identities.of(record, tenant)
-        rejects.rows.append(
-            {
-                "bytes": record,
-                "error": error,
-                "path": path,
-                "record_index": index,
-                "key": identity.key,
-                "version": identity.version,
-                "tenant": tenant,
-            }
-        )
+        rejects[index] = {
+            "bytes": record,
+            "error": error,
+            "path": path,
+            "record_index": index,
+            "key": identity.key,
+            "version": identity.version,
+            "tenant": tenant,
+        }
 
     def _chunk(
         self,
         records: Sequence[bytes],
         first: int,
         places: list[int],
+        objects: list[Any],
         columns: Columns,
         leftovers: dict[int, Leftovers],
     ) -> Chunk:
-        tenants = [self._origins.tenant(first + place) for place in places]
-        if self._mapping.tenant is not None and None in tenants:
-            own = columns.record[self._mapping.tenant].to_pylist()
-            tenants = [tenant or mine for tenant, mine in zip(tenants, own)]
-        logs = [self._origins.log(first + place, tenant) for place, tenant in zip(places, tenants)]
-        identities = [self._identities.of(records[place], tenant) for place, tenant in zip(places, tenants)]
+        landed = records if len(places) == len(records) else [records[place] for place in places]
+        tenants = self._origins.tenants(first, places)
+        if self._mapping.tenant is not None and tenants.null_count:
+            tenants = pc.coalesce(tenants, columns.record[self._mapping.tenant])
+        odd = {number: leftovers[place] for number, place in enumerate(places) if place in leftovers}
+        keys, versions = self._identities.columns(landed, objects, odd, tenants)
         return Chunk(
             columns=columns,
-            texts=pa.array([records[place] for place in places], pa.string())
-            if self._keep_original
-            else None,
-            keys=pa.array([identity.key for identity in identities], pa.string()),
-            versions=pa.array([identity.version for identity in identities], pa.string()),
-            origin=Origin(tenants, logs),
-            leftovers={number: leftovers[place] for number, place in enumerate(places) if place in leftovers},
+            texts=pa.array(landed, pa.string()) if self._keep_original else None,
+            keys=keys,
+            versions=versions,
+            tenants=tenants,
+            logs=self._origins.logs(first, places, tenants),
+            sizes=list(map(len, landed)),
+            leftovers=odd,
         )
 
 
-def _ranges(records: Sequence[bytes], columns: Columns, max_bytes: int) -> Iterator[tuple[int, int]]:
-    """Ranges of rows that are built at once: all, unless repeating large records for their rows needs too much."""
-    row_counts = pc.value_counts(columns.parents).field("counts").to_pylist()
-    rows = len(columns.parents)
-    if sum(len(record) * count for record, count in zip(records, row_counts)) <= max_bytes:
-        yield 0, rows
+def _ranges(sizes: Sequence[int], columns: Columns, max_bytes: int) -> Iterator[tuple[int, int]]:
+    """Ranges of rows to build at once: all, unless repeating large records on their rows takes too much."""
+    counts = pc.value_counts(columns.parents).field("counts").to_pylist()
+    if sum(size * count for size, count in zip(sizes, counts, strict=False)) <= max_bytes:
+        yield 0, len(columns.parents)
         return
-    start, size, row = 0, 0, 0
-    for number, count in enumerate(row_counts):
+    start, filled, row = 0, 0, 0
+    for number, (size, count) in enumerate(zip(sizes, counts, strict=False)):
         own = sum(column.slice(number, 1).nbytes for column in columns.record.values())
-        cost = int(2.5 * own) + 2 * len(records[number]) // count + _ROW_BYTES
+        cost = 3 * own + 3 * size // count + _ROW_BYTES
         for _ in range(count):
-            if size + cost > max_bytes and row > start:
+            if filled + cost > max_bytes and row > start:
                 yield start, row
-                start, size = row, 0
-            size, row = size + cost, row + 1
-    yield start, rows
+                start, filled = row, 0
+            filled, row = filled + cost, row + 1
+    yield start, row
 
 
 class _Identities:
@@ -386,6 +419,9 @@ class _Identities:
         spelling = {f"p{number}": name for number, name in enumerate(self._names) if name is not None}
         skim = msgspec.defstruct("Skim", fields, rename=spelling)
         self._decode = msgspec.json.Decoder(skim).decode
+        place = {name: f"p{number}" for number, name in enumerate(mapping.shape.properties)}
+        self._key_of = attrgetter(place[mapping.key])
+        self._version_of = attrgetter(place[mapping.version])
 
     def of(self, record: bytes, tenant: str | None) -> Version:
         """The record's key and version, the same wherever they are asked for."""
@@ -397,6 +433,21 @@ class _Identities:
         if identifier in _NOT_KNOWN or version in _NOT_KNOWN or (tenant is None and len(found) > 2):
             return self._slowly(record, tenant)
         return Version(f"{tenant}/{identifier}" if tenant else identifier, version)
+
+    def columns(
+        self, records: Sequence[bytes], objects: Sequence[Any], odd: Container[int], tenants: pa.Array
+    ) -> tuple[pa.Array, pa.Array]:
+        """Keys and versions of records that were read; those as documented need no second look."""
+        identifiers: list[Any] = list(map(self._key_of, objects))
+        versions: list[Any] = list(map(self._version_of, objects))
+        keys: list[str | None] = [None] * len(records)
+        for number in range(len(records)):
+            if number in odd or versions[number] in _NOT_KNOWN or not isinstance(identifiers[number], str):
+                identity = self.of(records[number], tenants[number].as_py())
+                keys[number], versions[number] = identity
+        plain = pa.array(identifiers, pa.string())
+        with_tenant = pc.coalesce(join_known("/", tenants, plain), plain)
+        return pc.coalesce(pa.array(keys, pa.string()), with_tenant), pa.array(versions, pa.string())
 
     def _slowly(self, record: bytes, tenant: str | None) -> Version:
         try:
@@ -432,8 +483,8 @@ def record_versions(source: str | Mapping, records: Iterable[Record], *, tenant:
     """Key and version of each record, as its rows' `landing` or its reject will have them.
 
     Key is `<tenant>/<id>`, version the update time exactly as sent. A record without one has the version
-    `content:<sha256 of its bytes>`; one that cannot be read or has no id has the key `reject:<sha256 of its bytes>`
-    and the version "". Only what that takes is decoded.
+    `content:<sha256 of its bytes>`; one that cannot be read or has no id has the key
+    `reject:<sha256 of its bytes>` and the version "". Only what that takes is decoded.
     """
     identities = _Identities(find_mapping(source))
     return [

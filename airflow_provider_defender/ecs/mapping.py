@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Union
+from typing import Any
 
 import pyarrow as pa
 
@@ -44,8 +44,6 @@ LANDING_TYPE = pa.struct(
 ENGINE_FIELDS = ("@timestamp", "ecs.version", "event.ingested", "event.original")
 """Fields that the engine fills for every mapping."""
 
-Result = Union[pa.Array, tuple[pa.Array, ...]]
-
 
 @dataclass(frozen=True)
 class Computed:
@@ -53,14 +51,14 @@ class Computed:
 
     Attributes:
         fields: the ECS fields that it fills, one a result.
-        inputs: property names as in `Mapping.copies`; `name#ticks` gives a time as a count of 100 ns since 1970.
+        inputs: property names as in `Mapping.copies`; `name#ticks` is a time in units of 100 ns since 1970.
         function: takes an Arrow array an input, gives an array (or a tuple of them, for several fields).
         note: one sentence for the documentation.
     """
 
     fields: tuple[str, ...]
     inputs: tuple[str, ...]
-    function: Callable[..., Result]
+    function: Callable[..., pa.Array | tuple[pa.Array, ...]]
     note: str
 
 
@@ -82,7 +80,7 @@ class Mapping:
         source: the name given to `map_records`.
         dataset: the dataset that the rows land in, for example `alerts`.
         shape: what a record looks like.
-        container: the struct that holds the record's own properties, for example `microsoft.defender_endpoint`.
+        container: the struct that holds the record's own properties: `microsoft.defender_endpoint`.
         times: the properties that give `@timestamp`; the first that is known counts.
         key: the property that identifies a record; a record without it is rejected.
         version: the property that changes with every change of a record.
@@ -134,7 +132,7 @@ class Mapping:
         return pa.struct([*fields, pa.field("unmapped", pa.string())])
 
     def own_schema(self) -> pa.Schema:
-        """The schema of a dataset that only this mapping fills: its fields in ECS order, container, `landing`."""
+        """The schema of a dataset that only this mapping fills: fields in ECS order, container, `landing`."""
         order = {name: place for place, name in enumerate([*ECS_FIELDS, *SEED_FIELDS])}
         leaves = {
             name: field_type(name)

@@ -106,7 +106,7 @@ SEVERITIES: dict[str, tuple[int, int | None]] = {
     "high": (4, 73),
     "critical": (5, 99),
 }
-"""Severity in lower case → `event.severity` (the seed's scale), `event.risk_score` (Elastic's newer scale)."""
+"""Severity in lower case → `event.severity` (seed's scale), `event.risk_score` (Elastic's newer scale)."""
 
 TACTICS: dict[str, tuple[str, str]] = {
     name.replace(" ", "").lower(): (tactic, name)
@@ -181,7 +181,7 @@ def _known(text: str | None) -> str:
 
 
 def severity_numbers(severity: pa.Array) -> tuple[pa.Array, ...]:
-    """`event.severity` on the seed's scale 0–5 and `event.risk_score` on Elastic's 21–99; unknown words give null."""
+    """`event.severity` on the seed's scale 0–5, `event.risk_score` on Elastic's 21–99; else null."""
     return by_distinct(
         lambda text: SEVERITIES.get(_known(text), (None, None)), (pa.int64(), pa.float64()), severity
     )
@@ -197,7 +197,7 @@ def _categories_and_types(entity: str, category: str, status: str) -> tuple[list
     if of_item and not (is_malware and of_item == "registry"):
         categories.append(of_item)
     allowed = frozenset.intersection(*(EXPECTED_TYPES[name] for name in categories))
-    wanted = {"access" if entity == "user" else None, _STATUS_TYPES.get(status)} - {None}
+    wanted = {"access" if entity == "user" else "", _STATUS_TYPES.get(status, "")}
     types = sorted(wanted & allowed) or (["info"] if "info" in allowed else ["access"])
     return sorted(categories, key=list(EXPECTED_TYPES).index), types
 
@@ -257,18 +257,13 @@ def is_process(entity_type: pa.Array) -> pa.Array:
     return pc.equal(pc.utf8_lower(entity_type), "process")
 
 
-def file_fields(directory: pa.Array, name: pa.Array) -> tuple[pa.Array, ...]:
-    """`file.directory`, `file.path`, `file.extension`."""
-    return file_parts(directory, name)
-
-
-def process_image(
+def image_fields(
     entity_type: pa.Array, directory: pa.Array, name: pa.Array, sha1: pa.Array, sha256: pa.Array
 ) -> tuple[pa.Array, ...]:
-    """`process.name`, `.executable`, `.hash.sha1`, `.hash.sha256` of process items, from their image file."""
+    """`file.directory`, `.path`, `.extension`; of processes also `process.name`, `.executable`, `.hash.*`."""
     process = is_process(entity_type)
-    path = file_parts(directory, name)[1]
-    return tuple(only_where(process, column) for column in (name, path, sha1, sha256))
+    file = file_parts(directory, name)
+    return (*file, *(only_where(process, column) for column in (name, file[1], sha1, sha256)))
 
 
 def parent_executable(directory: pa.Array, name: pa.Array) -> pa.Array:
@@ -305,14 +300,15 @@ def _registry(
     return short, key, path, REGISTRY_TYPES.get(_known(value_type), value_type)
 
 
-def address_lists(
-    address: pa.Array, url: pa.Array, name: pa.Array, domains: pa.Array
+def url_and_addresses(
+    url: pa.Array, address: pa.Array, name: pa.Array, domains: pa.Array
 ) -> tuple[pa.Array, ...]:
-    """`related.ip` and `related.hosts`: the item's address, the URL's host, the machine, the alert's domains."""
-    domain = url_parts(url)[list(URL_PARTS).index("domain")]
-    address_in_url = only_ip(domain)
-    host_in_url = only_where(pc.is_null(address_in_url), domain)
-    return collect(only_ip(address), address_in_url), collect(lower(name), host_in_url, domains)
+    """`url.*`, then `related.ip` and `related.hosts`: of item, URL, machine and the alert's domains."""
+    parts = url_parts(url)
+    host = parts[list(URL_PARTS).index("domain")]
+    host_address = only_ip(host)
+    host_name = only_where(pc.is_null(host_address), host)
+    return *parts, collect(only_ip(address), host_address), collect(lower(name), host_name, domains)
 
 
 _CONSTANTS: dict[str, Any] = {
@@ -373,16 +369,16 @@ _COMPUTED = (
         ("event.severity", "event.risk_score"),
         ("severity",),
         severity_numbers,
-        "Unspecified 0, Informational 1, Low 2, Medium 3, High 4, Critical 5; the risk score is 21, 21, 47, 73, 99, "
-        "and null for Unspecified.",
+        "Unspecified 0, Informational 1, Low 2, Medium 3, High 4, Critical 5; the risk score is 21, 21, 47, "
+        "73, 99, and null for Unspecified.",
     ),
     Computed(
         ("event.category", "event.type"),
         ("evidence.entityType", "category", "status"),
         categories_and_types,
-        "Category host, malware by the alert's category, and process, file, registry, network or iam by the item. "
-        "Type start for New, end for Resolved, access for a user's item, but only what ECS expects with every "
-        "category of the row; else info (access for registry items, where ECS does not expect info).",
+        "Category host, malware by the alert's category, and process, file, registry, network or iam by the "
+        "item. Type start for New, end for Resolved, access for a user's item, but only what ECS expects "
+        "with every category of the row; else info (access for registry items, where ECS does not expect info).",
     ),
     Computed(("host.name",), ("computerDnsName",), lower, "In lower case."),
     Computed(
@@ -416,16 +412,25 @@ _COMPUTED = (
         "The alert's user, else the item's account; the address where both are the same account.",
     ),
     Computed(
-        ("file.directory", "file.path", "file.extension"),
-        ("evidence.filePath", "evidence.fileName"),
-        file_fields,
-        "filePath is the directory; the path is directory, separator, name.",
-    ),
-    Computed(
-        ("process.name", "process.executable", "process.hash.sha1", "process.hash.sha256"),
-        ("evidence.entityType", "evidence.filePath", "evidence.fileName", "evidence.sha1", "evidence.sha256"),
-        process_image,
-        "Of process items, whose file is the process's image.",
+        (
+            "file.directory",
+            "file.path",
+            "file.extension",
+            "process.name",
+            "process.executable",
+            "process.hash.sha1",
+            "process.hash.sha256",
+        ),
+        (
+            "evidence.entityType",
+            "evidence.filePath",
+            "evidence.fileName",
+            "evidence.sha1",
+            "evidence.sha256",
+        ),
+        image_fields,
+        "filePath is the directory; the path is directory, separator, name. process.* only for process "
+        "items, whose file is the process's image.",
     ),
     Computed(
         ("process.entity_id",),
@@ -463,18 +468,13 @@ _COMPUTED = (
         "The hive abbreviated (HKLM), the key without its hive, the type as REG_SZ and so on.",
     ),
     Computed(("registry.data.strings",), ("evidence.registryValue",), as_list, "The value's data."),
-    Computed(
-        tuple(f"url.{part}" for part in URL_PARTS),
-        ("evidence.url",),
-        url_parts,
-        "Parts of the URL; null where it is none.",
-    ),
     Computed(("related.hash",), ("evidence.sha1", "evidence.sha256"), collect, "The item's hashes."),
     Computed(
-        ("related.ip", "related.hosts"),
-        ("evidence.ipAddress", "evidence.url", "computerDnsName", "domains"),
-        address_lists,
-        "Valid addresses only; hosts are the machine (lower case), the URL's host, the alert's domains.",
+        (*(f"url.{part}" for part in URL_PARTS), "related.ip", "related.hosts"),
+        ("evidence.url", "evidence.ipAddress", "computerDnsName", "domains"),
+        url_and_addresses,
+        "The URL's parts, null where it is none. related.ip has valid addresses only, the item's and the "
+        "URL's; related.hosts the machine (lower case), the URL's host, the alert's domains.",
     ),
     Computed(
         ("related.user",),
@@ -487,8 +487,8 @@ _COMPUTED = (
             "loggedOnUsers.accountName",
         ),
         collect,
-        "The alert's user, the item's account with its ids, the users logged on. Not the analysts (assignedTo, "
-        "comments), or every alert of an analyst would be related.",
+        "The alert's user, the item's account with its ids, the users logged on. Not the analysts "
+        "(assignedTo, comments), or every alert of an analyst would be related.",
     ),
 )
 
@@ -516,13 +516,15 @@ _DEVIATIONS = (
         "event.created, event.start, event.end, microsoft.defender_endpoint.lastUpdateTime",
         "texts with up to seven digits",
         "timestamps in microseconds",
-        "Dates are timestamps in Parquet; event.original and landing.version keep the texts, event.duration the 100 ns.",
+        "Dates are timestamps in Parquet; event.original and landing.version keep the texts, event.duration "
+        "the 100 ns.",
     ),
     Deviation(
         "event.ingested", "2023-09-22T03:31:58Z", "the run's start", "It says when this project took it in."
     ),
     Deviation(
-        "event.module, event.original, event.risk_score, host.id, process.*, rule.id, threat.tactic.*, threat.technique.id",
+        "event.module, event.original, event.risk_score, host.id, rule.id, threat.tactic.*, "
+        "threat.technique.id",
         "not in the sample",
         "filled",
         "The record behind the sample has them (or they are constants); the sample's pipeline dropped them.",
