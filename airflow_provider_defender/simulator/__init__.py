@@ -22,6 +22,7 @@ from airflow_provider_defender.simulator._application import LoggedRequest
 from airflow_provider_defender.simulator._certificates import KeyPair
 from airflow_provider_defender.simulator._directory import Application, Directory, FederatedCredential
 from airflow_provider_defender.simulator._faults import ALERTS, TOKEN, Fault, Faults
+from airflow_provider_defender.simulator._messages import Answer, Request
 from airflow_provider_defender.simulator._simulator import Simulator
 from airflow_provider_defender.simulator._tenant import DEFAULT_START, Tenant
 from airflow_provider_defender.simulator._versions import Version
@@ -30,6 +31,7 @@ __all__ = [
     "ALERTS",
     "DEFAULT_START",
     "TOKEN",
+    "Answer",
     "Application",
     "Directory",
     "Fault",
@@ -38,6 +40,7 @@ __all__ = [
     "KeyPair",
     "LoggedRequest",
     "Page",
+    "Request",
     "Simulator",
     "Tenant",
     "Version",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import collections
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from airflow_provider_defender.simulator._alerts_api import AlertsApi
 from airflow_provider_defender.simulator._control import Control
@@ -34,7 +35,7 @@ class LoggedRequest:
     fault: str | None = None
 
 
-class RequestLog:
+class RequestLog(Sequence[LoggedRequest]):
     """The requests answered so far, oldest first; the last 100,000 of them."""
 
     def __init__(self) -> None:
@@ -62,6 +63,15 @@ class RequestLog:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> LoggedRequest: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[LoggedRequest]: ...
+
+    def __getitem__(self, index: int | slice) -> LoggedRequest | list[LoggedRequest]:
+        return self.all()[index]
 
 
 class Application:

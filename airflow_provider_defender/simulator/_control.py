@@ -7,7 +7,7 @@
 | `POST /_simulator/elapse` `{"seconds": 60}` | let the services' time pass: tokens run out, quotas fill up |
 | `POST /_simulator/alerts` `{"count": 3, "evidence": 2, "over_seconds": 0, "changes": {}}` | new alerts |
 | `POST /_simulator/changes` `{"ids": ["…"], "changes": {"status": "Resolved"}}` | one bulk update |
-| `GET /_simulator/truth` | the ground truth: every version of every alert |
+| `GET /_simulator/truth` | the ground truth: every version of every alert; `?records=1`: with its text |
 | `GET`, `POST`, `DELETE /_simulator/faults` | the faults switched on; switch one on; switch all off |
 | `GET /_simulator/requests` | the requests answered so far |
 """
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_defender.simulator._messages import Answer, Request, json_answer
-from airflow_provider_defender.simulator._versions import wire_time
+from airflow_provider_defender.simulator._versions import Version, wire_time
 
 if TYPE_CHECKING:
     from airflow_provider_defender.simulator._simulator import Simulator
@@ -107,18 +107,10 @@ class Control:
         return {"lastUpdateTime": versions[0].update_time if versions else None, "changed": len(versions)}
 
     def _truth(self, request: Request) -> object:
+        tenant, records = self._simulator.tenant, request.parameters().get("records") == "1"
         return {
-            "now": wire_time(self._simulator.tenant.now_ticks()),
-            "versions": [
-                {
-                    "id": version.alert_id,
-                    "number": version.number,
-                    "lastUpdateTime": version.update_time,
-                    "visibleFrom": wire_time(version.visible_ticks),
-                    "superseded": version.superseded,
-                }
-                for version in self._simulator.tenant.versions
-            ],
+            "now": wire_time(tenant.now_ticks()),
+            "versions": [_described(version, records) for version in tenant.versions],
         }
 
     def _add_fault(self, request: Request) -> object:
@@ -131,3 +123,14 @@ class Control:
 
     def _requests(self, request: Request) -> object:
         return {"requests": [asdict(entry) for entry in self._simulator.requests.all()]}
+
+
+def _described(version: Version, record: bool) -> dict[str, Any]:
+    description = {
+        "id": version.alert_id,
+        "number": version.number,
+        "lastUpdateTime": version.update_time,
+        "visibleFrom": wire_time(version.visible_ticks),
+        "superseded": version.superseded,
+    }
+    return {**description, "record": version.rendered().decode("utf-8", "replace")} if record else description

@@ -202,13 +202,15 @@ class Scenario:
 
     def _touch(self, at: int, ids: Sequence[str]) -> list[Version]:
         text = f"Seen between two pages, {self._stirring.getrandbits(32):08x}"
-        return self._book.change(ids, _commenting(text, "API Action", at), at) if ids else []
+        lag = self._lag(self._stirring)
+        return self._book.change(ids, _commenting(text, "API Action", at), at, lag) if ids else []
 
     def _insert(self, at: int, read: Sequence[str], unread: Sequence[str]) -> list[Version]:
         """A new alert whose id comes first, or a usual one."""
         low = {"id": f"6{self._stirring.getrandbits(56):017d}_{self._stirring.getrandbits(31)}"}
         changes = low if self._stirring.random() < 0.7 else None
-        return [self._book.create(self._stirring, at, changes=changes)]
+        visible = at + self._lag(self._stirring)
+        return [self._book.create(self._stirring, at, visible=visible, changes=changes)]
 
     def _some(self, ids: Sequence[str]) -> list[str]:
         return self._stirring.sample(list(ids), min(len(ids), self._stirring.randrange(1, 4)))

@@ -17,6 +17,7 @@ from airflow_provider_defender.simulator._directory import Directory
 from airflow_provider_defender.simulator._entra import EntraId
 from airflow_provider_defender.simulator._faults import Faults
 from airflow_provider_defender.simulator._imds import InstanceMetadata
+from airflow_provider_defender.simulator._messages import Answer, Request
 from airflow_provider_defender.simulator._quota import Quota
 from airflow_provider_defender.simulator._server import Server
 from airflow_provider_defender.simulator._tenant import Tenant
@@ -61,7 +62,7 @@ class Simulator:
         reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
         hosts = list(dict.fromkeys((reachable, "localhost", "127.0.0.1", "::1", *names)))
         tls = issue_tls_files(self._folder, hosts)
-        self._server = Server(self._answer, tls, host=host, port=port, plain_port=imds_port)
+        self._server = Server(self.answer, tls, host=host, port=port, plain_port=imds_port)
         shown = f"[{reachable}]" if ":" in reachable else reachable
         self.url = f"https://{shown}:{self._server.port}"
         self.imds_url = f"http://{shown}:{self._server.plain_port}"
@@ -79,8 +80,24 @@ class Simulator:
         self.api = AlertsApi(tenant, self.entra, quota, self.url, page_size)
         self._application = Application(self.entra, self.api, self.imds, self.faults, Control(self))
 
-    def _answer(self, request: Any) -> Any:
+    # -- without a network
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request, as the server would send it; works without `start`, too."""
         return self._application.answer(request)
+
+    def access_token(
+        self, app: str = "reader", resource: str = "https://api.securitycenter.microsoft.com"
+    ) -> str:
+        """A token for one of the applications, without asking Entra ID's endpoint for it.
+
+        Raises KeyError for an unknown application.
+        """
+        application = self.apps[app]
+        seconds = application.token_seconds
+        return self.entra.issue(
+            application, resource, self.entra.token_seconds if seconds is None else seconds
+        )
 
     # -- start and stop
 

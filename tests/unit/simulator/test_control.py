@@ -52,6 +52,9 @@ def test_truth(simulator, client):
     truth = client.control("GET", "/truth").json()
     assert [version["number"] for version in truth["versions"]] == [1, 2]
     assert truth["versions"][0]["lastUpdateTime"] == alert.update_time
+    assert "record" not in truth["versions"][0]
+    records = client.control("GET", "/truth?records=1").json()["versions"]
+    assert records[0]["record"].encode() == alert.rendered()
 
 
 def test_faults(simulator, client):
