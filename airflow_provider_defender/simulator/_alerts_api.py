@@ -187,7 +187,7 @@ class AlertsApi:
 
     def _context(self, request: Request) -> str:
         root = "/api/v1.0" if request.path.startswith("/api/v1.0/") else "/api"
-        return f"{self._base_url}{root}/$metadata#Alerts"
+        return f"{request.origin(self._base_url)}{root}/$metadata#Alerts"
 
     def _next_link(self, request: Request, query: _Query, link: str | None, skip: int) -> str:
         """The absolute URL of the next page, or what a fault puts in its place."""
@@ -197,7 +197,7 @@ class AlertsApi:
         options = {name: value for name, value in request.parameters().items() if name != "$skip"}
         options["$skip"] = str(position)
         text = "&".join(f"{name}={quote_plus(value, safe=_PLAIN)}" for name, value in options.items())
-        return f"{self._base_url}{request.path}?{text}"
+        return f"{request.origin(self._base_url)}{request.path}?{text}"
 
     # -- the query options
 

@@ -106,7 +106,8 @@ class EntraId:
     def _instance_discovery(self, request: Request) -> Answer:
         endpoint = request.parameters().get("authorization_endpoint", "")
         host = (urlsplit(endpoint).hostname or "").lower()
-        ours = (urlsplit(self._base_url).hostname or "").lower()
+        base_url = request.origin(self._base_url)
+        ours = (urlsplit(base_url).hostname or "").lower()
         if host not in (ours, "localhost", "127.0.0.1", "login.microsoftonline.com"):
             body = {
                 "error": "invalid_instance",
@@ -116,14 +117,17 @@ class EntraId:
             return json_answer(400, body)
         tenant = urlsplit(endpoint).path.lstrip("/").split("/")[0] or self.tenant_id
         body = {
-            "tenant_discovery_endpoint": f"{self._base_url}/{tenant}/.well-known/openid-configuration",
+            "tenant_discovery_endpoint": f"{base_url}/{tenant}/.well-known/openid-configuration",
             "api-version": "1.0",
             "metadata": [],
         }
         return json_answer(200, body)
 
+    def _root(self, request: Request) -> str:
+        return f"{request.origin(self._base_url)}/{self.tenant_id}"
+
     def _openid_configuration(self, request: Request) -> Answer:
-        root = f"{self._base_url}/{self.tenant_id}"
+        root = self._root(request)
         body = {
             "token_endpoint": f"{root}/oauth2/v2.0/token",
             "token_endpoint_auth_methods_supported": [
@@ -167,7 +171,7 @@ class EntraId:
             raise _RefusalError(70003, parameter=form["grant_type"])
         client_id, secret = _client(request, form)
         resource = _resource(form)
-        application = self._authenticated(client_id, secret, form)
+        application = self._authenticated(client_id, secret, form, self._root(request))
         if resource_of(resource) is None:
             raise _RefusalError(500011, resource=resource)
         lifetime = self.token_seconds if application.token_seconds is None else application.token_seconds
@@ -183,7 +187,10 @@ class EntraId:
 
     # -- who asks
 
-    def _authenticated(self, client_id: str, secret: str | None, form: Mapping[str, str]) -> Application:
+    def _authenticated(
+        self, client_id: str, secret: str | None, form: Mapping[str, str], root: str
+    ) -> Application:
+        """The application that a credential belongs to; `root` is where assertions must be meant for."""
         application = self.directory.find(client_id)
         if application is None:
             raise _RefusalError(700016, app=client_id)
@@ -194,7 +201,7 @@ class EntraId:
         elif "client_assertion" in form:
             if form.get("client_assertion_type") != _ASSERTION_TYPE:
                 raise _RefusalError(900144, parameter="client_assertion_type")
-            self._check_assertion(application, form["client_assertion"])
+            self._check_assertion(application, form["client_assertion"], root)
         else:
             raise _RefusalError(7000216, app=client_id)
         return application
@@ -207,14 +214,15 @@ class EntraId:
                 return
         raise _RefusalError(7000215, app=application.client_id)
 
-    def _check_assertion(self, application: Application, assertion: str) -> None:
+    def _check_assertion(self, application: Application, assertion: str, root: str) -> None:
         try:
             header = jwt.get_unverified_header(assertion)
             claims = jwt.decode(assertion, options={"verify_signature": False})
         except jwt.PyJWTError as error:
             raise _RefusalError(50027) from error
         if claims.get("iss") == application.client_id:
-            self._check_certificate_assertion(application, assertion, header, claims)
+            certificate = _registered_certificate(application, header)
+            self._check_certificate_assertion(application, certificate, assertion, claims, root)
         elif application.federated_credentials:
             self._check_federated_assertion(application, assertion, claims)
         elif "x5t" in header or "x5t#S256" in header:
@@ -223,9 +231,13 @@ class EntraId:
             raise _RefusalError(70021)
 
     def _check_certificate_assertion(
-        self, application: Application, assertion: str, header: Mapping[str, Any], claims: Mapping[str, Any]
+        self,
+        application: Application,
+        certificate: x509.Certificate | None,
+        assertion: str,
+        claims: Mapping[str, Any],
+        root: str,
     ) -> None:
-        certificate = _registered_certificate(application, header)
         public_key = certificate.public_key() if certificate else None
         if not isinstance(public_key, rsa.RSAPublicKey):
             raise _RefusalError(700027)
@@ -233,7 +245,6 @@ class EntraId:
         self._check_lifetime(claims)
         if claims.get("sub") != application.client_id:
             raise _RefusalError(700021)
-        root = f"{self._base_url}/{self.tenant_id}"
         audiences = {f"{root}/oauth2/v2.0/token", f"{root}/v2.0", root}
         if not audiences & set(_audiences(claims)):
             raise _RefusalError(700023)

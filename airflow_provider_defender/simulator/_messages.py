@@ -37,6 +37,11 @@ class Request:
     body: bytes = b""
     secure: bool = True
 
+    def origin(self, default: str) -> str:
+        """Scheme, host and port by which the client reached us, for links that it is to follow."""
+        host = self.headers.get("host")
+        return f"{'https' if self.secure else 'http'}://{host}" if host else default
+
     def parameters(self) -> dict[str, str]:
         """The query's parameters, decoded; of a repeated one, the last."""
         return dict(parse_qsl(self.query, keep_blank_values=True))

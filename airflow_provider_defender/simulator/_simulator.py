@@ -37,6 +37,7 @@ class Simulator:
     * `tenant`: a tenant of your own making; by default `Tenant(seed)` with 100 alerts of the past week.
     * `page_size`: rows a page when the request has no `$top` (10,000 at Microsoft).
     * `calls_per_minute`, `calls_per_hour`: the quotas, None for none.
+    * `host`: the address to listen on. Links in answers name the host by which the client came.
     * `port`, `imds_port`: 0 lets the operating system choose. `names`: more host names for the certificate.
     * `state_folder`: where the certificates are kept from one start to the next; by default a temporary one.
     """
@@ -62,7 +63,11 @@ class Simulator:
         reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
         hosts = list(dict.fromkeys((reachable, "localhost", "127.0.0.1", "::1", *names)))
         tls = issue_tls_files(self._folder, hosts)
-        self._server = Server(self.answer, tls, host=host, port=port, plain_port=imds_port)
+        try:
+            self._server = Server(self.answer, tls, host=host, port=port, plain_port=imds_port)
+        except OSError:
+            self._clean()
+            raise
         shown = f"[{reachable}]" if ":" in reachable else reachable
         self.url = f"https://{shown}:{self._server.port}"
         self.imds_url = f"http://{shown}:{self._server.plain_port}"
@@ -108,6 +113,9 @@ class Simulator:
     def stop(self) -> None:
         """Stop serving and delete the temporary folder; open connections are broken."""
         self._server.stop()
+        self._clean()
+
+    def _clean(self) -> None:
         if self._temporary is not None:
             self._temporary.cleanup()
 

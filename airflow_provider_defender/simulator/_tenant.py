@@ -68,7 +68,8 @@ class Tenant:
         self._clock = TenantClock(start, running=running)
         self._book = AlertBook(seed, self.tenant_id, domain)
         if alerts_per_day is None:
-            alerts_per_day = alerts / (history / timedelta(days=1)) if alerts else 0.0
+            days = history / timedelta(days=1)
+            alerts_per_day = alerts / days if days else 0.0
         self._scenario = Scenario(
             seed, self._book, per_day=alerts_per_day, late_share=late_share, latest=to_ticks(latest)
         )

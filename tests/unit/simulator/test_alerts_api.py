@@ -126,6 +126,13 @@ def test_next_link_leads_through_all_rows(simulator, client, path):
     assert list(pages[0])[-1] == "@odata.nextLink"
 
 
+def test_a_full_last_page_has_no_next_link(simulator, client):
+    simulator.tenant.add_alerts(10)
+    second = client.get(client.get().json()["@odata.nextLink"]).json()
+    assert len(second["value"]) == 5
+    assert "@odata.nextLink" not in second
+
+
 def test_next_link_looks_as_on_the_wire(simulator, client):
     simulator.tenant.add_alerts(6)
     link = client.get(

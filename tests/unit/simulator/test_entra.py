@@ -272,6 +272,16 @@ def test_openid_configuration(simulator, client, infix, named):
     assert body["authorization_endpoint"]
 
 
+def test_a_client_that_came_by_another_name_is_led_on_by_it(simulator, msal_token, client):
+    url = simulator.url.replace("127.0.0.1", "localhost")
+    pair = simulator.apps["reader"].add_certificate()
+    credential = {"private_key": pair.private_key_pem, "thumbprint": pair.thumbprint}
+    reply = msal_token(credential, authority=f"{url}/{simulator.tenant_id}")
+    simulator.tenant.add_alerts(6)
+    page = client.get(f"{url}/api/alerts", token=reply["access_token"]).json()
+    assert page["@odata.nextLink"].startswith(f"{url}/api/alerts?")
+
+
 def test_unknown_tenant_fails_in_msal_constructor(simulator, msal_token):
     with pytest.raises(ValueError, match=r"(?i)tenant|authority"):
         msal_token("x", authority=f"{simulator.url}/00001111-aaaa-2222-bbbb-3333cccc4444")

@@ -36,6 +36,13 @@ def test_history_does_not_depend_on_how_time_is_cut():
     assert len(at_once.alerts) > 30
 
 
+def test_a_tenant_without_history():
+    tenant = Tenant(7, alerts=3, history=timedelta(0))
+    assert len(tenant.alerts) == 3
+    tenant.advance(timedelta(days=1))
+    assert len(tenant.alerts) == 3
+
+
 def test_every_day_of_the_history_has_alerts():
     tenant = Tenant(7, alerts=50, history=timedelta(days=7))
     days = Counter(version.body["alertCreationTime"][:10] for version in tenant.alerts)
