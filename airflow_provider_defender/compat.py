@@ -10,10 +10,11 @@ except ImportError:  # 3.1
     from airflow.exceptions import AirflowFailException  # type: ignore[no-redef,attr-defined,unused-ignore]
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Mapping, Sequence
+    from logging import Logger
 
     from airflow.sdk import Asset, CronDataIntervalTimetable
+    from structlog.typing import FilteringBoundLogger
 
 __all__ = [
     "AirflowFailException",
@@ -36,13 +37,15 @@ def airflow_option(section: str, name: str) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """`CronDataIntervalTimetable`: a cron schedule whose runs have real data intervals; loaded when asked for."""
+    """`CronDataIntervalTimetable`, a cron schedule with real data intervals, loaded when asked for."""
     if name != "CronDataIntervalTimetable":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:  # 3.2 and newer; light
         from airflow.sdk import CronDataIntervalTimetable
     except ImportError:  # 3.1
-        from airflow.timetables.interval import CronDataIntervalTimetable
+        from airflow.timetables.interval import (  # type: ignore[assignment]
+            CronDataIntervalTimetable,
+        )
     return CronDataIntervalTimetable
 
 
@@ -79,7 +82,7 @@ def emit_asset_event(
 
 
 def mirror_watermark(
-    context: Mapping[str, Any], asset: Asset, watermark: str, logger: logging.Logger
+    context: Mapping[str, Any], asset: Asset, watermark: str, logger: Logger | FilteringBoundLogger
 ) -> None:
     """Show the watermark in Airflow's asset page (3.3 and newer). Only a mirror: the lake decides."""
     store = context.get("asset_state_store")

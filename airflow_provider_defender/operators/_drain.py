@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from airflow_provider_defender import ecs
 from airflow_provider_defender.exceptions import TryAgain
-from airflow_provider_defender.hooks import AlertFilter
-from airflow_provider_defender.hooks.defender_endpoint import (
+from airflow_provider_defender.hooks import (
+    AlertFilter,
     created_between_filter,
     updated_between_filter,
     updated_since_filter,
@@ -22,11 +24,14 @@ from airflow_provider_defender.lake import Watermark
 from airflow_provider_defender.timestamps import datetime_to_ticks, parse_ticks
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Mapping
+    from logging import Logger
+
+    import msgspec
+    from structlog.typing import FilteringBoundLogger
 
     from airflow_provider_defender.hooks import DefenderEndpointHook
-    from airflow_provider_defender.hooks.defender_endpoint import Page
+    from airflow_provider_defender.hooks._pages import Page
     from airflow_provider_defender.lake import Draft, Head, Log, Record
     from airflow_provider_defender.operators._window import Window
 
@@ -43,13 +48,14 @@ class DrainResult:
     records: int = 0
     versions: int = 0
     rows: int = 0
-    odd_values: int = 0
+    unfit_values: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
     newest_ticks: int | None = None
     served_ticks: int | None = None
     complete: bool = True
     interruption: TryAgain | None = None
     record: Record | None = None
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 @dataclass
@@ -70,7 +76,7 @@ class AlertDrain:
     max_duration: timedelta | None
     keep_original: bool
     started: datetime
-    logger: logging.Logger
+    logger: Logger | FilteringBoundLogger
 
     def run(self, head: Head) -> DrainResult:
         """Drain, commit, and return what was done.
@@ -87,7 +93,7 @@ class AlertDrain:
             head,
             kind="drain" if self.window.incremental else "backfill",
             window=self.window.describe(),
-            since=self._since(head.position.watermark),
+            since=self._since(head.position.watermark) if self.window.incremental else None,
             filters=self.filters.as_dict(),
         ) as draft:
             try:
@@ -105,25 +111,19 @@ class AlertDrain:
 
     # Reading --------------------------------------------------------------------------------------
 
-    def _since(self, watermark: int | None) -> int | None:
+    def _since(self, watermark: int | None) -> int:
         """The update time, in ticks, from which on an incremental drain reads."""
-        if not self.window.incremental:
-            return None
         if watermark is None:
             return datetime_to_ticks(self.started - self.lookback)
         return watermark - _ticks(self.overlap)
 
     def odata_filter(self, watermark: int | None) -> str:
         """The `$filter` of this drain for a log that stands at `watermark` (ticks)."""
-        since = self._since(watermark)
-        if since is not None:
-            return updated_since_filter(since, self.filters)
-        assert self.window.since is not None
-        assert self.window.until is not None
+        if self.window.bounds is None:
+            return updated_since_filter(self._since(watermark), self.filters)
+        start, end = map(datetime_to_ticks, self.window.bounds)
         between = created_between_filter if self.window.basis == "created" else updated_between_filter
-        return between(
-            datetime_to_ticks(self.window.since), datetime_to_ticks(self.window.until), self.filters
-        )
+        return between(start, end, self.filters)
 
     def _timed_pages(self, head: Head, result: DrainResult) -> Iterator[Page]:
         condition = self.odata_filter(head.position.watermark)
@@ -163,11 +163,11 @@ class AlertDrain:
         self._map_and_write(records, draft, result)
         self._report(result)
 
-    def _map_and_write(self, records: list[bytes], draft: Draft, result: DrainResult) -> None:
+    def _map_and_write(self, records: list[msgspec.Raw], draft: Draft, result: DrainResult) -> None:
         parts = ecs.map_batches(
             self.source,
             records,
-            origins=ecs.tenant_origins(self.hook.tenant_id),
+            origins=pa.table({"tenant": [self.hook.tenant_id], "log": [self.log.name]}),
             ingested=self.started,
             keep_original=self.keep_original,
         )
@@ -176,6 +176,8 @@ class AlertDrain:
                 part = next(parts, None)
             if part is None:
                 return
+            result.unfit_values.update(part.unfit_values)
+            result.unknown_fields.update(part.unknown_fields)
             with _timed(result, "landing"):
                 for dataset, table in part.tables.items():
                     result.rows += table.num_rows

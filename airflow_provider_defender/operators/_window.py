@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 
 from airflow_provider_defender.exceptions import ConfigurationError
-from airflow_provider_defender.timestamps import parse_ticks, ticks_to_datetime
+from airflow_provider_defender.timestamps import datetime_to_ticks, parse_ticks, ticks_to_datetime
 
 __all__ = ["Window", "parse_moment", "resolve_window"]
 
@@ -19,27 +19,27 @@ Basis = Literal["created", "updated"]
 class Window:
     """What one run reads.
 
-    `since` (inclusive) and `until` (exclusive) are UTC. Both are None for an incremental drain, which goes
-    from the log's watermark to wherever the source stands. `basis` is the time that the bounds apply to.
+    `bounds` are start (inclusive) and end (exclusive) in UTC, of the time that `basis` names. Without them
+    it is an incremental drain, from the log's watermark to wherever the source stands.
     """
 
     origin: str
-    since: datetime | None = None
-    until: datetime | None = None
+    bounds: tuple[datetime, datetime] | None = None
     basis: Basis = "updated"
 
     @property
     def incremental(self) -> bool:
         """Whether this run goes on from the watermark, and may move it."""
-        return self.since is None
+        return self.bounds is None
 
     def describe(self) -> dict[str, str | None]:
         """As the lake's record and the operator's summary show it."""
+        since, until = self.bounds or (None, None)
         return {
             "origin": self.origin,
             "by": self.basis,
-            "since": self.since.isoformat() if self.since else None,
-            "until": self.until.isoformat() if self.until else None,
+            "since": since.isoformat() if since else None,
+            "until": until.isoformat() if until else None,
         }
 
 
@@ -66,9 +66,7 @@ def parse_moment(name: str, value: str | date | None) -> datetime | None:
                 f"{name}={value!r} is not a time. Write it as ISO 8601, for example 2026-11-22T00:00:00Z."
             )
         moment = ticks_to_datetime(ticks)
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
+    return ticks_to_datetime(datetime_to_ticks(moment))  # a plain datetime, also from Airflow's pendulum
 
 
 def resolve_window(
@@ -92,7 +90,7 @@ def resolve_window(
         end = end or now
         if start >= end:
             raise ConfigurationError(f"since={start.isoformat()} must lie before until={end.isoformat()}.")
-        return Window("explicit since/until", start, end, by)
+        return Window("explicit since/until", (start, end), by)
     if _run_type(context) != "backfill":
         return Window("watermark")
     return _backfill_window(context, by, partition_span)
@@ -111,12 +109,13 @@ def _backfill_window(context: Mapping[str, Any], by: Basis, partition_span: time
                 "This backfill run has a partition but Airflow does not tell how long it is. Give the "
                 "operator partition_span, for example partition_span=timedelta(days=1)."
             )
-        return Window("backfill partition", partition_start, partition_start + partition_span, by)
-    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+        return Window("backfill partition", (partition_start, partition_start + partition_span), by)
+    start = parse_moment("data_interval_start", context.get("data_interval_start"))
+    end = parse_moment("data_interval_end", context.get("data_interval_end"))
     if start is None or end is None or start >= end:
         raise ConfigurationError(
             "This backfill run has an empty data interval, so there is nothing that it could read. Airflow 3 "
             'gives a bare cron string empty intervals: set schedule=CronDataIntervalTimetable("0 * * * *", '
             'timezone="UTC"), or give the operator since and until.'
         )
-    return Window("backfill data interval", start, end, by)
+    return Window("backfill data interval", (start, end), by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["DefenderAlertsToParquetOperator"]
 
 _SOURCES = ("endpoint_alerts",)
+_NAMES_SHOWN = 20
 
 
 class DefenderAlertsToParquetOperator(BaseOperator):
@@ -60,9 +61,10 @@ class DefenderAlertsToParquetOperator(BaseOperator):
 
     Returns:
         A summary for XCom: `window`, `records` (alerts read), `versions` (of them new), `rows`, `files`,
-        `partitions`, `rejects` (records in quarantine), `odd_values` (values that did not fit their column),
-        `watermark_before` and `watermark_after`, `commit` (number of the record, None if there was nothing
-        to land), `complete`, `seconds` by stage.
+        `partitions`, `rejects` (records in quarantine), `unfit_values` and `unknown_fields` (properties whose
+        values did not fit their column, or that have none, and so went to `unmapped`), `watermark_before`,
+        `watermark_after`, `commit` (number of the record, None if there was nothing to land), `complete`,
+        and `seconds` by stage.
 
     Raises:
         FailNow: a credential, a role or a parameter is wrong; Airflow does not retry.
@@ -71,7 +73,7 @@ class DefenderAlertsToParquetOperator(BaseOperator):
         LakeError: the commit did not succeed; nothing of this run has landed.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("lake", "severity", "status", "category", "since", "until")
+    template_fields: Sequence[str] = ("lake", "severity", "status", "category", "since", "until")
     ui_color = "#0078d4"
     ui_fgcolor = "#fff"
 
@@ -191,9 +193,7 @@ class DefenderAlertsToParquetOperator(BaseOperator):
 
     # Reporting ------------------------------------------------------------------------------------
 
-    def _report(
-        self, context: Context, window: Window, head: Head, result: DrainResult
-    ) -> dict[str, Any]:
+    def _report(self, context: Context, window: Window, head: Head, result: DrainResult) -> dict[str, Any]:
         summary = self._summary(window, head, result)
         self.log.info(
             "%d alerts read, %d versions landed as %d rows in %d files, %d rejected; watermark %s; %s",
@@ -230,7 +230,8 @@ class DefenderAlertsToParquetOperator(BaseOperator):
             "files": sum(part["files"] for part in partitions.values()),
             "partitions": dict(sorted(partitions.items())),
             "rejects": counts.get("rejected", 0),
-            "odd_values": result.odd_values,
+            "unfit_values": dict(result.unfit_values.most_common(_NAMES_SHOWN)),
+            "unknown_fields": dict(result.unknown_fields.most_common(_NAMES_SHOWN)),
             "watermark_before": head.position.watermark_text,
             "watermark_after": position.watermark_text,
             "commit": record.number if record is not None else None,

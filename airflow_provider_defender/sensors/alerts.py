@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseSensorOperator
 
@@ -38,7 +38,7 @@ class DefenderAlertSensor(BaseSensorOperator):
         FailNow: a credential, a role or a parameter is wrong. Outages and throttling are waited out.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("lake", "severity", "status", "category")
+    template_fields: Sequence[str] = ("lake", "severity", "status", "category")
     ui_color = "#0078d4"
     ui_fgcolor = "#fff"
 
@@ -74,7 +74,9 @@ class DefenderAlertSensor(BaseSensorOperator):
         filters = AlertFilter(severity=self.severity, status=self.status, category=self.category)
         hook = DefenderEndpointHook(self.defender_conn_id)
         with lake_errors():
-            watermark = opened_log(self.lake, f"{self.source}-{hook.tenant_id}").read_head().position.watermark
+            watermark = (
+                opened_log(self.lake, f"{self.source}-{hook.tenant_id}").read_head().position.watermark
+            )
         if watermark is None:
             watermark = datetime_to_ticks(datetime.now(timezone.utc) - self.initial_lookback)
         try:

@@ -1,4 +1,4 @@
-"""A real Airflow for the demo and the system tests: own home, own database, own ports, and gone afterwards."""
+"""A real Airflow for the demo and the system tests: own home, database and ports, and gone afterwards."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 import requests
 
-__all__ = ["AirflowFailed", "LocalAirflow"]
+__all__ = ["LocalAirflow", "LocalAirflowError"]
 
 _COMPONENTS = ("api-server", "scheduler", "dag-processor")
 _T = TypeVar("_T")
 
 
-class AirflowFailed(Exception):
+class LocalAirflowError(Exception):
     """A component or a run did not do what was asked; the message holds the end of its log."""
 
 
@@ -140,7 +140,7 @@ class LocalAirflow:
             check=False,
         )
         if done.returncode:
-            raise AirflowFailed(
+            raise LocalAirflowError(
                 f"airflow {' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-3000:]}"
             )
         return done.stdout
@@ -159,14 +159,16 @@ class LocalAirflow:
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         response = self.request(method, path, **arguments)
         if not response.ok:
-            raise AirflowFailed(f"{method} {path} answered {response.status_code}: {response.text[:1000]}")
+            raise LocalAirflowError(
+                f"{method} {path} answered {response.status_code}: {response.text[:1000]}"
+            )
         answer: dict[str, Any] = response.json() if response.content else {}
         return answer
 
     def _healthy(self) -> bool:
         for component, process in self._processes.items():
             if process.poll() is not None:
-                raise AirflowFailed(f"airflow {component} ended:\n{self._log_tail(component)}")
+                raise LocalAirflowError(f"airflow {component} ended:\n{self._log_tail(component)}")
         try:
             health = self._session.get(f"http://127.0.0.1:{self._port}/api/v2/monitor/health", timeout=5)
             if not health.ok or health.json()["scheduler"]["status"] != "healthy":
@@ -208,14 +210,14 @@ class LocalAirflow:
         """Wait until `count` runs of a type have ended well, and return them.
 
         Raises:
-            AirflowFailed: one of them failed; the message ends with its task's log.
+            LocalAirflowError: one of them failed; the message ends with its task's log.
         """
 
         def finished() -> list[dict[str, Any]] | None:
             runs = self.runs(dag_id, run_type)
             for run in runs:
                 if run["state"] == "failed":
-                    raise AirflowFailed(f"Run {run['dag_run_id']} failed:\n{self.task_logs()[-4000:]}")
+                    raise LocalAirflowError(f"Run {run['dag_run_id']} failed:\n{self.task_logs()[-4000:]}")
             done = [run for run in runs if run["state"] == "success"]
             return done if len(done) >= count else None
 
@@ -241,7 +243,7 @@ class LocalAirflow:
             if result := ready():
                 return result
             time.sleep(0.5)
-        raise AirflowFailed(f"{what} did not come within {seconds:.0f} seconds:\n{self._log_tail(log)}")
+        raise LocalAirflowError(f"{what} did not come within {seconds:.0f} seconds:\n{self._log_tail(log)}")
 
     def _log_tail(self, component: str) -> str:
         return (self.home / f"{component}.log").read_text("utf-8", "replace")[-3000:]

@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from airflow_provider_defender.simulator._airflow import AirflowFailed, LocalAirflow
+from airflow_provider_defender.simulator._airflow import LocalAirflow, LocalAirflowError
 
 _DAG = "defender_alerts"
 _TASK = "land_alerts"
@@ -59,7 +59,7 @@ class _Tenant:
         while not self._ready_file.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise AirflowFailed(f"The simulator did not start:\n{self._log.read_text()[-3000:]}")
+                raise LocalAirflowError(f"The simulator did not start:\n{self._log.read_text()[-3000:]}")
             time.sleep(0.1)
         self.facts: dict[str, Any] = json.loads(self._ready_file.read_text())
         return self
@@ -100,7 +100,7 @@ def _dag_source() -> Path:
     for folder in (package / "example_dags", package.parent / "dags"):
         if (folder / "defender_alerts.py").exists():
             return folder / "defender_alerts.py"
-    raise AirflowFailed("The example DAG is missing from this installation; install the package again.")
+    raise LocalAirflowError("The example DAG is missing from this installation; install the package again.")
 
 
 def _copy_dag(folder: Path) -> None:
@@ -108,7 +108,7 @@ def _copy_dag(folder: Path) -> None:
     text = _dag_source().read_text("utf-8")
     for shipped, here in (('"*/15 * * * *"', '"@daily"'), ('"retries": 3', '"retries": 0')):
         if shipped not in text:
-            raise AirflowFailed(f"The example DAG no longer holds {shipped}, which the demo changes.")
+            raise LocalAirflowError(f"The example DAG no longer holds {shipped}, which the demo changes.")
         text = text.replace(shipped, here)
     folder.mkdir(parents=True)
     (folder / "defender_alerts.py").write_text(text, "utf-8")
@@ -221,7 +221,7 @@ def _prepare(lake: Path) -> None:
     """An empty folder for the lake; only an earlier demo's is deleted."""
     if lake.exists() and any(lake.iterdir()):
         if not (lake / "_defender").is_dir():
-            raise AirflowFailed(f"{lake} is no lake of an earlier demo. Name another folder with --lake.")
+            raise LocalAirflowError(f"{lake} is no lake of an earlier demo. Name another folder with --lake.")
         shutil.rmtree(lake)
     lake.mkdir(parents=True, exist_ok=True)
 
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             _prepare(lake)
             _play(Path(folder), lake)
-        except AirflowFailed as error:
+        except LocalAirflowError as error:
             _say(f"\nThe demo failed. {error}")
             return 1
         except KeyboardInterrupt:

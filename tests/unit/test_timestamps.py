@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,3 +64,8 @@ def test_a_datetime_survives_the_way_through_ticks(moment: datetime) -> None:
 @given(st.text())
 def test_no_text_raises(text: str) -> None:
     parse_ticks(text)
+
+
+def test_airflows_own_datetimes_are_read() -> None:
+    moment = pendulum.datetime(2026, 11, 20, 1, 2, 3, 456789, tz="Europe/Berlin")
+    assert format_ticks(datetime_to_ticks(moment)) == "2026-11-20T00:02:03.4567890Z"

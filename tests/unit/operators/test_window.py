@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
 
 from airflow_provider_defender.exceptions import ConfigurationError
@@ -34,7 +35,7 @@ def test_runs_that_are_no_backfill_go_on_from_the_watermark(run_type: str) -> No
 
 def test_a_backfill_run_reads_its_data_interval_by_creation_time() -> None:
     window = resolve("backfill", context=interval(DAY, DAY + timedelta(days=1)))
-    assert (window.since, window.until, window.basis) == (DAY, DAY + timedelta(days=1), "created")
+    assert (window.bounds, window.basis) == ((DAY, DAY + timedelta(days=1)), "created")
     assert not window.incremental
 
 
@@ -54,7 +55,7 @@ def test_a_backfill_run_without_an_interval_fails_and_names_the_cure(given: dict
 
 def test_a_partitioned_backfill_run_reads_its_partition() -> None:
     window = resolve("backfill", context={"partition_date": DAY}, partition_span=timedelta(hours=6))
-    assert (window.since, window.until) == (DAY, DAY + timedelta(hours=6))
+    assert window.bounds == (DAY, DAY + timedelta(hours=6))
 
 
 def test_a_partition_of_unknown_length_fails_and_names_the_parameter() -> None:
@@ -64,12 +65,12 @@ def test_a_partition_of_unknown_length_fails_and_names_the_parameter() -> None:
 
 def test_explicit_bounds_win_over_a_backfills_interval() -> None:
     window = resolve("backfill", since="2026-11-01", until="2026-11-02T06:00:00Z", context=interval(DAY, NOW))
-    assert window.since == datetime(2026, 11, 1, tzinfo=timezone.utc)
-    assert window.until == datetime(2026, 11, 2, 6, tzinfo=timezone.utc)
+    start, end = datetime(2026, 11, 1, tzinfo=timezone.utc), datetime(2026, 11, 2, 6, tzinfo=timezone.utc)
+    assert window.bounds == (start, end)
 
 
 def test_since_alone_reads_up_to_now() -> None:
-    assert resolve(since="2026-11-21T00:00:00Z").until == NOW
+    assert resolve(since="2026-11-21T00:00:00Z").bounds == (DAY + timedelta(days=1), NOW)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,16 @@ def test_contradictions_are_named(bounds: dict[str, str], named: str) -> None:
         (date(2026, 11, 20), DAY),
         (datetime(2026, 11, 20), DAY),
         (datetime(2026, 11, 20, 2, tzinfo=timezone(timedelta(hours=2))), DAY),
+        (pendulum.datetime(2026, 11, 20, 1, tz="Europe/Berlin"), DAY),
     ],
 )
 def test_times_are_read_in_every_form_that_airflow_renders(value: Any, expected: datetime | None) -> None:
-    assert parse_moment("since", value) == expected
+    moment = parse_moment("since", value)
+    assert moment == expected
+    assert moment is None or type(moment) is datetime
+
+
+def test_airflows_own_datetimes_become_plain_ones() -> None:
+    bounds = interval(pendulum.datetime(2026, 11, 20), pendulum.datetime(2026, 11, 21))
+    window = resolve("backfill", context=bounds)
+    assert [type(moment) for moment in window.bounds or ()] == [datetime, datetime]

@@ -1,0 +1,335 @@
+"""The operator against the simulated tenant: what lands, once, and what it says about it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_defender.assets import defender_asset
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    PermissionMissing,
+    ServiceUnavailable,
+    Throttled,
+)
+from airflow_provider_defender.simulator import Simulator
+from airflow_provider_defender.timestamps import parse_ticks
+from tests.unit.airflow_fixtures import START, LakeFolder, connect, context, land
+
+
+def visible(simulator: Simulator) -> dict[str, str]:
+    """Alert id → last visible version."""
+    return {version.alert_id: version.update_time for version in simulator.tenant.alerts}
+
+
+def assert_no_doubles(lake: LakeFolder) -> None:
+    assert {row: count for row, count in lake.versions().items() if count > 1} == {}
+
+
+def assert_last_versions_landed(simulator: Simulator, lake: LakeFolder) -> None:
+    landed = lake.landed()
+    missing = {
+        alert_id: version
+        for alert_id, version in visible(simulator).items()
+        if version not in landed.get(alert_id, set())
+    }
+    assert missing == {}
+    assert_no_doubles(lake)
+
+
+# Incremental --------------------------------------------------------------------------------------
+
+
+def test_the_first_run_lands_the_look_back_and_sets_the_watermark(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    simulator.tenant.add_alerts(20, evidence=3, over=timedelta(hours=20))
+    summary = land(lake)
+    assert_last_versions_landed(simulator, lake)
+    assert summary["records"] == summary["versions"] == 20
+    assert summary["rows"] == lake.rows().num_rows == 60
+    assert summary["files"] == len(lake.files()) == sum(p["files"] for p in summary["partitions"].values())
+    assert summary["watermark_before"] is None
+    newest = max(version.update_ticks for version in simulator.tenant.alerts)
+    assert parse_ticks(summary["watermark_after"]) == min(newest, simulator.tenant.now_ticks())
+    assert summary["complete"] is True
+    assert summary["window"]["origin"] == "watermark"
+
+
+def test_the_look_back_bounds_the_first_run(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alerts(10, over=timedelta(hours=10))
+    land(lake, initial_lookback=timedelta(hours=5))
+    assert len(lake.landed()) == 6  # one an hour, from 07:00 to 12:00
+
+
+def test_later_runs_land_only_what_changed(simulator: Simulator, lake: LakeFolder) -> None:
+    alerts = simulator.tenant.add_alerts(30, evidence=2, over=timedelta(hours=3))
+    land(lake)
+    simulator.tenant.advance(timedelta(minutes=30))
+    simulator.tenant.update_many([alert.alert_id for alert in alerts[:4]], status="Resolved")
+    simulator.tenant.add_alert(evidence=1)
+    summary = land(lake)
+    assert summary["versions"] == 5
+    assert summary["rows"] == 9
+    assert_last_versions_landed(simulator, lake)
+    assert summary["watermark_after"] > summary["watermark_before"]
+
+
+def test_a_run_that_finds_nothing_new_writes_no_record(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alerts(3)
+    simulator.tenant.advance(timedelta(minutes=1))
+    first = land(lake)
+    again = land(lake)
+    assert (again["records"], again["versions"], again["commit"]) == (3, 0, None)
+    assert again["watermark_after"] == first["watermark_after"]
+    assert len(lake.records()) == 1
+
+
+def test_an_empty_tenant_leaves_no_watermark(simulator: Simulator, lake: LakeFolder) -> None:
+    summary = land(lake)
+    assert (summary["records"], summary["watermark_after"], summary["commit"]) == (0, None, None)
+
+
+def test_the_watermark_never_passes_the_moment_when_reading_began(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    simulator.tenant.add_alerts(4, over=timedelta(minutes=4))
+    simulator.page_size = 2
+
+    def update_while_paging(page: Any) -> None:
+        simulator.tenant.advance(timedelta(minutes=1))
+        simulator.tenant.update_many(list(page.unread)[-1:], assignedTo="late@contoso.example")
+
+    simulator.after_page = update_while_paging
+    summary = land(lake)
+    watermark = parse_ticks(summary["watermark_after"])
+    newest = max(parse_ticks(version) for versions in lake.landed().values() for version in versions)
+    assert watermark is not None
+    assert watermark <= (parse_ticks(f"{START:%Y-%m-%dT%H:%M:%S}Z") or 0) < newest
+
+
+def test_an_alert_seen_late_within_the_overlap_lands(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alert()
+    late = simulator.tenant.add_alert(visible_after=timedelta(minutes=5))
+    simulator.tenant.advance(timedelta(minutes=2))
+    simulator.tenant.add_alert()
+    land(lake)
+    assert late.alert_id not in lake.landed()
+    simulator.tenant.advance(timedelta(minutes=5))
+    land(lake)
+    assert_last_versions_landed(simulator, lake)
+
+
+def test_filters_narrow_what_lands_and_a_change_is_a_warning(
+    simulator: Simulator, lake: LakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for severity in ("High", "Medium", "Low"):
+        simulator.tenant.add_alert(severity=severity)
+    simulator.tenant.advance(timedelta(seconds=5))
+    assert land(lake, severity=["High"])["versions"] == 1
+    assert "filters changed" not in capsys.readouterr().out
+    assert land(lake, severity=["High", "Medium"])["versions"] == 1
+    warning = capsys.readouterr().out
+    assert "filters changed" in warning
+    assert "since=" in warning
+
+
+def test_max_duration_commits_what_was_read_and_leaves_the_watermark(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    simulator.tenant.add_alerts(6, evidence=1)
+    simulator.page_size = 2
+    short = land(lake, max_duration=timedelta(0))
+    assert (short["complete"], short["versions"], short["watermark_after"]) == (False, 2, None)
+    whole = land(lake)
+    assert (whole["complete"], whole["records"], whole["versions"]) == (True, 6, 4)
+    assert_last_versions_landed(simulator, lake)
+
+
+# Backfill -----------------------------------------------------------------------------------------
+
+
+def day(number: int) -> dict[str, datetime]:
+    start = datetime(2026, 11, number, tzinfo=timezone.utc)
+    return {"data_interval_start": start, "data_interval_end": start + timedelta(days=1)}
+
+
+def test_backfill_runs_land_their_interval_and_leave_the_watermark(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    simulator.tenant.add_alerts(72, over=timedelta(days=3))
+    live = land(lake)
+    counts = [land(lake, context("backfill", **day(number)))["versions"] for number in (17, 18, 19)]
+    assert sum(counts) + live["versions"] == 72
+    assert_last_versions_landed(simulator, lake)
+    again = [land(lake, context("backfill", **day(number))) for number in (17, 18, 19)]
+    assert [summary["versions"] for summary in again] == [0, 0, 0]
+    assert [summary["commit"] for summary in again] == [None, None, None]
+    assert land(lake)["watermark_before"] == live["watermark_after"]
+    assert_no_doubles(lake)
+
+
+def test_the_live_run_passes_over_what_a_backfill_has_landed(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alerts(10, over=timedelta(hours=10))
+    land(lake, since="2026-11-20", until="2026-11-20T12:00:00Z")
+    summary = land(lake)
+    assert summary["versions"] <= 1  # the alert created at the window's very end
+    assert_last_versions_landed(simulator, lake)
+
+
+def test_a_backfill_keeps_the_older_version_that_is_in_the_lake(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    alert = simulator.tenant.add_alert()
+    land(lake)
+    simulator.tenant.advance(timedelta(hours=1))
+    simulator.tenant.resolve(alert.alert_id)
+    land(lake, since="2026-11-20", until="2026-11-21")
+    assert len(lake.landed()[alert.alert_id]) == 2
+
+
+def test_an_explicit_window_can_go_by_update_time(simulator: Simulator, lake: LakeFolder) -> None:
+    alert = simulator.tenant.add_alert()
+    simulator.tenant.advance(timedelta(days=1))
+    simulator.tenant.comment(alert.alert_id, "seen")
+    simulator.tenant.advance(timedelta(hours=1))
+    assert land(lake, since="2026-11-21", until="2026-11-22", by="created")["records"] == 0
+    assert land(lake, since="2026-11-21", until="2026-11-22", by="updated")["records"] == 1
+
+
+def test_a_backfill_run_with_an_empty_interval_fails_at_once(simulator: Simulator, lake: LakeFolder) -> None:
+    with pytest.raises(ConfigurationError, match="CronDataIntervalTimetable"):
+        land(lake, context("backfill", data_interval_start=START, data_interval_end=START))
+    assert len(simulator.requests) == 0
+
+
+# Outages ------------------------------------------------------------------------------------------
+
+
+def test_an_outage_in_the_middle_lands_what_was_read_then_the_retry_lands_the_rest(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    simulator.tenant.add_alerts(9, evidence=2)
+    simulator.page_size = 3
+    simulator.faults.server_error(503, page=2, times=None)
+    with pytest.raises(ServiceUnavailable):
+        land(lake)
+    assert len(lake.landed()) == 6
+    assert lake.records()[-1]["position"]["watermark"] is None
+    simulator.faults.clear()
+    assert land(lake)["versions"] == 3
+    assert_last_versions_landed(simulator, lake)
+
+
+def test_a_long_retry_after_is_left_to_airflow(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alerts(4)
+    simulator.page_size = 2
+    simulator.faults.throttle(1740, hour=True, page=1, times=None)
+    with pytest.raises(Throttled) as throttled:
+        land(lake)
+    assert throttled.value.retry_after == 1740
+    assert len(lake.landed()) == 2
+
+
+def test_a_missing_role_fails_at_once_and_lands_nothing(
+    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = simulator.apps["no role"]
+    connect(simulator, monkeypatch, login=app.client_id, password=app.client_secret)
+    with pytest.raises(PermissionMissing, match=r"Alert\.Read\.All"):
+        land(lake)
+    assert not lake.path.exists() or not lake.files()
+
+
+# Odd input ----------------------------------------------------------------------------------------
+
+
+def test_every_oddity_lands_or_is_in_quarantine(simulator: Simulator, lake: LakeFolder) -> None:
+    odd = simulator.tenant.add_oddities()
+    summary = land(lake, initial_lookback=timedelta(days=3650))
+    landed = lake.landed()
+    rejected = {row["bytes"] for row in lake.rejects().to_pylist()}
+    lost = [
+        name
+        for name, version in odd.items()
+        if version.alert_id not in landed and bytes(version.raw) not in rejected
+    ]
+    assert lost == []
+    assert summary["rejects"] == len(rejected) > 0
+    again = land(lake)
+    assert (again["versions"], again["rejects"]) == (0, 0)
+    assert_no_doubles(lake)
+
+
+# Reporting ----------------------------------------------------------------------------------------
+
+
+def test_the_asset_event_tells_what_landed(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alerts(4, evidence=2, over=timedelta(hours=20))
+    given = context()
+    summary = land(lake, given)
+    event = given["outlet_events"][defender_asset("defender_default", "alerts")]
+    assert event.extra["rows"] == 8
+    assert event.extra["partitions"] == summary["partitions"]
+    assert event.extra["watermark_after"] == summary["watermark_after"]
+    assert event.partition_keys == set()
+
+
+def test_partition_keys_are_emitted_on_request(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alerts(2, over=timedelta(hours=20))
+    given = context()
+    land(lake, given, partitioned_asset_events=True)
+    event = given["outlet_events"][defender_asset("defender_default", "alerts")]
+    assert event.partition_keys == {"2026-11-20T00:00:00"}
+
+
+def test_the_watermark_is_mirrored_where_airflow_has_asset_state(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    class Store(dict[str, Any]):
+        def set(self, key: str, value: Any) -> None:
+            self[key] = value
+
+    store = Store()
+    simulator.tenant.add_alert()
+    summary = land(lake, context(asset_state_store={defender_asset("defender_default", "alerts"): store}))
+    assert store == {"watermark": summary["watermark_after"]}
+
+
+def test_a_mirror_that_breaks_fails_no_task(
+    simulator: Simulator, lake: LakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator.tenant.add_alert()
+    assert land(lake, context(asset_state_store={}))["versions"] == 1
+    assert "could not be mirrored" in capsys.readouterr().out
+
+
+# Parameters ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"source": "graph"}, "source='graph'"),
+        ({"by": "modified"}, "by='modified'"),
+        ({"overlap": 15}, "overlap=15"),
+        ({"initial_lookback": timedelta(hours=-1)}, "initial_lookback"),
+        ({"severity": ["Hgh"]}, "'Hgh'"),
+        ({"since": "last week"}, "since='last week'"),
+    ],
+)
+def test_wrong_parameters_fail_before_any_request(
+    simulator: Simulator, lake: LakeFolder, arguments: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        land(lake, **arguments)
+    assert len(simulator.requests) == 0
+
+
+@pytest.mark.parametrize("root", ["", "  ", "nosuch://bucket/lake"])
+def test_a_lake_that_cannot_be_opened_is_named(simulator: Simulator, lake: LakeFolder, root: str) -> None:
+    lake.uri = root
+    with pytest.raises(ConfigurationError, match="lake"):
+        land(lake)

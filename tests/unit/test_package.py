@@ -1,0 +1,205 @@
+"""What Airflow sees of the package, what importing it costs, and what the wheel holds."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_defender.assets import defender_asset
+from airflow_provider_defender.provider_info import get_provider_info
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("pyarrow", "msal", "requests", "confluent_kafka")
+
+
+def run_python(code: str) -> Any:
+    """Run code in a fresh interpreter; what its last line printed, as JSON."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# Provider info ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["provider_info.schema.json", "provider.yaml.schema.json"])
+def test_provider_info_fits_airflows_schemas(name: str) -> None:
+    import airflow
+    import jsonschema
+
+    schema = json.loads((Path(airflow.__path__[0]) / name).read_text())
+    info = get_provider_info()
+    if name == "provider.yaml.schema.json":  # of connection types it describes more than the runtime schema
+        schema = {**schema["properties"]["connection-types"], "definitions": schema.get("definitions", {})}
+        info = info["connection-types"]
+        if "conn-fields" not in json.dumps(schema):
+            pytest.skip("this Airflow (before 3.2) describes no connection fields")
+    jsonschema.validate(info, schema)
+
+
+def _dotted(info: dict[str, Any]) -> Iterator[str]:
+    for kind in ("operators", "sensors", "hooks"):
+        for entry in info[kind]:
+            yield from entry["python-modules"]
+    for connection in info["connection-types"]:
+        yield connection["hook-class-name"]
+
+
+@pytest.mark.parametrize("path", list(_dotted(get_provider_info())))
+def test_everything_that_provider_info_names_exists(path: str) -> None:
+    try:
+        importlib.import_module(path)
+    except ModuleNotFoundError:
+        module, _, name = path.rpartition(".")
+        assert hasattr(importlib.import_module(module), name)
+
+
+def test_hooks_and_provider_info_name_the_same_connection_types() -> None:
+    for connection in get_provider_info()["connection-types"]:
+        module, _, name = connection["hook-class-name"].rpartition(".")
+        hook = getattr(importlib.import_module(module), name)
+        assert hook.conn_type == connection["connection-type"]
+        assert hook.hook_name == connection["hook-name"]
+
+
+def test_every_connection_field_is_described_by_its_hook() -> None:
+    from airflow_provider_defender.hooks import DefenderEndpointHook, EntraIdHook
+
+    described = (EntraIdHook.__doc__ or "") + (DefenderEndpointHook.__doc__ or "")
+    for connection in get_provider_info()["connection-types"]:
+        for field in connection["conn-fields"]:
+            assert f"`{field}`" in described
+
+
+def test_secret_fields_are_masked_by_airflow() -> None:
+    """Airflow masks extras by their names; a form's `format: password` hides them on the screen only."""
+    keywords = ("secret", "password", "passphrase", "private_key", "token")
+    for connection in get_provider_info()["connection-types"]:
+        for name, field in connection["conn-fields"].items():
+            if field["schema"].get("format") == "password":
+                assert any(keyword in name for keyword in keywords)
+
+
+def test_provider_discovery_imports_nothing_of_airflow() -> None:
+    code = (
+        "import json, sys\n"
+        "from airflow_provider_defender.provider_info import get_provider_info\n"
+        "get_provider_info()\n"
+        "print(json.dumps([name for name in sys.modules if name.partition('.')[0] == 'airflow']))"
+    )
+    assert run_python(code) == []
+
+
+def test_airflow_lists_the_provider_and_its_connection_types() -> None:
+    code = (
+        "import json\n"
+        "from airflow.providers_manager import ProvidersManager\n"
+        "manager = ProvidersManager()\n"
+        "hooks = {name: hook.hook_name for name, hook in manager.hooks.items() if hook}\n"
+        "print(json.dumps(['airflow-provider-defender' in manager.providers, hooks]))"
+    )
+    listed, hooks = run_python(code)
+    assert listed
+    assert hooks["defender"] == "Microsoft Defender"
+    assert hooks["entra_id"] == "Microsoft Entra ID"
+
+
+# Imports ------------------------------------------------------------------------------------------
+
+_IMPORT = """
+import json, runpy, sys
+import airflow.sdk
+from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
+before = set(sys.modules)
+{code}
+new = set(sys.modules) - before
+print(json.dumps(sorted(new)))
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"runpy.run_path({str(ROOT / 'dags' / 'defender_alerts.py')!r})",
+        "import airflow_provider_defender.operators",
+        "import airflow_provider_defender.sensors",
+    ],
+)
+def test_parsing_a_dag_loads_nothing_heavy(code: str) -> None:
+    """P12; `make bench` measures the seconds."""
+    new = run_python(_IMPORT.format(code=code))
+    roots = {name.partition(".")[0] for name in new}
+    assert roots.isdisjoint(HEAVY)
+    if not _needs_core_timetables():
+        assert roots.isdisjoint(("fsspec", "sqlalchemy", "msgspec"))
+        assert len(new) < 60
+
+
+def _needs_core_timetables() -> bool:
+    import airflow.sdk
+
+    return not hasattr(airflow.sdk, "CronDataIntervalTimetable")  # before 3.2
+
+
+@pytest.mark.parametrize("package", ["ecs", "lake"])
+def test_the_pure_packages_import_neither_airflow_nor_each_other(package: str) -> None:
+    code = (
+        "import json, sys\n"
+        f"import airflow_provider_defender.{package} as package\n"
+        "[getattr(package, name) for name in package.__all__]\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    modules = run_python(code)
+    other = {"ecs": "lake", "lake": "ecs"}[package]
+    assert not [name for name in modules if name.partition(".")[0] == "airflow"]
+    for forbidden in (other, "hooks", "operators"):
+        assert f"airflow_provider_defender.{forbidden}" not in modules
+
+
+def test_the_asset_is_what_airflow_would_make_of_its_uri() -> None:
+    from airflow.sdk import Asset
+
+    uri = "defender://defender_default/alerts"
+    assert defender_asset("defender_default", "alerts") == Asset(name=uri, uri=uri, group="defender")
+
+
+@pytest.mark.parametrize("package", ["ecs", "hooks", "lake", "operators", "sensors", "simulator"])
+def test_all_names_of_a_package_are_there_and_no_other_public_ones(package: str) -> None:
+    module = importlib.import_module(f"airflow_provider_defender.{package}")
+    for name in module.__all__:
+        assert hasattr(module, name)
+    assert sorted(module.__all__) == sorted(set(module.__all__))
+
+
+# The wheel ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    [path] = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_carries_the_dags_as_they_are(wheel: zipfile.ZipFile) -> None:
+    for dag in (ROOT / "dags").glob("*.py"):
+        assert wheel.read(f"airflow_provider_defender/example_dags/{dag.name}") == dag.read_bytes()
+
+
+def test_the_wheel_carries_types_data_and_licences(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    assert "airflow_provider_defender/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/"))]
+    packaged = {str(path.relative_to(ROOT)) for path in (ROOT / "airflow_provider_defender").rglob("*.json")}
+    assert packaged <= set(names)
