@@ -12,6 +12,7 @@ from airflow_provider_defender.hooks._filters import (
     updated_between_filter,
     updated_since_filter,
 )
+from airflow_provider_defender.hooks._pages import Page
 from airflow_provider_defender.hooks.defender_endpoint import DefenderEndpointHook
 from airflow_provider_defender.hooks.entra_id import EntraIdHook
 
@@ -20,6 +21,7 @@ __all__ = [
     "AlertFilter",
     "DefenderEndpointHook",
     "EntraIdHook",
+    "Page",
     "created_between_filter",
     "updated_between_filter",
     "updated_since_filter",

@@ -143,33 +143,36 @@ class Tries:
     def __init__(self, waits: Waits, what: str) -> None:
         self._waits = waits
         self._what = what
-        self._failures = 0
+        self._outages = 0
+        self._throttles = 0
 
     def outage(self, seen: str, retry_after: float | None = None) -> None:
         """Wait before the next try after a failure that may heal; raises `ServiceUnavailable` at the end."""
-        self._failures += 1
+        self._outages += 1
         waits = self._waits
-        seconds = backoff(self._failures, waits._jitter())
+        seconds = backoff(self._outages, waits._jitter())
         if retry_after is not None:
             seconds = min(max(seconds, retry_after), waits.limits.single_seconds)
-        if self._failures >= waits.limits.tries or not waits._fits(seconds):
-            tries = "1 try" if self._failures == 1 else f"{self._failures} tries"
-            raise ServiceUnavailable(f"{self._what} gave no whole answer in {tries}; the last one: {seen}")
+        if self._outages >= waits.limits.tries or not waits._fits(seconds):
+            tries = "1 try" if self._outages == 1 else f"{self._outages} tries"
+            raise ServiceUnavailable(
+                f"{self._what} gave no whole answer in {tries}; the last one: {seen}"
+            ) from None
         waits.retries += 1
-        waits._wait(seconds, f"{self._what}, try {self._failures}: {seen}")
+        waits._wait(seconds, f"{self._what}, try {self._outages}: {seen}")
 
     def throttled(self, seen: str, retry_after: float | None) -> None:
         """Wait as the service asks; raises `Throttled` where that is longer than we wait in place."""
-        self._failures += 1
+        self._throttles += 1
         waits = self._waits
         asked = _DEFAULT_RETRY_AFTER if retry_after is None else retry_after
         # A service that keeps asking for no wait at all must not be called without end.
-        seconds = max(asked, min(backoff(self._failures, 1.0), waits.limits.single_seconds))
+        seconds = max(asked, min(backoff(self._throttles, 1.0), waits.limits.single_seconds))
         if asked > waits.limits.single_seconds or waits.limits == NO_WAITING or not waits._fits(seconds):
             raise Throttled(
                 f"{self._what} is throttled ({seen}): it asks to wait {asked:.0f} s, after "
                 f"{waits.waited_seconds:.0f} s of waiting in this run.",
                 retry_after=asked,
-            )
+            ) from None
         waits.retries += 1
         waits._wait(seconds, f"{self._what} is throttled ({seen})")

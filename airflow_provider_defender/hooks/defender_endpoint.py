@@ -16,13 +16,13 @@ from airflow_provider_defender.exceptions import PagingBroken, UnexpectedHost
 from airflow_provider_defender.hooks._connection_test import describe_token, run_test
 from airflow_provider_defender.hooks._filters import AlertFilter, updated_after_filter
 from airflow_provider_defender.hooks._hosts import link_host
+from airflow_provider_defender.hooks._pages import Page, PageBody
 from airflow_provider_defender.hooks._settings import DefenderSettings, defender_settings
 from airflow_provider_defender.hooks._text import excerpt
 from airflow_provider_defender.hooks._waiting import NO_WAITING, Pace, Waits
 
 if TYPE_CHECKING:
     from airflow_provider_defender.hooks._api import DefenderApi
-    from airflow_provider_defender.hooks._pages import Page, PageBody
     from airflow_provider_defender.hooks._tokens import TokenSource
 
 __all__ = ["DefenderEndpointHook"]
@@ -142,8 +142,6 @@ class DefenderEndpointHook(BaseHook):
         return f"{who} The API at {settings.host} answers."
 
     def _follow(self, url: str, waits: Waits) -> Iterator[Page]:
-        from airflow_provider_defender.hooks._pages import Page
-
         progress = _Progress(self)
         guard = _LoopGuard(self.defender_conn_id)
         link: str | None = url

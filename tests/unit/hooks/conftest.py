@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,24 +16,28 @@ from airflow_provider_defender.hooks import (
     defender_endpoint,
     entra_id,
 )
-from airflow_provider_defender.simulator import Simulator
+from airflow_provider_defender.simulator import Simulator, Tenant
 
 SCOPE = "https://api.securitycenter.microsoft.com/.default"
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the simulators of all tests keep their certificates."""
-    return tmp_path_factory.mktemp("certificates")
+def running_simulator() -> Iterator[Simulator]:
+    with Simulator(seed=7, page_size=30) as simulator:
+        yield simulator
 
 
 @pytest.fixture
-def simulator(certificates: Path, watch: Watch) -> Iterator[Simulator]:
-    """100 alerts in four pages."""
-    with Simulator(seed=7, page_size=30, state_folder=certificates) as simulator:
-        watch.secrets += [app.client_secret for app in simulator.apps if app.secrets]
-        watch.simulator = simulator
-        yield simulator
+def simulator(running_simulator: Simulator, watch: Watch) -> Iterator[Simulator]:
+    """As if new: 100 alerts in four pages, quotas full, no faults, no requests."""
+    simulator = watch.simulator = running_simulator
+    simulator.faults.clear()
+    simulator.tenant = Tenant(7)
+    simulator.page_size = 30
+    simulator.api.quota.per_minute = 100
+    watch.secrets += [app.client_secret for app in simulator.apps if app.secrets]
+    yield simulator
+    simulator.elapse(-sum(watch.waits))
 
 
 class Watch:

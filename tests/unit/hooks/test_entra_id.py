@@ -424,15 +424,14 @@ def test_a_host_that_cannot_be_reached_fails_at_once(
 
 
 def test_a_host_that_was_reached_before_is_an_outage(
-    connect: Connect, simulator: Simulator, watch: Watch
+    hook: EntraIdHook, simulator: Simulator, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator.apps["reader"].token_seconds = 200
-    hook = EntraIdHook(connect("entra_id_default"), sleep=lambda seconds: watch.waits.append(seconds))
     hook.get_token(SCOPE)
-    simulator.stop()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{_closed_port()}")
     message = failure(watch, hook, ServiceUnavailable)
     assert len(watch.waits) == 7
-    assert "connection was refused" in message
+    assert "the proxy refused or cannot be reached" in message
 
 
 def test_a_silent_host_ends_with_the_read_timeout(

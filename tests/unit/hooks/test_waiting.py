@@ -148,6 +148,17 @@ def test_an_outage_is_tried_eight_times_and_then_given_to_airflow() -> None:
     assert clock.waits == [0.75, 1.5, 3.0, 6.0, 12.0, 22.5, 22.5]
 
 
+def test_throttles_do_not_use_up_the_tries_of_an_outage() -> None:
+    clock = Clock()
+    tries = _waits(clock).tries("the API")
+    for _ in range(10):
+        tries.throttled("HTTP 429", 26.0)
+    for _ in range(7):
+        tries.outage("HTTP 503")
+    with pytest.raises(ServiceUnavailable, match="in 8 tries"):
+        tries.outage("HTTP 503")
+
+
 def test_a_retry_after_of_an_outage_is_kept_within_the_limit() -> None:
     clock = Clock()
     tries = _waits(clock).tries("the API")
