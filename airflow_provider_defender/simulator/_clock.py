@@ -27,11 +27,6 @@ class TenantClock:
         self._running = running
         self._started = time.monotonic()
 
-    @property
-    def running(self) -> bool:
-        """Whether the clock goes on by itself."""
-        return self._running
-
     def ticks(self) -> int:
         """Now, in ticks since 1970."""
         if not self._running:

@@ -60,7 +60,6 @@ class Version:
         "_full",
         "_split",
         "alert_id",
-        "created_ticks",
         "fields",
         "number",
         "superseded",
@@ -76,7 +75,6 @@ class Version:
         self.fields = fields
         self.update_time: str | None = None
         self.update_ticks: int | None = fields.get("lastUpdateTime")
-        self.created_ticks: int | None = fields.get("alertCreationTime")
         self.superseded = False
         self._full = b""
         self._bare: bytes | None = None
@@ -158,9 +156,6 @@ class VersionStore:
         self._waiting: list[tuple[int, int, Version]] = []
         self._cached: tuple[int, str, list[Version]] | None = None
 
-    def __len__(self) -> int:
-        return len(self._visible)
-
     def __iter__(self) -> Iterator[Version]:
         return iter(self._versions)
 
@@ -178,10 +173,6 @@ class VersionStore:
     def known(self, alert_id: str) -> bool:
         """Whether there is an alert with this id."""
         return alert_id in self._newest
-
-    def newest_ids(self) -> list[str]:
-        """The ids of all alerts, in the order in which they came."""
-        return list(self._newest)
 
     def add(self, version: Version) -> None:
         """Write a version; it waits until `show_due` reaches its time."""

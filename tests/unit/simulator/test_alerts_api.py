@@ -126,6 +126,14 @@ def test_next_link_leads_through_all_rows(simulator, client, path):
     assert list(pages[0])[-1] == "@odata.nextLink"
 
 
+def test_rows_come_in_the_order_of_their_ids(simulator, client):
+    simulator.tenant.add_alerts(60, over=timedelta(days=3))
+    simulator.tenant.add_alert(id="da5")
+    ids = [row["id"] for row in client.drain()]
+    assert len(ids) == 61
+    assert ids == sorted(ids)
+
+
 def test_a_full_last_page_has_no_next_link(simulator, client):
     simulator.tenant.add_alerts(10)
     second = client.get(client.get().json()["@odata.nextLink"]).json()
