@@ -13,10 +13,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_defender.timestamps import parse_ticks
-
 from ._shapes import Kind, ListOf, Shape, arrow_type
-from ._values import ABSENT_TEXTS, UNFIT, clean_text, convert, parse_object
+from ._values import ABSENT_TEXTS, UNFIT, clean_text, convert, parse_object, ticks_of
 from .fields import TIMESTAMP
 
 __all__ = ["Columns", "Leftovers", "OddCounts", "RecordReader", "read_tolerantly", "strict_type"]
@@ -145,10 +143,10 @@ class _TolerantReader:
         result: list[Any] = []
         rest: dict[str, Any] = {}
         is_items = path == self._items
-        for item in value:
+        for place, item in enumerate(value):
             if item is None:
                 continue
-            number = str(len(result))
+            number = str(place)
             read = self._value(item_kind, number, item, rest, path)
             if is_items and number in rest:
                 self.item_leftovers[len(result)] = rest.pop(number)
@@ -197,6 +195,7 @@ class RecordReader:
         self.items = items
         self.counts = OddCounts()
         self._decode = msgspec.json.Decoder(strict_type(shape)).decode
+        self._has_json = _has_json(shape)
 
     def read(self, record: bytes) -> tuple[Any, Leftovers | None]:
         """The record as an object of the strict class, with its leftovers where it is odd.
@@ -205,7 +204,10 @@ class RecordReader:
             UnreadableError: it is not a JSON object in UTF-8.
         """
         try:
-            return self._decode(record), None
+            result = self._decode(record)
+            if self._has_json:
+                record.decode()  # msgspec does not look into texts that it keeps raw
+            return result, None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self.reread(record)
 
@@ -243,6 +245,12 @@ class RecordReader:
         starts = offsets.take(parents)
         numbers = pc.subtract(pa.array(range(len(parents)), pa.int32()), starts)
         return Columns(len(objects), record, item, builder.ticks, parents, numbers, has_item, builder.unfit)
+
+
+def _has_json(kind: Kind) -> bool:
+    if isinstance(kind, Shape):
+        return any(map(_has_json, kind.properties.values()))
+    return _has_json(kind.item) if isinstance(kind, ListOf) else kind == "json"
 
 
 def _explode(lists: Iterable[list[Any] | None], empty: Any) -> tuple[list[Any], pa.Array, pa.Array | None]:
@@ -347,7 +355,7 @@ class _Builder:
         ticks = []
         for number, text in enumerate(texts.to_pylist()):
             if text not in known:
-                known[text] = parse_ticks(text)
+                known[text] = ticks_of(text)
             if known[text] is None and text is not None:
                 self.unfit.add(number if owners is None else owners[number])
             ticks.append(known[text])

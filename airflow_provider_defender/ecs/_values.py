@@ -13,13 +13,15 @@ from airflow_provider_defender.timestamps import parse_ticks
 
 from ._shapes import Scalar
 
-__all__ = ["ABSENT_TEXTS", "UNFIT", "UnreadableError", "clean_text", "convert", "json_text", "parse_object"]
+__all__ = ["ABSENT_TEXTS", "UNFIT", "UnreadableError", "clean_text", "convert", "json_text", "parse_object", "ticks_of"]
 
 ABSENT_TEXTS = ("", "-", "N/A")
 """Texts that mean that there is no value."""
 
 _LONG_RANGE = range(-(2**63), 2**63)
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
+_FIRST_TICKS = parse_ticks("0001-01-01T00:00:00Z") or 0
+_LAST_TICKS = parse_ticks("9999-12-31T23:59:59.9999999Z") or 0
 
 
 class _Unfit:
@@ -149,8 +151,14 @@ def _to_boolean(value: Any) -> Any:
     return UNFIT
 
 
+def ticks_of(text: str) -> int | None:
+    """Ticks of 100 ns since 1970, or None where the text is no time of the years 1 to 9999 in UTC."""
+    ticks = parse_ticks(text)
+    return ticks if ticks is not None and _FIRST_TICKS <= ticks <= _LAST_TICKS else None
+
+
 def _to_time(value: Any) -> Any:
-    return value if isinstance(value, str) and parse_ticks(value) is not None else UNFIT
+    return value if isinstance(value, str) and ticks_of(value) is not None else UNFIT
 
 
 def _to_identifier(value: Any) -> Any:

@@ -28,6 +28,7 @@ __all__ = [
 
 _BETWEEN = "\x00\x1f"
 _VECTORISED_LIST = 4
+_MOST_TICKS = (2**63 - 1) // 100
 
 
 def by_distinct(
@@ -88,9 +89,10 @@ def join_known(separator: str, *columns: pa.Array) -> pa.Array:
 
 
 def difference_in_nanoseconds(start_ticks: pa.Array, end_ticks: pa.Array) -> pa.Array:
-    """From counts of 100 ns; null where the end lies before the start."""
-    duration = pc.multiply(pc.subtract(end_ticks, start_ticks), 100)
-    return only_where(pc.greater_equal(duration, 0), duration)
+    """From counts of 100 ns; null where the end lies before the start, or 292 years after it."""
+    ticks = pc.subtract(end_ticks, start_ticks)
+    fits = pc.and_(pc.greater_equal(ticks, 0), pc.less_equal(ticks, _MOST_TICKS))
+    return pc.multiply(only_where(fits, ticks), 100)
 
 
 def collect(*columns: pa.Array) -> pa.Array:

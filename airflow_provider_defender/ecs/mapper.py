@@ -377,7 +377,8 @@ class _Mapper:
         if self._mapping.tenant is not None and tenants.null_count:
             tenants = pc.coalesce(tenants, columns.record[self._mapping.tenant])
         odd = {number: leftovers[place] for number, place in enumerate(places) if place in leftovers}
-        keys, versions = self._identities.columns(landed, objects, odd, tenants)
+        own_keys = columns.record[self._mapping.key]
+        keys, versions = self._identities.columns(landed, own_keys, objects, odd, tenants)
         return Chunk(
             columns=columns,
             texts=pa.array(landed, pa.string()) if self._keep_original else None,
@@ -420,7 +421,6 @@ class _Identities:
         skim = msgspec.defstruct("Skim", fields, rename=spelling)
         self._decode = msgspec.json.Decoder(skim).decode
         place = {name: f"p{number}" for number, name in enumerate(mapping.shape.properties)}
-        self._key_of = attrgetter(place[mapping.key])
         self._version_of = attrgetter(place[mapping.version])
 
     def of(self, record: bytes, tenant: str | None) -> Version:
@@ -435,18 +435,20 @@ class _Identities:
         return Version(f"{tenant}/{identifier}" if tenant else identifier, version)
 
     def columns(
-        self, records: Sequence[bytes], objects: Sequence[Any], odd: Container[int], tenants: pa.Array
+        self,
+        records: Sequence[bytes],
+        own_keys: pa.Array,
+        objects: Sequence[Any],
+        odd: Container[int],
+        tenants: pa.Array,
     ) -> tuple[pa.Array, pa.Array]:
         """Keys and versions of records that were read; those as documented need no second look."""
-        identifiers: list[Any] = list(map(self._key_of, objects))
         versions: list[Any] = list(map(self._version_of, objects))
         keys: list[str | None] = [None] * len(records)
-        for number in range(len(records)):
-            if number in odd or versions[number] in _NOT_KNOWN or not isinstance(identifiers[number], str):
-                identity = self.of(records[number], tenants[number].as_py())
-                keys[number], versions[number] = identity
-        plain = pa.array(identifiers, pa.string())
-        with_tenant = pc.coalesce(join_known("/", tenants, plain), plain)
+        for number, version in enumerate(versions):
+            if number in odd or version in _NOT_KNOWN:
+                keys[number], versions[number] = self.of(records[number], tenants[number].as_py())
+        with_tenant = pc.coalesce(join_known("/", tenants, own_keys), own_keys)
         return pc.coalesce(pa.array(keys, pa.string()), with_tenant), pa.array(versions, pa.string())
 
     def _slowly(self, record: bytes, tenant: str | None) -> Version:

@@ -378,7 +378,7 @@ _COMPUTED = (
         categories_and_types,
         "Category host, malware by the alert's category, and process, file, registry, network or iam by the "
         "item. Type start for New, end for Resolved, access for a user's item, but only what ECS expects "
-        "with every category of the row; else info (access for registry items, where ECS does not expect info).",
+        "with every category of the row; else info (access for registry items: ECS has no info there).",
     ),
     Computed(("host.name",), ("computerDnsName",), lower, "In lower case."),
     Computed(
