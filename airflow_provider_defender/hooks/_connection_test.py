@@ -6,11 +6,15 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from airflow_provider_defender.exceptions import DefenderError
 from airflow_provider_defender.hooks._access_token import AccessToken
+from airflow_provider_defender.hooks._text import excerpt
 
 __all__ = ["ALERT_ROLES", "describe_token", "run_test"]
+
+Settings = TypeVar("Settings")
 
 ALERT_ROLES = ("Alert.Read.All", "Alert.ReadWrite.All")
 """Either of these application roles of WindowsDefenderATP opens the alerts API."""
@@ -19,18 +23,26 @@ _LIMIT_SECONDS = 10.0
 _REQUESTS_END_BEFORE = 1.0
 
 
-def run_test(check: Callable[[float], str]) -> tuple[bool, str]:
-    """Run `check(deadline)` and return whether it succeeded and what it says, within ten seconds.
+def run_test(
+    conn_id: str, load: Callable[[], Settings], check: Callable[[Settings, float], str]
+) -> tuple[bool, str]:
+    """Run `check(load(), deadline)`; return whether it succeeded and what it says, within ten seconds.
 
-    The deadline (`time.monotonic`) bounds the requests; the thread is for what has no time limit of its
-    own, such as resolving a name.
+    `load` reads the connection. The deadline (`time.monotonic`) bounds the requests; the thread is for what
+    has no time limit of its own, such as resolving a name.
     """
+    try:
+        settings = load()
+    except DefenderError as error:
+        return False, str(error)
+    except Exception as error:
+        return False, f"Connection {conn_id!r} cannot be read: {excerpt(str(error))}"
     answers: list[tuple[bool, str]] = []
     deadline = time.monotonic() + _LIMIT_SECONDS - _REQUESTS_END_BEFORE
 
     def work() -> None:
         try:
-            answers.append((True, check(deadline)))
+            answers.append((True, check(settings, deadline)))
         except DefenderError as error:
             answers.append((False, str(error)))
         except Exception as error:

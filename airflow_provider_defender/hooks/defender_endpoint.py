@@ -120,11 +120,7 @@ class DefenderEndpointHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Get a token and one alert within ten seconds; say tenant, expiry, and roles granted and missing."""
-        try:
-            settings = self._settings
-        except Exception as error:
-            return False, str(error)
-        return run_test(lambda deadline: self._test(settings, deadline))
+        return run_test(self.defender_conn_id, lambda: self._settings, self._test)
 
     def _test(self, settings: DefenderSettings, deadline: float) -> str:
         from airflow_provider_defender.hooks._api import DefenderApi

@@ -91,11 +91,7 @@ class EntraIdHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Get a token within ten seconds, and say for whom, until when, and with which roles."""
-        try:
-            settings = self._settings
-        except Exception as error:
-            return False, str(error)
-        return run_test(lambda deadline: self._test(settings, deadline))
+        return run_test(self.entra_id_conn_id, lambda: self._settings, self._test)
 
     def _test(self, settings: EntraSettings, deadline: float) -> str:
         from airflow_provider_defender.hooks._tokens import TokenSource

@@ -518,7 +518,7 @@ def test_the_test_does_not_show_what_a_library_says(
     assert hook.test_connection() == (False, "The test ended with RuntimeError; see the log.")
 
 
-def test_china_is_tested_by_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_china_is_tested_by_graph() -> None:
     from airflow_provider_defender.clouds import CLOUDS
 
     assert CLOUDS["china"].defender_scope is None
