@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from enum import Enum
 from types import TracebackType
@@ -84,6 +84,7 @@ class Draft:
         self._filters = filters
         self._started_at = lake.now()
         self._state = _State.OPEN
+        self._broken = False
         self._staging = log.paths.staging(self.token)
         self._files_begun = 0
         self._writer = PartitionWriter(lake.settings, self._new_file)
@@ -128,6 +129,7 @@ class Draft:
         False: landed or rejected before, as far as the position tells, or met before in this run. Every
         version that the run reads must pass through here, since the next run's knowledge comes from it.
         """
+        self._check_open()
         answers, first_met = [], []
         for key, version in versions:
             value = digest(key, version)
@@ -146,20 +148,39 @@ class Draft:
         Rows of versions that the log's files already hold are dropped, where the position alone cannot tell.
         Raises `ValueError` where a row has no `@timestamp`, and what the store raises.
         """
-        for folder, rows in partitions(check_dataset(dataset), table):
-            if self._landed is not None:
-                rows = self._without(rows, DATA_COLUMNS, self._landed.in_partition(folder))
-            self._writer.write(folder, rows)
+        with self._all_or_nothing():
+            for folder, rows in partitions(check_dataset(dataset), table):
+                if self._landed is not None:
+                    rows = self._without(rows, DATA_COLUMNS, self._landed.in_partition(folder))
+                self._writer.write(folder, rows)
 
     def quarantine(self, rejects: pa.Table) -> None:
         """Stage records that could not be mapped; columns `key` and `version` say which versions they are."""
-        if self._landed is not None and rejects.num_rows:
-            rejects = self._without(rejects, REJECT_COLUMNS, self._landed.in_quarantine())
-        self._writer.write(f"{self._paths.quarantine}/date={self._started_at:%Y-%m-%d}", rejects)
+        with self._all_or_nothing():
+            if self._landed is not None and rejects.num_rows:
+                rejects = self._without(rejects, REJECT_COLUMNS, self._landed.in_quarantine())
+            self._writer.write(f"{self._paths.quarantine}/date={self._started_at:%Y-%m-%d}", rejects)
 
     def remove(self, paths: Sequence[str]) -> None:
         """Replace files of earlier commits, named as their records name them: for compaction."""
         self._removed.extend(paths)
+
+    def _check_open(self) -> None:
+        if self._state is not _State.OPEN or self._broken:
+            raise RuntimeError("this draft was committed, given up, or lacks rows whose writing failed")
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """After a failure rows may be missing, so that the draft must not be committed any more."""
+        self._check_open()
+        self._broken = True
+        try:
+            yield
+        except FileNotFoundError:
+            if self._state is _State.OPEN:
+                self._check_age()  # what an old run has staged may have been swept
+            raise
+        self._broken = False
 
     def _without(self, rows: pa.Table, columns: list[str], landed: DigestSet) -> pa.Table:
         if not len(landed):
@@ -188,11 +209,16 @@ class Draft:
         Raises `CommitConflict`, `DraftTooOld`, `CommitStateUnknown`, `NotShown`, `RecordUnreadable`, and
         what the store raises.
         """
-        if self._state is not _State.OPEN:
-            raise RuntimeError("this draft was committed or given up before")
         if advance is not None and self._kind != "drain":
             raise ValueError(f"a {self._kind} leaves the watermark where it is")
-        change = self._change(advance)
+        with self._all_or_nothing():
+            record = self._commit(self._change(advance))
+        if record is not None:
+            self._show(record)
+        return record
+
+    def _commit(self, change: RestChange) -> Record | None:
+        """Create the record, wherever the log stands by now; None where there was nothing to say."""
         files = self._writer.finish()
         number, before = self._head.number, self._head.position
         while True:
@@ -205,12 +231,10 @@ class Draft:
                 self._storage.sync_folder(self._staging)
             other = self._create(record)
             if other is None:
-                break
+                self._state = _State.CLOSED
+                return record
             self._log.finish(other)
             files, number, before = self._rebase(other, files, before), other.number, _position(other)
-        self._state = _State.CLOSED
-        self._show(record)
-        return record
 
     def _change(self, advance: Watermark | None) -> RestChange:
         read, complete_from = self._read.result()
@@ -281,7 +305,7 @@ class Draft:
             _logger.warning("Reading record %d of %s failed: %r", number, self._log.name, error)
             return None
 
-    def _check_age(self, failure: Exception | None) -> None:
+    def _check_age(self, failure: Exception | None = None) -> None:
         if self._lake.now() - self._head.read_at <= MAX_AGE:
             return
         if failure is not None:  # an earlier request may still arrive

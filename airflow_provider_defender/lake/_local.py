@@ -130,8 +130,11 @@ class LocalStorage:
         place = self._place(path)
         for name in self.list_folder(path) or ():
             _unlink(f"{place}/{name}")
-        with suppress(FileNotFoundError):
+        try:
             os.rmdir(place)
+        except OSError as error:  # another run is finishing the same commit, or has done so
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                raise
 
     def _make_folder(self, place: str) -> None:
         """Make a folder and its parents; every new name is durable when this returns."""

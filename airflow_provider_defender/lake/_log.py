@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +34,15 @@ _READ_AT_ONCE = 64
 class Head:
     """The newest commit of a log: `number` 0 and no `record` where there is none yet.
 
-    `read_at`: when it was read, by the lake's clock; a run may commit for a day from then on.
+    `read_at`: when it was read, by the lake's clock; a run may commit for a day from then on. `finished`:
+    whether its files are all in place; only such a head can be built upon.
     """
 
     number: int
     record: Record | None
     position: RestPosition
     read_at: datetime
+    finished: bool
 
 
 class Log:
@@ -66,7 +68,7 @@ class Log:
         head = self.read_head()
         if head.record is not None:
             self.finish(head.record)
-        return head
+        return replace(head, finished=True)
 
     def read_head(self) -> Head:
         """The newest commit as it is; for those who only want to know where the log stands.
@@ -78,13 +80,13 @@ class Log:
         while record is not None and (above := self.record(record.number + 1)) is not None:
             record = above
         if record is None:
-            return Head(0, None, RestPosition(), read_at)
+            return Head(0, None, RestPosition(), read_at, finished=False)
         if record.position is None:
             raise RecordUnreadable(
                 f"{self.paths.record(record.number)} is the newest record of {self.name} without a position: "
                 "newer records must have been deleted by hand; restore them"
             )
-        return Head(record.number, record, record.position, read_at)
+        return Head(record.number, record, record.position, read_at, finished=False)
 
     def _from_hint(self) -> Record | None:
         number = self._hint().get("number")
@@ -184,8 +186,12 @@ class Log:
         """
         from airflow_provider_defender.lake._draft import Draft
 
+        if not head.finished:
+            raise ValueError(
+                "a commit upon an unfinished one would hide its files for ever: begin with head()"
+            )
         self.storage.check_create()
-        return Draft(self._lake, self, head, kind, window or {}, since, filters or {})
+        return Draft(self._lake, self, head, kind, _as_json(window), since, _as_json(filters))
 
     # After a commit -----------------------------------------------------------------------------
 
@@ -195,7 +201,7 @@ class Log:
         Nothing depends on it, so a failure is a warning.
         """
         try:
-            shortened = self._shorten(self._hint().get("shortened_below", 1), record)
+            shortened = self._shorten(record)
             hint = {"number": record.number, "shortened_below": shortened}
             self.storage.replace(self.paths.head, json.dumps(hint).encode())
             self._sweep(record)
@@ -230,9 +236,10 @@ class Log:
         except FileNotFoundError:  # another run is at it
             return False
 
-    def _shorten(self, start: int, newest: Record) -> int:
+    def _shorten(self, newest: Record) -> int:
         """Take the position out of records older than 30 days; the number below which that is done."""
-        number = start
+        start = self._hint().get("shortened_below")
+        start = number = start if isinstance(start, int) and start > 0 else 1
         while number < min(newest.number, start + _SHORTENED_AT_ONCE):
             record = self.record(number)
             if record is None or newest.committed_at - record.committed_at <= SHORTEN_AGE:
@@ -241,3 +248,9 @@ class Log:
                 self.storage.replace(self.paths.record(number), record.shortened().dump())
             number += 1
         return number
+
+
+def _as_json(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The values as a record will give them back, so that tuples and lists compare as equal."""
+    result: dict[str, Any] = json.loads(json.dumps(dict(values or {})))
+    return result

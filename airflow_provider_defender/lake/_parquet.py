@@ -43,6 +43,8 @@ def partitions(dataset: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     if times.null_count:
         raise ValueError(f"{times.null_count} rows for {dataset} have no @timestamp")
     pattern = "date=%Y-%m-%d/hour=%H" if has_hours(dataset) else "date=%Y-%m-%d"
+    # Without the zone, Arrow needs no database of zones, which small images do not have.
+    times = times.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).cast(pa.timestamp("us"))
     starts = pc.floor_temporal(times, unit="hour" if has_hours(dataset) else "day")
     for start in pc.unique(starts):
         folder = f"{dataset}/{start.as_py().strftime(pattern)}"

@@ -133,8 +133,9 @@ class RestChange:
         keys_from: int | None = start
         if rebased:  # others have landed what this drain could not compare with; their keys name it from here
             keys_from = None if position.keys_from is None else max(start, position.keys_from)
-        # A record without an update time that this whole drain did not meet will not come back.
-        old = position.keys.filter(pc.less(position.keys["ticks"], TIMELESS))
+        old = position.keys
+        if not rebased:  # a version without an update time that this whole drain did not meet stays away
+            old = old.filter(pc.less(old["ticks"], TIMELESS))
         return RestPosition(advance.ticks, self.filters, old, keys_from)
 
     def _with_read(self, position: RestPosition, start: int) -> RestPosition:

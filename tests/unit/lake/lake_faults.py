@@ -1,0 +1,120 @@
+"""Storages that fail on purpose: at a chosen step, before or after it was taken."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import IO, Any
+
+from airflow_provider_defender.lake._storage import Storage, WholeFile
+
+
+class Crash(BaseException):  # noqa: N818
+    """The process ends here: no clean-up of it can have any effect."""
+
+
+class InjectedError(OSError):
+    """The store says no, or says nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EIO, "injected")
+
+
+Take = Callable[[str, str, Callable[[], Any]], Any]
+
+
+class SteppedStorage:
+    """Gives every step of a storage, with its name and path, to a function that may or may not take it."""
+
+    def __init__(self, storage: Storage, take: Take) -> None:
+        self.storage = storage
+        self._take = take
+
+    def pause(self) -> None:
+        """A halt that is no step in the store."""
+        self._take("pause", "", lambda: None)
+
+    def read(self, path: str) -> bytes:
+        return self._take("read", path, lambda: self.storage.read(path))
+
+    def read_many(self, paths: Sequence[str]) -> list[bytes]:
+        return self._take("read", paths[0], lambda: self.storage.read_many(paths))
+
+    def open_input(self, path: str) -> IO[bytes]:
+        return self._take("open", path, lambda: self.storage.open_input(path))
+
+    def exists(self, path: str) -> bool:
+        return self._take("exists", path, lambda: self.storage.exists(path))
+
+    def list_folder(self, path: str) -> list[str] | None:
+        return self._take("list", path, lambda: self.storage.list_folder(path))
+
+    def modified(self, path: str) -> datetime:
+        return self._take("modified", path, lambda: self.storage.modified(path))
+
+    def url(self, path: str) -> str:
+        return self.storage.url(path)
+
+    def check_create(self) -> None:
+        self.storage.check_create()
+
+    def create(self, path: str, body: bytes, scratch: str) -> None:
+        self._take("create", path, lambda: self.storage.create(path, body, scratch))
+
+    def replace(self, path: str, body: bytes) -> None:
+        self._take("replace", path, lambda: self.storage.replace(path, body))
+
+    def new_file(self, path: str) -> _SteppedFile:
+        whole = self._take("new", path, lambda: self.storage.new_file(path))
+        return _SteppedFile(whole, path, self._take)
+
+    def show(self, source: str, target: str) -> None:
+        self._take("show", source, lambda: self.storage.show(source, target))
+
+    def sync_folder(self, path: str) -> None:
+        self._take("sync", path, lambda: self.storage.sync_folder(path))
+
+    def delete(self, path: str) -> None:
+        self._take("delete", path, lambda: self.storage.delete(path))
+
+    def delete_folder(self, path: str) -> None:
+        """File by file, as the stores do it, so that a crash can leave half a folder."""
+        for name in self._take("list", path, lambda: self.storage.list_folder(path)) or ():
+            self._take("delete", f"{path}/{name}", lambda name=name: self.storage.delete(f"{path}/{name}"))
+        self._take("delete", path, lambda: self.storage.delete_folder(path))
+
+
+class _SteppedFile:
+    def __init__(self, whole: WholeFile, path: str, take: Take) -> None:
+        self._whole = whole
+        self._path = path
+        self._take = take
+        self.sink = whole.sink
+
+    def finish(self) -> int:
+        return self._take("finish", self._path, self._whole.finish)
+
+    def abandon(self) -> None:
+        self._whole.abandon()
+
+
+class FaultAt:
+    """Takes all steps but one: a crash before it, or an error before or after it was taken."""
+
+    def __init__(self, number: int, fault: str) -> None:
+        self._number = number
+        self._fault = fault
+        self.steps: list[str] = []
+
+    def __call__(self, name: str, path: str, step: Callable[[], Any]) -> Any:
+        self.steps.append(f"{name} {path}")
+        if len(self.steps) < self._number or self._fault == "none":
+            return step()
+        if self._fault == "crash":  # and nothing after it happens either
+            raise Crash
+        if len(self.steps) > self._number:
+            return step()
+        if self._fault == "lost answer":
+            step()
+        raise InjectedError
