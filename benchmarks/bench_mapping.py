@@ -3,8 +3,8 @@
     python benchmarks/bench_mapping.py [--alerts 20000] [--rounds 3] [--json results.json]
 
 Both ways write Parquet files with the lake's settings (zstd 3, statistics, page index, row groups of 128 Ki
-rows, or as many as a buffer of 64 MiB holds). Times are process CPU seconds, the best of the rounds, which take
-turns; other programs on the machine disturb them less than they would wall clock, but they do.
+rows, or as many as a buffer of 64 MiB holds). Times are process CPU seconds, the best of the rounds, which
+take turns; other programs on the machine disturb them less than they would wall clock, but they do.
 """
 
 from __future__ import annotations
@@ -119,9 +119,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         results = [measure(name, arguments.alerts, arguments.rounds, Path(folder)) for name in INPUTS]
     clean = results[0]["per_cpu_second"]["ours"]
-    print(
-        f"{'input':<10} {'alerts':>8} {'bytes':>7} {'ours/s':>8} {'mapping/s':>10} {'by hand/s':>10} {'ratio':>6}"
-    )
+    heads = ("input", "alerts", "bytes", "ours/s", "mapping/s", "by hand/s", "ratio")
+    print("{:<10} {:>8} {:>7} {:>8} {:>10} {:>10} {:>6}".format(*heads))
     for result in results:
         rates = result["per_cpu_second"]
         result["share_of_clean"] = round(rates["ours"] / clean, 3)

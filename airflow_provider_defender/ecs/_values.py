@@ -13,7 +13,16 @@ from airflow_provider_defender.timestamps import parse_ticks
 
 from ._shapes import Scalar
 
-__all__ = ["ABSENT_TEXTS", "UNFIT", "UnreadableError", "clean_text", "convert", "json_text", "parse_object", "ticks_of"]
+__all__ = [
+    "ABSENT_TEXTS",
+    "UNFIT",
+    "UnreadableError",
+    "clean_text",
+    "convert",
+    "json_text",
+    "parse_object",
+    "ticks_of",
+]
 
 ABSENT_TEXTS = ("", "-", "N/A")
 """Texts that mean that there is no value."""

@@ -15,36 +15,13 @@ DATA = Path(__file__).parent / "data"
 TENANT = "a839b112-1253-6432-9bf6-94542403f21c"
 ORIGINS = pa.table({"tenant": [TENANT]})
 
-NO_ITEM: dict[str, Any] = dict.fromkeys(
-    [
-        "entityType",
-        "evidenceCreationTime",
-        "sha1",
-        "sha256",
-        "fileName",
-        "filePath",
-        "processId",
-        "processCommandLine",
-        "processCreationTime",
-        "parentProcessId",
-        "parentProcessCreationTime",
-        "parentProcessFileName",
-        "parentProcessFilePath",
-        "ipAddress",
-        "url",
-        "registryKey",
-        "registryHive",
-        "registryValueType",
-        "registryValue",
-        "registryValueName",
-        "accountName",
-        "domainName",
-        "userSid",
-        "aadUserId",
-        "userPrincipalName",
-        "detectionStatus",
-    ]
+_ITEM_NAMES = (
+    "entityType evidenceCreationTime sha1 sha256 fileName filePath processId processCommandLine "
+    "processCreationTime parentProcessId parentProcessCreationTime parentProcessFileName "
+    "parentProcessFilePath ipAddress url registryKey registryHive registryValueType registryValue "
+    "registryValueName accountName domainName userSid aadUserId userPrincipalName detectionStatus"
 )
+NO_ITEM: dict[str, Any] = dict.fromkeys(_ITEM_NAMES.split())
 USER_ITEM: dict[str, Any] = {
     **NO_ITEM,
     "entityType": "User",
@@ -102,7 +79,8 @@ ITEMS = (USER_ITEM, PROCESS_ITEM, FILE_ITEM, REGISTRY_ITEM, IP_ITEM, URL_ITEM)
 DESCRIPTION = (
     "Binaries signed by Microsoft can be used to run low-reputation arbitrary code. This technique hides the "
     "execution of malicious code within a trusted process. As a result, the trusted process might exhibit "
-    "suspicious behaviors, such as opening a listening port or connecting to a command-and-control (C&C) server."
+    "suspicious behaviors, such as opening a listening port or connecting to a command-and-control (C&C) "
+    "server."
 )
 ALERT: dict[str, Any] = {
     "id": "da637472900382838869_1364969609",

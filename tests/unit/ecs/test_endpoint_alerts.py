@@ -266,7 +266,15 @@ def test_type_by_item_and_status(entity: str, status: str, types: list[str]) -> 
 def test_nothing_is_invented_for_an_alert_of_nulls() -> None:
     fields = flat(row({**dict.fromkeys(ALERT), "id": "x", "lastUpdateTime": "2021-01-26T20:33:59.2Z"}))
     assert fields["@timestamp"] == "2021-01-26T20:33:59.200000Z"
-    derived = {"event.category", "event.type", "event.id", "event.original", "@timestamp", "ecs.version"}
+    derived = {
+        "tags",
+        "event.category",
+        "event.type",
+        "event.id",
+        "event.original",
+        "@timestamp",
+        "ecs.version",
+    }
     constant = (
         "data_stream.",
         "observer.",

@@ -30,7 +30,6 @@ from .alerts import (
     record,
     row,
     rows,
-    without_nulls,
 )
 
 MIB = 1024 * 1024
@@ -84,7 +83,7 @@ def test_five_hundred_items() -> None:
 
 
 def test_original_is_the_exact_text_and_can_be_switched_off() -> None:
-    data = b'  {"lastUpdateTime" : "2021-01-26T20:33:59.2Z","id":"\\u0061","title":"\xf0\x9f\x98\x80 \xd7\xa9"}\n'
+    data = '  {"lastUpdateTime" : "2021-01-26T20:33:59.2Z","id":"\\u0061","title":"😀 ש"}\n'.encode()
     assert row(data)["event"]["original"] == data.decode()
     assert row(data)["message"] == "😀 ש"
     assert "original" not in row(data, keep_original=False)["event"]
@@ -179,7 +178,7 @@ def test_odd_values_are_counted_by_path() -> None:
         alert(id="c"),
     )
     assert dict(mapped.unfit_values) == {"severity": 2, "evidence.processId": 1, "comments.createdTime": 1}
-    assert dict(mapped.unknown_fields) == {"newField": 1, "evidence.new": 1, "comments.more": 1}
+    assert dict(mapped.unknown_fields) == {"more": 1, "evidence.new": 1, "comments.more": 1}
     assert mapped.records == 3
 
 
@@ -413,18 +412,10 @@ def test_batches_are_lazy() -> None:
 
 def test_one_odd_record_does_not_change_its_neighbours() -> None:
     plain = [alert(id=str(number), evidence=[USER_ITEM, PROCESS_ITEM]) for number in range(20)]
-    odd = alert(
-        id="odd",
-        title=[1],
-        resolvedTime="soon",
-        evidence=[7, {"x": 1}],
-        alertCreationTime="0001-01-01T00:00:00Z",
-    )
-    alone = [without_nulls(each) for each in map_alerts(*plain).tables["alerts"].to_pylist()]
-    together = [
-        without_nulls(each) for each in map_alerts(*plain[:10], odd, *plain[10:]).tables["alerts"].to_pylist()
-    ]
-    assert [each for each in together if each["event"]["id"] != "odd"] == alone
+    odd = alert(id="odd", title=[1], resolvedTime="soon", evidence=[7, {"x": 1}])
+    odd["alertCreationTime"] = "0001-01-01T00:00:00Z"
+    together = rows(*plain[:10], odd, *plain[10:])
+    assert [each for each in together if each["event"]["id"] != "odd"] == rows(*plain)
 
 
 def test_garbage_collection_is_left_as_it_was() -> None:
@@ -442,7 +433,8 @@ def test_garbage_collection_is_left_as_it_was() -> None:
 def test_importing_ecs_loads_no_airflow() -> None:
     code = (
         "import sys, airflow_provider_defender.ecs as ecs; "
-        "assert not [n for n in sys.modules if n.split('.')[0] in ('airflow', 'requests', 'msal', 'fsspec')]; "
+        "loaded = {name.split('.')[0] for name in sys.modules}; "
+        "assert not loaded & {'airflow', 'requests', 'msal', 'fsspec'}; "
         "assert 'airflow_provider_defender.lake' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

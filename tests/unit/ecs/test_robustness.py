@@ -85,7 +85,6 @@ def test_one_wrong_value_everywhere_at_once(wrong: Any) -> None:
 
 
 def test_nothing_is_lost_on_the_way_to_unmapped() -> None:
-    """What does not fit is in `unmapped`, whatever it is (but for lone surrogates, which only JSON escapes hold)."""
     for wrong in ({"deep": [1, {"x": None}]}, [[1]], "😀"):
         mapped = map_alerts(alert(firstEventTime=wrong, incidentId=[wrong]))
         text = mapped.tables["alerts"].column("microsoft").to_pylist()[0]["defender_endpoint"]["unmapped"]
