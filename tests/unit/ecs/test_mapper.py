@@ -178,7 +178,7 @@ def test_odd_values_are_counted_by_path() -> None:
         alert(id="c"),
     )
     assert dict(mapped.unfit_values) == {"severity": 2, "evidence.processId": 1, "comments.createdTime": 1}
-    assert dict(mapped.unknown_fields) == {"more": 1, "evidence.new": 1, "comments.more": 1}
+    assert dict(mapped.unknown_fields) == {"newField": 1, "evidence.new": 1, "comments.more": 1}
     assert mapped.records == 3
 
 
