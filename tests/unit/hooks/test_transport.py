@@ -95,11 +95,13 @@ def test_the_environments_exceptions_count(
     assert proxies[0].asked == []
 
 
+@pytest.mark.parametrize("exceptions", ["", "127.0.0.1"])
 def test_the_connections_proxy_wins(
-    connect: Connect, proxies: list[Proxy], monkeypatch: pytest.MonkeyPatch
+    exceptions: str, connect: Connect, proxies: list[Proxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxies[0].url)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, exceptions)
     connect("defender_default", proxy=proxies[1].url)
     with pytest.raises(HostUnreachable, match="the proxy refused"):
         next(DefenderEndpointHook().alert_pages(filter=updated_since_filter(0)))
