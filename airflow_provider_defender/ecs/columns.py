@@ -5,10 +5,10 @@ They are public, so that a mapping of one's own can use them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -218,24 +218,31 @@ def url_parts(column: pa.Array) -> tuple[pa.Array, ...]:
     return by_distinct(_url_parts, tuple(URL_PARTS.values()), column)
 
 
+_URL = re.compile(
+    r"(?:([a-z][a-z0-9+.-]*)://(?:([^/?#:@]*)(?::([^/?#@]*))?@)?|(?![a-z][a-z0-9+.-]*:/))"
+    r"(?:\[([0-9a-f:.]+)\]|([^/?#:@\s\[\]]+))(?::(\d{0,5}))?"
+    r"(/[^?#]*)?(?:\?([^#]*))?(?:#(.*))?\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_LARGEST_PORT = 65535
+
+
 def _url_parts(text: str | None) -> tuple[Any, ...]:
-    if text is None:
+    match = _URL.match(text) if text else None
+    if match is None:
         return _NO_URL
-    try:
-        parts = urlsplit(text if "://" in text else f"//{text}")
-        port, domain = parts.port, parts.hostname
-    except ValueError:
-        return _NO_URL
-    if not domain or len(domain.split()) > 1:
+    scheme, user, password, address, name, digits, path, query, fragment = match.groups()
+    port = int(digits) if digits else None
+    if port is not None and port > _LARGEST_PORT:
         return _NO_URL
     return (
-        parts.scheme or None,
-        domain,
+        scheme.lower() if scheme else None,
+        (address or name).lower(),
         port,
-        parts.path or None,
-        extension_of(parts.path.rpartition("/")[2]),
-        parts.query or None,
-        parts.fragment or None,
-        parts.username or None,
-        parts.password or None,
+        path,
+        extension_of(path.rpartition("/")[2]) if path else None,
+        query or None,
+        fragment or None,
+        user or None,
+        password or None,
     )
