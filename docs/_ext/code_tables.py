@@ -1,0 +1,264 @@
+"""Directive `{code-table} <name>`: a table made from the code, so that it cannot say anything else.
+
+The tables are Markdown texts made by the functions in `TABLES`; the tests read them as well.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+_FIELD = re.compile(r"^- `(?P<name>\w+)`: (?P<text>.*?)(?=^- `|^\S|\Z)", re.DOTALL | re.MULTILINE)
+_DEFAULT = re.compile(r"\s*(?:The default|Default)(?: is|:) (?P<default>.+?)\.(?=\s|$)")
+_STANDARD = {"host": "Host", "login": "Login", "password": "Password"}
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; the cells are Markdown, too."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def code(text: str) -> str:
+    """A text as Markdown code, empty where it is empty."""
+    return f"`{text}`" if text else ""
+
+
+def codes(text: str) -> str:
+    """Names with commas between them, each as code."""
+    return ", ".join(code(part.strip()) for part in text.split(",") if part.strip())
+
+
+# Connections --------------------------------------------------------------------------------------
+
+
+def documented_fields(hook: type) -> dict[str, tuple[str, str]]:
+    """The fields that a hook's docstring lists: name → meaning and default, both in Markdown."""
+    fields = {}
+    for match in _FIELD.finditer(inspect.getdoc(hook) or ""):
+        text = " ".join(match["text"].split())
+        default = _DEFAULT.search(text)
+        fields[match["name"]] = (_DEFAULT.sub("", text).strip(), default["default"] if default else "")
+    return fields
+
+
+def connection_fields(kind: str) -> str:
+    """Every field of a connection type: its label in the form, where it is kept, default and meaning."""
+    from airflow_provider_defender.hooks import DefenderEndpointHook, EntraIdHook
+    from airflow_provider_defender.provider_info import get_provider_info
+
+    shared = documented_fields(EntraIdHook)
+    fields = shared if kind == "entra_id" else {**shared, **documented_fields(DefenderEndpointHook)}
+    [described] = [each for each in get_provider_info()["connection-types"] if each["connection-type"] == kind]
+    labels = {
+        **described["ui-field-behaviour"]["relabeling"],
+        **{name: field["label"] for name, field in described["conn-fields"].items()},
+    }
+    rows = [
+        (code(name), labels.get(name, "–"), code(name if name in _STANDARD else f"extra.{name}"), default, meaning)
+        for name, (meaning, default) in fields.items()
+    ]
+    return markdown_table(("Field", "In the form", "In JSON", "Default", "Meaning"), rows)
+
+
+def clouds() -> str:
+    """The clouds with their hosts and scopes."""
+    from airflow_provider_defender.clouds import CLOUDS
+
+    rows = [
+        (
+            code(cloud.name),
+            code(cloud.authority_hosts[0]) if cloud.authority_hosts else "the connection's `host`",
+            code(cloud.defender_host or "") or ("the connection's `host`" if cloud.is_custom else "none"),
+            code(cloud.defender_scope or "") or "none",
+            codes(", ".join(f"*.{family}" for family in cloud.defender_families)) or "only `host` itself",
+        )
+        for cloud in CLOUDS.values()
+    ]
+    return markdown_table(("`cloud`", "Login host", "API host", "Scope", "Page links may lead to"), rows)
+
+
+# Operators ----------------------------------------------------------------------------------------
+
+
+def option_defaults(operator: type) -> str:
+    """Every option of an operator with its type and default, and whether it is templated."""
+    templated = set(getattr(operator, "template_fields", ()))
+    rows = [
+        (
+            code(name),
+            code(str(parameter.annotation)),
+            "required" if parameter.default is parameter.empty else code(_value(parameter.default)),
+            "yes" if name in templated else "",
+        )
+        for name, parameter in inspect.signature(operator.__init__).parameters.items()
+        if name not in ("self", "kwargs")
+    ]
+    return markdown_table(("Option", "Type", "Default", "Templated"), rows)
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, timedelta):
+        return repr(value)
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if value.total_seconds() % size == 0:
+            return f"timedelta({unit}={value.total_seconds() // size:.0f})"
+    return f"timedelta(seconds={value.total_seconds():g})"
+
+
+def operator_options() -> str:
+    """The options of the operator."""
+    from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
+
+    return option_defaults(DefenderAlertsToParquetOperator)
+
+
+def sensor_options() -> str:
+    """The options of the sensor."""
+    from airflow_provider_defender.sensors import DefenderAlertSensor
+
+    return option_defaults(DefenderAlertSensor)
+
+
+# Mapping ------------------------------------------------------------------------------------------
+
+
+def mapped_fields(source: str) -> str:
+    """The ECS fields that a source fills."""
+    from airflow_provider_defender.ecs.document import mapping_table
+
+    rows = [
+        (code(row.field), row.type, code(row.source) if row.how == "constant" else codes(row.source), row.how, row.note)
+        for row in mapping_table(source)
+        if row.how != "unfilled"
+    ]
+    return markdown_table(("Field", "Type", "From", "How", "Note"), rows)
+
+
+def unfilled_fields(source: str) -> str:
+    """The ECS fields of the dataset that a source leaves null."""
+    from airflow_provider_defender.ecs.document import mapping_table
+
+    return codes(", ".join(row.field for row in mapping_table(source) if row.how == "unfilled"))
+
+
+def deviations(source: str) -> str:
+    """Where the rows differ from the document that the mapping was made from."""
+    from airflow_provider_defender.ecs.document import deviation_table
+
+    rows = [(codes(field), was, here, reason) for field, was, here, reason in deviation_table(source)]
+    return markdown_table(("Field", "There", "Here", "Reason"), rows)
+
+
+def own_properties(source: str) -> str:
+    """The columns that hold the record's own properties."""
+    from airflow_provider_defender.ecs import find_mapping
+    from airflow_provider_defender.ecs.fields import leaf_fields
+
+    mapping = find_mapping(source)
+    leaves = leaf_fields(mapping.container_type)
+    rows = [(code(f"{mapping.container}.{name}"), code(str(arrow_type))) for name, arrow_type in leaves.items()]
+    return markdown_table(("Column", "Type"), rows)
+
+
+def landing_columns() -> str:
+    """The columns that say where a row comes from."""
+    from airflow_provider_defender.ecs import schema
+    from airflow_provider_defender.ecs.fields import leaf_fields
+
+    leaves = leaf_fields(schema("alerts").field("landing").type)
+    return markdown_table(
+        ("Column", "Type"), [(code(f"landing.{name}"), code(str(kind))) for name, kind in leaves.items()]
+    )
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+def entra_advice() -> str:
+    """What Entra ID's error numbers mean and what to do."""
+    from airflow_provider_defender.hooks._advice import ADVICE
+
+    merged: dict[Any, list[int]] = {}
+    for number, advice in ADVICE.items():
+        merged.setdefault(advice, []).append(number)
+    rows = [
+        (", ".join(f"AADSTS{number}" for number in numbers), advice.meaning, advice.cure, advice.outcome.value)
+        for advice, numbers in merged.items()
+    ]
+    return markdown_table(("Number", "Meaning", "What to do", "What the task does"), rows)
+
+
+def api_refusals() -> str:
+    """What the API's refusals are raised as."""
+    from airflow_provider_defender.hooks._statuses import REFUSALS
+
+    rows = [(str(status), code(each.error.__name__), each.cure) for status, each in REFUSALS.items()]
+    return markdown_table(("HTTP status", "Error", "What to do"), rows)
+
+
+def filter_values() -> str:
+    """The values that filters know."""
+    from airflow_provider_defender.hooks._filters import SEVERITIES, STATUSES
+
+    rows = [("`severity`", codes(", ".join(SEVERITIES))), ("`status`", codes(", ".join(STATUSES)))]
+    return markdown_table(("Filter", "Values (in any case)"), [*rows, ("`category`", "free text, as in the API")])
+
+
+def simulator_help() -> str:
+    """The simulator's options as its command line shows them."""
+    from airflow_provider_defender.simulator.__main__ import _parser
+
+    width, os.environ["COLUMNS"] = os.environ.get("COLUMNS"), "100"
+    try:
+        return f"```text\n{_parser().format_help()}```"
+    finally:
+        os.environ.pop("COLUMNS") if width is None else os.environ.update(COLUMNS=width)
+
+
+TABLES: dict[str, Callable[..., str]] = {
+    "api-refusals": api_refusals,
+    "clouds": clouds,
+    "connection-fields": connection_fields,
+    "deviations": deviations,
+    "entra-advice": entra_advice,
+    "filter-values": filter_values,
+    "landing-columns": landing_columns,
+    "mapped-fields": mapped_fields,
+    "operator-options": operator_options,
+    "own-properties": own_properties,
+    "sensor-options": sensor_options,
+    "simulator-help": simulator_help,
+    "unfilled-fields": unfilled_fields,
+}
+
+
+class CodeTable(SphinxDirective):
+    """`{code-table} <name> [argument]`: the table of that name."""
+
+    required_arguments = 1
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Make the table and parse it."""
+        name, *rest = self.arguments
+        self.env.note_reread()  # it depends on the code, which Sphinx does not watch
+        return self.parse_text_to_nodes(TABLES[name](*rest))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive."""
+    app.add_directive("code-table", CodeTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
