@@ -135,6 +135,7 @@ class DefenderAlertsToParquetOperator(BaseOperator):
         from airflow_provider_defender.operators._window import resolve_window
 
         self._check()
+        self._warn_of_undeclared_asset()
         started = datetime.now(timezone.utc)
         window = resolve_window(
             context,
@@ -179,6 +180,19 @@ class DefenderAlertsToParquetOperator(BaseOperator):
             span = getattr(self, name)
             if span is not None and (not isinstance(span, timedelta) or span < timedelta()):
                 raise ConfigurationError(f"{name}={span!r} must be a timedelta that is not negative.")
+
+    def _warn_of_undeclared_asset(self) -> None:
+        """Airflow reads a mapped operator's assets before it is built, so `__init__` is too late."""
+        dag = self.get_dag()
+        defined = dag.task_dict.get(self.task_id) if dag else None
+        if defined is None or defined is self or self.asset in getattr(defined, "outlets", ()):
+            return
+        self.log.warning(
+            "This mapped operator does not declare its asset %s, so no DAG runs on what it lands. Pass "
+            "partial(inlets=[defender_asset(%r, 'alerts')], outlets=…), with the asset of every connection.",
+            self.asset.uri,
+            self.defender_conn_id,
+        )
 
     def _warn_of_changed_filters(self, head: Head, filters: Any) -> None:
         self.log.warning(

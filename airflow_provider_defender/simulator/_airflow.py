@@ -19,6 +19,7 @@ import requests
 __all__ = ["LocalAirflow", "LocalAirflowError"]
 
 _COMPONENTS = ("api-server", "scheduler", "dag-processor")
+_DEATHS_BORNE = 2
 _T = TypeVar("_T")
 
 
@@ -43,6 +44,7 @@ class LocalAirflow:
         self.home = home
         self._dags = dags
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._deaths = 0
         self._port = _free_port()
         self._session = requests.Session()
         self._session.trust_env = False
@@ -106,7 +108,7 @@ class LocalAirflow:
         self.stop()
 
     def _start(self, component: str) -> None:
-        with (self.home / f"{component}.log").open("wb") as log:
+        with (self.home / f"{component}.log").open("ab") as log:
             self._processes[component] = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", "airflow", component],
                 stdin=subprocess.DEVNULL,
@@ -115,6 +117,15 @@ class LocalAirflow:
                 env=self._environment,
                 start_new_session=True,
             )
+
+    def _keep_alive(self) -> None:
+        """Start a component that has died again, as a service manager would; not for ever."""
+        for component, process in list(self._processes.items()):
+            if process.poll() is not None:
+                self._deaths += 1
+                if self._deaths > _DEATHS_BORNE:
+                    raise LocalAirflowError(f"airflow {component} ended:\n{self._log_tail(component)}")
+                self._start(component)
 
     def stop(self) -> None:
         """End every component with all of its children: first politely, after ten seconds by force."""
@@ -166,9 +177,6 @@ class LocalAirflow:
         return answer
 
     def _healthy(self) -> bool:
-        for component, process in self._processes.items():
-            if process.poll() is not None:
-                raise LocalAirflowError(f"airflow {component} ended:\n{self._log_tail(component)}")
         try:
             health = self._session.get(f"http://127.0.0.1:{self._port}/api/v2/monitor/health", timeout=5)
             if not health.ok or health.json()["scheduler"]["status"] != "healthy":
@@ -195,9 +203,15 @@ class LocalAirflow:
         return str(self._json("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def backfill(self, dag_id: str, since: str, until: str) -> None:
-        """Start a backfill over the runs between two times, as the UI's form does."""
+        """Start a backfill over the runs between two times, as the UI's form does.
+
+        The DAG is paused meanwhile: on SQLite, a scheduler that takes up runs of a backfill whose creation
+        is rolled back and repeated dies of it.
+        """
+        self._json("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
         body = {"dag_id": dag_id, "from_date": since, "to_date": until, "max_active_runs": 2}
         self._json("POST", "/backfills", json=body)
+        self._json("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def runs(self, dag_id: str, run_type: str) -> list[dict[str, Any]]:
         """The DAG's runs of one type (`scheduled`, `manual`, `backfill`), oldest first."""
@@ -242,6 +256,7 @@ class LocalAirflow:
         while time.monotonic() < deadline:
             if result := ready():
                 return result
+            self._keep_alive()
             time.sleep(0.5)
         raise LocalAirflowError(f"{what} did not come within {seconds:.0f} seconds:\n{self._log_tail(log)}")
 
