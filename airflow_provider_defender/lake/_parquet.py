@@ -125,7 +125,9 @@ class PartitionWriter:
     def abandon(self) -> None:
         """Let go of the open files."""
         while self._open:
-            self._open.popitem()[1].whole.abandon()
+            _, file = self._open.popitem()
+            file.parquet.is_open = False  # or its deletion would write a footer
+            file.whole.abandon()
 
     def _file(self, folder: str, schema: pa.Schema) -> _OpenFile:
         file = self._open.get(folder)

@@ -10,7 +10,7 @@ from typing import IO, Any
 from airflow_provider_defender.lake._storage import Storage, WholeFile
 
 
-class Crash(BaseException):  # noqa: N818
+class Crash(BaseException):
     """The process ends here: no clean-up of it can have any effect."""
 
 

@@ -7,29 +7,28 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from lake_faults import Crash, InjectedError, SteppedStorage
+from lake_support import LOG, OVERLAP, START, Clock, alerts, rejects
 
 from airflow_provider_defender.lake import (
     CommitConflict,
     CommitStateUnknown,
     Draft,
     DraftTooOld,
-    Head,
     Lake,
     NotShown,
     Record,
     Watermark,
 )
 from airflow_provider_defender.lake._storage import Storage
-from airflow_provider_defender.timestamps import datetime_to_ticks, format_ticks, ticks_to_datetime
-from lake_faults import Crash, InjectedError, SteppedStorage
-from lake_support import ALERTS, LOG, OVERLAP, START, Clock, alerts, rejects
+from airflow_provider_defender.timestamps import datetime_to_ticks, format_ticks
 
 EXPECTED = (CommitConflict, CommitStateUnknown, DraftTooOld, NotShown, InjectedError, Crash)
 """How a run may end in such a world."""
@@ -275,7 +274,7 @@ class World:
     def _compactable(self, records: list[Record]) -> list[str]:
         folders: dict[str, list[str]] = {}
         removed = {path for record in records for path in record.removed}
-        for record, following in zip(records, records[1:], strict=False):
+        for record, following in pairwise(records):
             if self.clock.now - following.committed_at > timedelta(days=1):
                 for file in record.added:
                     if file.path not in removed:

@@ -1,4 +1,4 @@
-"""The commit protocol as a model: runs, backfills and compactions take turns at every single step in the store,
+"""The commit protocol as a model: runs, backfills and compactions take turns at each step in the store,
 crash, lose answers, wake up late, and nothing may be lost, doubled or shown before it counts.
 
 `LAKE_MODEL_EXAMPLES` and `LAKE_MODEL_STEPS` set how far it goes.
@@ -24,10 +24,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-
-from airflow_provider_defender.lake import Lake
 from lake_model import World
 from lake_support import LOG, Clock, local_lake
+
+from airflow_provider_defender.lake import Lake
 
 EXAMPLES = int(os.environ.get("LAKE_MODEL_EXAMPLES", "60"))
 STEPS = int(os.environ.get("LAKE_MODEL_STEPS", "40"))
@@ -104,6 +104,14 @@ class LakeMachine(RuleBasedStateMachine):
                 self.world.turn(run)
         if not run.over:
             self.world.turn(run, fault)
+
+    @precondition(lambda self: self.world.runs)
+    @rule(number=index)
+    def a_run_gets_no_answer_to_its_commit(self, number: int) -> None:
+        """All its creates are under way, and may arrive, when it gives up."""
+        run = self.world.runs[number % len(self.world.runs)]
+        while not run.over:
+            self.world.turn(run, "late" if run.step.startswith("create") else "none")
 
     # The store ----------------------------------------------------------------------------------
 
