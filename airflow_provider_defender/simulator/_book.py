@@ -55,12 +55,14 @@ class AlertBook:
         kind = draw.choice(KINDS)
         device = draw.choice(self.population.devices)
         alert = self._alert(draw, kind, device, at, evidence)
+        incident = alert["incidentId"]
         if changes:
             items = alert.pop("evidence")
             alert.update(changes)
             alert["evidence"] = alert.pop("evidence", items)
         version = Version.of_alert(alert, 1, at if visible is None else visible)
         self._kinds[version.alert_id] = (kind, device)
+        self.incidents.setdefault(incident, []).append(version.alert_id)
         self.store.add(version)
         return version
 
@@ -79,7 +81,7 @@ class AlertBook:
         related = {"userName": person.account, "domainName": person.domain} if draw.random() < 0.7 else None
         return {
             "id": alert_id,
-            "incidentId": self._incident(draw, alert_id),
+            "incidentId": self._incident(draw),
             "investigationId": None,
             "assignedTo": None,
             "severity": kind.severity,
@@ -132,14 +134,11 @@ class AlertBook:
             alert_id = f"{number}_{suffix}"
         return alert_id if not self.store.known(alert_id) else self._new_id(draw, created + 1)
 
-    def _incident(self, draw: Draw, alert_id: str) -> int:
+    def _incident(self, draw: Draw) -> int:
         newest = _FIRST_INCIDENT + len(self.incidents) - 1
         if self.incidents and draw.random() < 0.3:
-            incident = newest - draw.randrange(min(3, len(self.incidents)))
-        else:
-            incident = newest + 1
-        self.incidents.setdefault(incident, []).append(alert_id)
-        return incident
+            return newest - draw.randrange(min(3, len(self.incidents)))
+        return newest + 1
 
     # -- new versions
 
