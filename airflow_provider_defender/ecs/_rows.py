@@ -161,12 +161,17 @@ class _Rows:
         if name not in self._known:
             ticks = name.removesuffix("#ticks")
             if name in self._columns.item:
-                self._known[name] = self._columns.item[name].slice(self._start, self.length)
+                self._known[name] = self._own(self._columns.item[name])
             elif name != ticks and ticks in self._columns.item:
-                self._known[name] = self._columns.ticks[ticks].slice(self._start, self.length)
+                self._known[name] = self._own(self._columns.ticks[ticks])
             else:
                 self._known[name] = self.take(record_column(self._columns, name))
         return self._known[name]
+
+    def _own(self, column: pa.Array) -> pa.Array:
+        """A column of items, cut to the range; copied, as `if_else` of Arrow 21 breaks slices of texts."""
+        part = column.slice(self._start, self.length)
+        return pa.concat_arrays([part]) if self._start else part
 
     def unmapped(self, leftovers: dict[int, Leftovers], items: str | None) -> pa.Array:
         """JSON of what has no column: of the record, and of the row's own item under the items' name."""
