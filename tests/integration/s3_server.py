@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import s3fs
+from aiobotocore.session import get_session
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -52,6 +53,7 @@ class S3Server:
     def __post_init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
+        self._session = get_session()  # only to load the description of S3's API once
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -67,6 +69,7 @@ class S3Server:
             endpoint_url=self.url,
             client_kwargs={"region_name": REGION},
             config_kwargs={"retries": {"max_attempts": 1}},
+            session=self._session,
             skip_instance_cache=True,
         )
         filesystem.retries = 3  # its own tries, with waits that grow
