@@ -61,13 +61,21 @@ def connection_fields(kind: str) -> str:
 
     shared = documented_fields(EntraIdHook)
     fields = shared if kind == "entra_id" else {**shared, **documented_fields(DefenderEndpointHook)}
-    [described] = [each for each in get_provider_info()["connection-types"] if each["connection-type"] == kind]
+    [described] = [
+        each for each in get_provider_info()["connection-types"] if each["connection-type"] == kind
+    ]
     labels = {
         **described["ui-field-behaviour"]["relabeling"],
         **{name: field["label"] for name, field in described["conn-fields"].items()},
     }
     rows = [
-        (code(name), labels.get(name, "–"), code(name if name in _STANDARD else f"extra.{name}"), default, meaning)
+        (
+            code(name),
+            labels.get(name, "–"),
+            code(name if name in _STANDARD else f"extra.{name}"),
+            default,
+            meaning,
+        )
         for name, (meaning, default) in fields.items()
     ]
     return markdown_table(("Field", "In the form", "In JSON", "Default", "Meaning"), rows)
@@ -140,7 +148,13 @@ def mapped_fields(source: str) -> str:
     from airflow_provider_defender.ecs.document import mapping_table
 
     rows = [
-        (code(row.field), row.type, code(row.source) if row.how == "constant" else codes(row.source), row.how, row.note)
+        (
+            code(row.field),
+            row.type,
+            code(row.source) if row.how == "constant" else codes(row.source),
+            row.how,
+            row.note,
+        )
         for row in mapping_table(source)
         if row.how != "unfilled"
     ]
@@ -169,7 +183,9 @@ def own_properties(source: str) -> str:
 
     mapping = find_mapping(source)
     leaves = leaf_fields(mapping.container_type)
-    rows = [(code(f"{mapping.container}.{name}"), code(str(arrow_type))) for name, arrow_type in leaves.items()]
+    rows = [
+        (code(f"{mapping.container}.{name}"), code(str(arrow_type))) for name, arrow_type in leaves.items()
+    ]
     return markdown_table(("Column", "Type"), rows)
 
 
@@ -195,7 +211,12 @@ def entra_advice() -> str:
     for number, advice in ADVICE.items():
         merged.setdefault(advice, []).append(number)
     rows = [
-        (", ".join(f"AADSTS{number}" for number in numbers), advice.meaning, advice.cure, advice.outcome.value)
+        (
+            ", ".join(f"AADSTS{number}" for number in numbers),
+            advice.meaning,
+            advice.cure,
+            advice.outcome.value,
+        )
         for advice, numbers in merged.items()
     ]
     return markdown_table(("Number", "Meaning", "What to do", "What the task does"), rows)
@@ -214,7 +235,9 @@ def filter_values() -> str:
     from airflow_provider_defender.hooks._filters import SEVERITIES, STATUSES
 
     rows = [("`severity`", codes(", ".join(SEVERITIES))), ("`status`", codes(", ".join(STATUSES)))]
-    return markdown_table(("Filter", "Values (in any case)"), [*rows, ("`category`", "free text, as in the API")])
+    return markdown_table(
+        ("Filter", "Values (in any case)"), [*rows, ("`category`", "free text, as in the API")]
+    )
 
 
 def simulator_help() -> str:

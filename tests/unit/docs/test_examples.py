@@ -1,0 +1,218 @@
+"""The examples of the documentation, run on a lake that the operator has landed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.dataset as ds
+import pytest
+from airflow.models import DagBag
+from airflow.sdk import Connection
+
+from airflow_provider_defender.ecs import registry
+from airflow_provider_defender.hooks import _settings
+from airflow_provider_defender.lake import committed_files
+from airflow_provider_defender.simulator import Simulator, Tenant
+from tests.unit.airflow_fixtures import START, LakeFolder, land
+
+from .pages import ROOT, Block, blocks, commands
+
+LAKE_BLOCKS = [block for block in blocks() if block.page == "docs/lake.md" and block.run]
+DAG_BLOCKS = [
+    block for block in blocks() if block.language == "python" and not block.run and "DAG(" in block.text
+]
+
+
+def name_of(value: Any) -> str:
+    return f"{value.page}: {value.text.splitlines()[0]}" if isinstance(value, Block) else str(value)
+
+
+@pytest.fixture
+def landed(simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch) -> LakeFolder:
+    """A lake of two commits, with changed alerts, odd values and a reject, in the current folder."""
+    simulator.tenant = Tenant(7, alerts=100, history=timedelta(days=5), start=START, late_share=0.0)
+    land(lake, initial_lookback=timedelta(days=5))
+    simulator.tenant.update_many([alert.alert_id for alert in simulator.tenant.alerts[:9]], status="Resolved")
+    simulator.tenant.add_alert(severity="High", evidence=2, somethingNew=1, firstEventTime="yesterday")
+    simulator.tenant.add_raw(b'{"id":null,"severity":"High"}')
+    simulator.tenant.advance(timedelta(minutes=1))
+    assert land(lake)["rejects"] == 1
+    monkeypatch.chdir(lake.path.parent)
+    return lake
+
+
+def query(text: str, connection: duckdb.DuckDBPyConnection | None = None) -> list[tuple[Any, ...]]:
+    """Run the statements and return the last one's rows."""
+    connection = connection or duckdb.connect()
+    rows: list[tuple[Any, ...]] = []
+    for statement in duckdb.extract_statements(text):
+        rows = connection.execute(statement).fetchall()
+    return rows
+
+
+def lake_block(begin: str) -> str:
+    [block] = [block for block in LAKE_BLOCKS if begin in block.text]
+    return block.text
+
+
+@pytest.mark.parametrize("block", LAKE_BLOCKS, ids=name_of)
+def test_examples_of_reading_give_rows(
+    landed: LakeFolder, block: Block, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if block.run == "duckdb":
+        assert query(block.text)
+    else:
+        exec(compile(block.text, block.page, "exec"), {})
+        assert int(capsys.readouterr().out.split()[0]) > 0
+
+
+def test_the_latest_state_is_what_the_tenant_shows(simulator: Simulator, landed: LakeFolder) -> None:
+    connection = duckdb.connect()
+    query(lake_block("view latest_alerts"), connection)
+    latest = query("select event.id, landing.version, count(*) from latest_alerts group by all", connection)
+    shown = {
+        (alert.alert_id, alert.update_time, max(1, len(alert.body["evidence"])))
+        for alert in simulator.tenant.alerts
+        if alert.body["id"] is not None
+    }
+    assert set(latest) == shown
+    assert any(len(versions) > 1 for versions in landed.landed().values())
+
+
+def test_reading_exactly_leaves_out_a_commit_under_way(landed: LakeFolder) -> None:
+    exact = lake_block("temp table under_way")
+    everything = landed.rows().num_rows
+    assert query(exact) == [(everything,)]
+    hide_one_file_of(landed, landed.records()[-1])
+    [(rows,)] = query(exact)
+    assert rows == ds.dataset(committed_files(landed.path, "alerts")).count_rows() < landed.rows().num_rows
+
+
+def hide_one_file_of(lake: LakeFolder, record: dict[str, Any]) -> None:
+    """As if the run that made this commit were moving its files right now."""
+    assert len(record["added"]) > 1
+    path = Path(record["added"][0]["path"])
+    staging = lake.path / "_defender" / record["log"] / "staging" / record["token"]
+    staging.mkdir(parents=True)
+    number = path.stem.rpartition("-")[2]
+    shutil.move(lake.path / path, staging / f"{number}.staged")
+
+
+@pytest.fixture
+def mappings_as_before() -> Iterator[None]:
+    before = dict(registry._MAPPINGS)
+    yield
+    registry._MAPPINGS.clear()
+    registry._MAPPINGS.update(before)
+
+
+@pytest.mark.usefixtures("mappings_as_before")
+@pytest.mark.parametrize(
+    "block", [each for each in blocks() if each.run == "python" and each not in LAKE_BLOCKS], ids=name_of
+)
+def test_python_examples_run(block: Block) -> None:
+    exec(compile(block.text, block.page, "exec"), {})
+
+
+@pytest.mark.parametrize("block", [each for each in blocks() if each.language == "python"], ids=name_of)
+def test_python_examples_compile(block: Block) -> None:
+    compile(block.text, block.page, "exec")
+
+
+def test_dag_examples_are_imported_by_airflow(tmp_path: Path) -> None:
+    for number, block in enumerate(DAG_BLOCKS):
+        (tmp_path / f"example_{number}.py").write_text(block.text)
+    bag = DagBag(str(tmp_path))
+    assert bag.import_errors == {}
+    assert len(bag.dags) == len(DAG_BLOCKS) > 4
+    assert all(dag.tasks for dag in bag.dags.values())
+
+
+# Commands -----------------------------------------------------------------------------------------
+
+
+def connections() -> list[tuple[str, Connection]]:
+    found = []
+    for page, words in commands():
+        if words[:3] == ["airflow", "connections", "add"]:
+            values = json.loads(words[words.index("--conn-json") + 1])
+            found.append((page, Connection.from_json(json.dumps(values), conn_id=words[3])))
+    return found
+
+
+def test_connection_examples_are_read_by_the_hooks(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_settings.Path, "is_file", lambda self: True)
+    examples = connections()
+    by_id = {connection.conn_id: connection for _, connection in examples}
+    kinds = set()
+    for _, connection in examples:
+        extra = connection.extra_dejson
+        if extra.get("ca_bundle"):
+            connection.extra = json.dumps({**extra, "ca_bundle": simulator.ca_bundle})
+        if connection.conn_type == "entra_id":
+            kinds.add(type(_settings.entra_settings(connection)).__name__)
+        else:
+            kinds.add(
+                type(_settings.defender_settings(connection, by_id.__getitem__).entra.credential).__name__
+            )
+    assert kinds == {"Certificate", "ClientSecret", "EntraSettings", "ManagedIdentity", "WorkloadIdentity"}
+
+
+def test_airflow_takes_the_commands() -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    parser = get_parser()
+    given = [words for _, words in commands() if words[0] == "airflow"]
+    assert {words[1] for words in given} >= {
+        "backfill",
+        "connections",
+        "dags",
+        "pools",
+        "providers",
+        "variables",
+    }
+    for words in given:
+        parser.parse_args(words[1:])  # exits where it is wrong
+
+
+def test_make_has_the_targets() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {words[1] for _, words in commands() if words[0] == "make" and len(words) > 1}
+    assert {"demo", "test"} <= targets
+    assert [target for target in targets if f"\n{target}:" not in makefile] == []
+
+
+# A user's own test --------------------------------------------------------------------------------
+
+
+@pytest.mark.system
+def test_the_example_of_a_users_test(tmp_path: Path) -> None:
+    [block] = [block for block in blocks() if block.run == "pytest"]
+    (tmp_path / "test_example.py").write_text(block.text)
+    shutil.copytree(ROOT / "dags", tmp_path / "dags")
+    home = tmp_path / "home"
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+    }
+    home.mkdir()
+    for arguments in (
+        ["airflow", "db", "migrate"],
+        ["pytest", "-q", "-p", "no:cacheprovider", "test_example.py"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

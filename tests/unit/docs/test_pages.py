@@ -1,0 +1,107 @@
+"""What the documentation says about the code: tables, names, references and links."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from airflow_provider_defender import exceptions, lake
+from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
+from airflow_provider_defender.provider_info import get_provider_info
+from airflow_provider_defender.simulator import Simulator
+from tests.unit.airflow_fixtures import LakeFolder, land
+
+from .pages import PAGES, ROOT
+
+
+def test_every_field_of_the_connection_forms_is_in_its_table() -> None:
+    import code_tables
+
+    for kind in get_provider_info()["connection-types"]:
+        rows = code_tables.connection_fields(kind["connection-type"]).splitlines()[2:]
+        documented = {row.split("|")[1].strip(" `") for row in rows}
+        assert documented >= {"host", "login", "password", *kind["conn-fields"]}
+        assert all(row.split("|")[5].strip() for row in rows), "a field without a meaning"
+
+
+def test_defaults_of_the_connection_table_are_those_of_the_form() -> None:
+    import code_tables
+
+    for kind in get_provider_info()["connection-types"]:
+        defaults = {
+            row.split("|")[1].strip(" `"): row.split("|")[4].strip(" `")
+            for row in code_tables.connection_fields(kind["connection-type"]).splitlines()[2:]
+        }
+        for name, field in kind["conn-fields"].items():
+            if "default" in field["schema"]:
+                assert defaults[name] == str(field["schema"]["default"]).lower(), name
+
+
+def test_every_option_is_in_the_table_with_its_default() -> None:
+    import code_tables
+
+    table = code_tables.operator_options()
+    operator = DefenderAlertsToParquetOperator(task_id="land", lake="file:///lake")
+    rows = {row.split("`")[1]: row for row in table.splitlines()[2:]}
+    assert {name for name in vars(operator) if name in rows} == set(rows)
+    assert "timedelta(minutes=15)" in rows["overlap"]
+    assert "required" in rows["lake"]
+    assert {name for name, row in rows.items() if row.endswith("| yes |")} == set(operator.template_fields)
+
+
+@pytest.mark.parametrize(
+    "name", ["clouds", "entra-advice", "api-refusals", "landing-columns", "simulator-help"]
+)
+def test_tables_have_content(name: str) -> None:
+    import code_tables
+
+    assert len(code_tables.TABLES[name]().splitlines()) > 5
+
+
+def test_the_mapping_tables_have_every_field() -> None:
+    import code_tables
+
+    from airflow_provider_defender.ecs.document import mapping_table
+
+    rows = mapping_table("endpoint_alerts")
+    filled = code_tables.mapped_fields("endpoint_alerts").splitlines()[2:]
+    unfilled = code_tables.unfilled_fields("endpoint_alerts").split(", ")
+    assert len(filled) + len(unfilled) == len(rows)
+
+
+def test_every_error_is_in_the_table() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text()
+    names = {*exceptions.__all__, *(name for name in lake._errors.__all__)}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
+def test_the_summary_shown_is_the_operators(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alert()
+    shown = json.loads((ROOT / "docs" / "summary.json").read_text())
+    summary = land(lake)
+    assert list(shown) == list(summary)
+    assert list(shown["seconds"]) == list(summary["seconds"])
+
+
+def test_the_tests_that_are_named_exist() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`(tests/[\w/.:]+)`", page.read_text())}
+    assert len(named) > 15
+    for name in sorted(named):
+        path, _, function = name.partition("::")
+        assert (ROOT / path).exists(), name
+        assert not function or f"def {function}(" in (ROOT / path).read_text(), name
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text())
+    assert len(links) > 5
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_pages_name_no_place_of_a_machine() -> None:
+    for page in PAGES:
+        text = page.read_text()
+        assert "/work/" not in text, page
+        assert not re.search(r"pypi|files\.pythonhosted", text), page
