@@ -132,11 +132,13 @@ class NewestVersions:
             self.result()
 
     def result(self) -> tuple[pa.Table, int | None]:
-        """The versions, and the ticks from which on they are all of those added (None: no limit was met)."""
-        table, cut = newest(pa.concat_tables([KEYS.empty_table(), *self._chunks]), self._limit)
+        """All versions added since some ticks, and those ticks (None: all versions, no limit was met)."""
+        table = pa.concat_tables([KEYS.empty_table(), *self._chunks])
+        if self._complete_from is not None:
+            table = table.filter(pc.greater_equal(table["ticks"], self._complete_from))
+        table, cut = newest(table, self._limit)
         self._chunks, self._rows = [table], table.num_rows
-        if cut is not None:
-            self._complete_from = max(cut, self._complete_from or cut)
+        self._complete_from = self._complete_from if cut is None else cut
         return table, self._complete_from
 
 
