@@ -58,6 +58,8 @@ def _credential_fields() -> dict[str, dict[str, Any]]:
             "CA bundle", "Path of a PEM file of trusted authorities, for a proxy that inspects TLS."
         ),
         "proxy": _text("Proxy", "Address of an HTTPS proxy; empty: the environment's HTTPS_PROXY."),
+        "connect_timeout": _number("Connect timeout", "Seconds to wait for a connection.", 10),
+        "read_timeout": _number("Read timeout", "Seconds to wait for the next bytes of an answer.", 60),
     }
 
 
@@ -108,6 +110,23 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "config": {
+            "defender": {
+                "description": "Microsoft Defender.",
+                "options": {
+                    "trusted_hosts": {
+                        "description": (
+                            "Hosts outside Microsoft's clouds that may get a token of the worker's own "
+                            "identity (managed or workload identity): host[:port], separated by commas."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "defender-proxy.example.com",
+                        "default": "",
+                    }
+                },
+            }
+        },
         "connection-types": [
             {
                 "connection-type": "defender",
@@ -119,6 +138,7 @@ def get_provider_info() -> dict[str, Any]:
                         "Entra ID connection",
                         "Take the credential from this connection instead of the fields above.",
                     ),
+                    "scope": _text("Token scope", "custom cloud: the token's scope, ending in /.default."),
                     "calls_per_minute": _number(
                         "Calls per minute", "Quota of the application in this tenant.", 100
                     ),

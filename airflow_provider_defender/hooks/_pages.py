@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -32,13 +33,58 @@ class PageBody(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(PageBody)
 
 
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
+
+
 def read_page(body: bytes) -> PageBody:
-    """Cut a body into its records. Raises ValueError, with a reason, for HTML, broken JSON, another shape."""
+    """Cut a body into its records.
+
+    One record that is no proper JSON (half of a surrogate pair, say) does not spoil the others: as long as
+    quotes and brackets match, it is cut out by these and handed on as it is.
+    Raises ValueError, with a reason, for HTML, JSON that is cut off, another shape.
+    """
     try:
         return _DECODER.decode(body)
     except msgspec.ValidationError as error:
         raise ValueError(f"JSON of another shape ({error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         start = body[:200].lstrip().lower()
-        kind = "HTML" if start.startswith(b"<") else "an empty body" if not start else "broken JSON"
-        raise ValueError(kind) from None
+        if start.startswith(b"<") or not start:
+            raise ValueError("HTML" if start else "an empty body") from None
+        return _cut_by_brackets(body)
+
+
+def _cut_by_brackets(body: bytes) -> PageBody:
+    """The records of a page by its brackets alone; slower, and blind to what is inside a record."""
+    records: list[msgspec.Raw] | None = None
+    link = b"null"
+    depth, begin, key, last = 0, 0, b"", b""
+    for match in _TOKEN.finditer(body):
+        token = match.group()
+        if token in b"[{":
+            depth += 1
+            if depth == 2 and token == b"[" and key == b'"value"':
+                records, begin = [], match.end()
+        elif token in b"]},":
+            if depth <= 2:
+                text, begin = body[begin : match.start()].strip(), match.end()
+                if depth == 2 and key == b'"value"' and records is not None and text:
+                    records.append(msgspec.Raw(text))
+                elif depth == 1 and key == b'"@odata.nextLink"':
+                    link = text
+            depth -= token != b","
+        elif depth == 1 and token == b":":
+            key, begin = last, match.end()
+        last = token
+    if depth or not body.rstrip().endswith(b"}"):
+        raise ValueError("broken JSON")
+    if records is None:
+        raise ValueError("JSON of another shape (no list of records)")
+    return PageBody(records, _link(link))
+
+
+def _link(text: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(text, type=str | None)
+    except msgspec.DecodeError:
+        raise ValueError("JSON of another shape (a page link that is no text)") from None

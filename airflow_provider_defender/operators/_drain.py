@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     import msgspec
     from structlog.typing import FilteringBoundLogger
 
-    from airflow_provider_defender.hooks import DefenderEndpointHook
-    from airflow_provider_defender.hooks._pages import Page
+    from airflow_provider_defender.hooks import DefenderEndpointHook, Page
     from airflow_provider_defender.lake import Draft, Head, Log, Record
     from airflow_provider_defender.operators._window import Window
 
