@@ -26,7 +26,11 @@ from tests.unit.airflow_fixtures import START, LakeFolder, land
 
 from .pages import ROOT, Block, blocks, commands
 
-LAKE_BLOCKS = [block for block in blocks() if block.page == "docs/lake.md" and block.run]
+LAKE_BLOCKS = [
+    block
+    for block in blocks()
+    if block.run == "duckdb" or (block.run == "python" and block.page == "docs/lake.md")
+]
 DAG_BLOCKS = [
     block for block in blocks() if block.language == "python" and not block.run and "DAG(" in block.text
 ]
@@ -205,6 +209,7 @@ def test_the_example_of_a_users_test(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
     }
     home.mkdir()
