@@ -133,9 +133,13 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], limit: int = 34
 def _show_run(name: str, summary: dict[str, Any]) -> None:
     _say(
         f"    {name}: {summary['records']} alerts read, {summary['versions']} new versions landed as "
-        f"{summary['rows']} rows in {summary['files']} files"
+        f"{summary['rows']} rows in {summary['files']} {'file' if summary['files'] == 1 else 'files'}"
     )
-    _say(f"    {' ' * len(name)}  watermark {summary['watermark_before']} → {summary['watermark_after']}")
+    before, after = summary["watermark_before"], summary["watermark_after"]
+    if before != after:
+        _say(f"    {' ' * len(name)}  watermark {before or 'not set'} → {after}")
+    else:
+        _say(f"    {' ' * len(name)}  watermark stays at {after}")
 
 
 def _show_partitions(lake: Path) -> None:

@@ -50,14 +50,18 @@ def connect(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, **changes: An
     monkeypatch.setenv("AIRFLOW_CONN_DEFENDER_DEFAULT", json.dumps({**connection, "extra": extra}))
 
 
-class Outlets(dict[Any, Any]):
+class Outlets:
     """Stands for Airflow's outlet events: it holds what the operator attaches to its asset's event."""
 
-    def __missing__(self, asset: Any) -> Any:
-        event = SimpleNamespace(extra={}, partition_keys=set())
-        event.add_partitions = event.partition_keys.update
-        self[asset] = event
-        return event
+    def __init__(self) -> None:
+        self.events: dict[str, Any] = {}
+
+    def __getitem__(self, asset: Any) -> Any:
+        if asset.uri not in self.events:
+            event = SimpleNamespace(extra={}, partition_keys=set())
+            event.add_partitions = event.partition_keys.update
+            self.events[asset.uri] = event
+        return self.events[asset.uri]
 
 
 def context(run_type: str = "scheduled", **values: Any) -> dict[str, Any]:
