@@ -14,12 +14,22 @@ import pyarrow.compute as pc
 
 from airflow_provider_defender.timestamps import parse_ticks
 
-__all__ = ["KEYS", "TIMELESS", "DigestSet", "NewestVersions", "digest", "joined", "newest", "ticks_of"]
+__all__ = [
+    "KEYS",
+    "TIMELESS",
+    "DigestSet",
+    "NewestVersions",
+    "bound_for",
+    "digest",
+    "joined",
+    "since",
+    "ticks_of",
+]
 
 KEYS = pa.schema([("key", pa.string()), ("version", pa.string()), ("ticks", pa.int64())])
 """Versions with the ticks of their update time."""
 
-TIMELESS = 2**63 - 1
+TIMELESS = 2**63 - 2
 """The ticks of a version without an update time: nothing says that it is old, so it counts as newest."""
 
 _SEPARATOR = "\0"
@@ -50,7 +60,7 @@ def joined(keys: pa.Array | pa.ChunkedArray, versions: pa.Array | pa.ChunkedArra
 
 
 class DigestSet:
-    """A set of versions in about 20 bytes each: digests side by side in buckets by their first 16 bits."""
+    """A set of versions in about 20 bytes each: digests side by side in buckets by their first 14 bits."""
 
     def __init__(self) -> None:
         self._buckets: dict[int, bytearray] = {}
@@ -60,12 +70,12 @@ class DigestSet:
         return self._size
 
     def __contains__(self, value: bytes) -> bool:
-        bucket = self._buckets.get(value[0] << 8 | value[1])
+        bucket = self._buckets.get((value[0] << 8 | value[1]) >> 2)
         return bucket is not None and _holds(bucket, value)
 
     def add(self, value: bytes) -> bool:
         """Add a digest; False where it was there already."""
-        bucket = self._buckets.setdefault(value[0] << 8 | value[1], bytearray())
+        bucket = self._buckets.setdefault((value[0] << 8 | value[1]) >> 2, bytearray())
         if _holds(bucket, value):
             return False
         bucket += value
@@ -110,7 +120,7 @@ def _holds(bucket: bytearray, value: bytes) -> bool:
 
 
 class NewestVersions:
-    """The newest versions by update time of all that were added, at most `limit` once asked for."""
+    """The newest versions by update time of all that were added, at most `limit` of them."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -128,30 +138,41 @@ class NewestVersions:
         ]
         self._chunks.append(pa.table(columns, schema=KEYS))
         self._rows += len(pairs)
-        if self._rows > 2 * self._limit:
-            self.result()
+        if self._rows > self._limit * 5 // 4:
+            self._prune()
 
     def result(self) -> tuple[pa.Table, int | None]:
         """All versions added since some ticks, and those ticks (None: all versions, no limit was met)."""
-        table = pa.concat_tables([KEYS.empty_table(), *self._chunks])
-        if self._complete_from is not None:
-            table = table.filter(pc.greater_equal(table["ticks"], self._complete_from))
-        table, cut = newest(table, self._limit)
-        self._chunks, self._rows = [table], table.num_rows
-        self._complete_from = self._complete_from if cut is None else cut
-        return table, self._complete_from
+        self._prune()
+        return pa.concat_tables([KEYS.empty_table(), *self._chunks]), self._complete_from
+
+    def _prune(self) -> None:
+        """Chunk by chunk, so that the old ones make room for the new ones."""
+        ticks = pa.chunked_array([chunk["ticks"].chunk(0) for chunk in self._chunks], pa.int64())
+        bound = bound_for(ticks, self._limit)
+        if bound is not None:
+            self._complete_from = max(bound, self._complete_from or bound)
+        if self._complete_from is None:
+            return
+        for place, chunk in enumerate(self._chunks):
+            self._chunks[place] = since(chunk, self._complete_from).combine_chunks()
+        self._chunks = [chunk for chunk in self._chunks if chunk.num_rows]
+        self._rows = sum(chunk.num_rows for chunk in self._chunks)
+        pa.default_memory_pool().release_unused()
 
 
-def newest(versions: pa.Table, limit: int) -> tuple[pa.Table, int | None]:
-    """At most `limit` newest rows, and the ticks from which on none was left out (None: none at all was).
+def bound_for(ticks: pa.ChunkedArray, limit: int) -> int | None:
+    """The ticks from which on there are at most `limit` rows; None where all together are no more.
 
     Versions of one tick stay or go together, so that the bound is exact.
     """
-    if versions.num_rows <= limit:
-        return versions, None
-    order = pc.sort_indices(versions["ticks"], sort_keys=[("", "descending")])
-    left_out = versions["ticks"][order[limit].as_py()].as_py()
-    if left_out == TIMELESS:
-        return versions.schema.empty_table(), TIMELESS
-    kept = versions.filter(pc.greater(versions["ticks"], left_out))
-    return kept.combine_chunks(), left_out + 1
+    if len(ticks) <= limit:
+        return None
+    order = pc.sort_indices(ticks, sort_keys=[("", "descending")])
+    newest_left_out: int = ticks[order[limit].as_py()].as_py()
+    return newest_left_out + 1
+
+
+def since(versions: pa.Table, ticks: int) -> pa.Table:
+    """The versions updated at `ticks` or later."""
+    return versions.filter(pc.greater_equal(versions["ticks"], ticks))

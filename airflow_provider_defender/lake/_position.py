@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_defender.lake._keys import KEYS, TIMELESS, newest, ticks_of
+from airflow_provider_defender.lake._keys import KEYS, TIMELESS, bound_for, joined, since, ticks_of
 from airflow_provider_defender.timestamps import TICKS_PER_SECOND, format_ticks, parse_ticks
 
 __all__ = ["KEYS_LIMIT", "RestChange", "RestPosition", "Watermark", "parse_position"]
@@ -141,9 +141,10 @@ class RestChange:
     def _with_read(self, position: RestPosition, start: int) -> RestPosition:
         """`position` with the versions read, from `start` on, within the limit."""
         keys_from = max(start, self.read_complete_from or start)
-        keys = _merged(position.keys, self.read)
-        keys, cut = newest(keys.filter(pc.greater_equal(keys["ticks"], keys_from)), KEYS_LIMIT)
-        keys_from = max(keys_from, cut or keys_from)
+        keys = _merged(since(position.keys, keys_from), since(self.read, keys_from))
+        bound = bound_for(keys["ticks"], KEYS_LIMIT)
+        if bound is not None:
+            keys_from, keys = bound, since(keys, bound)
         capped = position.keys_capped or keys_from > start
         if keys_from >= TIMELESS:
             return RestPosition(position.watermark, position.filters, keys_capped=True)
@@ -151,8 +152,15 @@ class RestChange:
 
 
 def _merged(old: pa.Table, read: pa.Table) -> pa.Table:
-    both = pa.concat_tables([old, read]).group_by(["key", "version"]).aggregate([("ticks", "max")])
-    return both.select(["key", "version", "ticks_max"]).rename_columns(KEYS.names).cast(KEYS)
+    """Both without repeats; neither has any of its own."""
+    if old.num_rows and read.num_rows:
+        again = pc.is_in(_texts(old), value_set=_texts(read))
+        old = old.filter(pc.invert(again))
+    return pa.concat_tables([old, read])
+
+
+def _texts(keys: pa.Table) -> pa.Array:
+    return joined(keys["key"], keys["version"]).cast(pa.string())
 
 
 def _text(ticks: int | None) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
+
+import msgspec
 
 from airflow_provider_defender.lake._errors import RecordUnreadable
 from airflow_provider_defender.lake._position import RestPosition, parse_position
@@ -78,13 +79,13 @@ class Record:
             "counts": dict(self.counts),
             "position": None if self.position is None else self.position.dump(),
         }
-        return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+        return msgspec.json.encode(values)
 
     @classmethod
     def parse(cls, body: bytes, path: str) -> Record:
         """The record in `body`, read from `path`; raises `RecordUnreadable` where there is none."""
         try:
-            values = json.loads(body)
+            values = msgspec.json.decode(body)
             if values["format"] > FORMAT:
                 raise RecordUnreadable(
                     f"{path} has format {values['format']}, this release reads up to {FORMAT}: "
@@ -105,7 +106,7 @@ class Record:
                 counts=values["counts"],
                 position=None if position is None else parse_position(position),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
             raise RecordUnreadable(
                 f"{path} is no readable record ({error!r}): look at the file and restore it, "
                 "for example from a version that the store kept; do not delete it"

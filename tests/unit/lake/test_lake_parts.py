@@ -22,9 +22,10 @@ from airflow_provider_defender.lake._keys import (
     TIMELESS,
     DigestSet,
     NewestVersions,
+    bound_for,
     digest,
     joined,
-    newest,
+    since,
     ticks_of,
 )
 from airflow_provider_defender.lake._parquet import partitions
@@ -197,8 +198,10 @@ def test_the_newest_versions_are_kept_down_to_an_exact_bound(ticks: list[int], l
 def test_versions_without_a_time_count_as_newest() -> None:
     assert ticks_of("content:abc") == ticks_of("") == TIMELESS
     table = keys(("a", T0), ("timeless", TIMELESS), ("b", T0 + 1))
-    assert newest(table, 2)[0]["key"].to_pylist() == ["timeless", "b"]
-    assert newest(keys(("a", TIMELESS), ("b", TIMELESS)), 1) == (KEYS.empty_table(), TIMELESS)
+    assert bound_for(table["ticks"], 2) == T0 + 1
+    assert since(table, T0 + 1)["key"].to_pylist() == ["timeless", "b"]
+    crowd = keys(("a", TIMELESS), ("b", TIMELESS))
+    assert since(crowd, bound_for(crowd["ticks"], 1) or 0).num_rows == 0
 
 
 # Positions ----------------------------------------------------------------------------------------

@@ -391,6 +391,24 @@ def test_a_drain_goes_on_upon_a_backfill(tmp_path: Path) -> None:
     assert sorted(record.position.keys["key"].to_pylist()) == ["a", "b", "bad", "c", "d", "worse"]
 
 
+def test_what_a_backfill_landed_below_its_keys_is_looked_up_after_a_wider_overlap(tmp_path: Path) -> None:
+    """The drain has read before the alert showed, and the backfill's record does not name it."""
+    lake = local_lake(tmp_path)
+    drain(lake, [("a", START)])
+    hour, early = timedelta(hours=1), START - timedelta(minutes=30)
+    since = datetime_to_ticks(START - hour)
+    with begin(lake, since=since) as draft:
+        fill(draft, "b")
+        with begin(local_lake(tmp_path), "backfill") as other:
+            fill(other, "early", at=early)
+            other.commit()
+        draft.commit(watermark(START, hour))
+    with begin(lake, since=since) as draft:
+        fill(draft, "early", at=early)
+        assert draft.commit(watermark(START, hour)) is None
+    assert [key for key, _, _ in visible(tmp_path)] == ["a", "b", "early"]
+
+
 def test_a_backfill_goes_on_upon_a_drain_and_leaves_its_watermark(tmp_path: Path) -> None:
     lake = local_lake(tmp_path)
     drain(lake, [("a", START)])
