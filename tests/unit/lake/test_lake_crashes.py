@@ -258,6 +258,20 @@ def test_a_draft_that_lacks_rows_cannot_be_committed(tmp_path: Path, monkeypatch
     assert log.head().number == 0
 
 
+def test_the_order_of_a_commit(tmp_path: Path) -> None:
+    """Stage, create, show all, delete the staging folder, and only then the hint."""
+    steps = FaultAt(0, "none")
+    second_drain(with_fault(next(roots(tmp_path)), steps))
+    order = [
+        step.split()[0] for step in steps.steps if step.split()[0] in ("finish", "create", "show", "replace")
+    ]
+    assert order == ["finish"] * 4 + ["create"] + ["show"] * 4 + ["replace"]
+    deleted = next(n for n, step in enumerate(steps.steps) if step.startswith("delete") and "staging" in step)
+    assert steps.steps[deleted - 1].startswith(("sync", "list"))
+    assert deleted > max(n for n, step in enumerate(steps.steps) if step.startswith("show"))
+    assert deleted < next(n for n, step in enumerate(steps.steps) if step.startswith("replace"))
+
+
 def test_a_commit_that_counts_but_is_not_shown_says_so(tmp_path: Path) -> None:
     first_drain(local_lake(tmp_path))
     steps = FaultAt(0, "none")
