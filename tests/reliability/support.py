@@ -1,0 +1,211 @@
+"""What these tests ask of a lake and of a tenant, and a way to the simulator without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from airflow_provider_defender.hooks import _tokens, _transport, defender_endpoint, entra_id
+from airflow_provider_defender.lake import Lake, committed_files
+from airflow_provider_defender.simulator import Request, Simulator, Tenant
+from airflow_provider_defender.timestamps import parse_ticks
+
+Row = tuple[str, str, int]
+"""Alert id, version (update time as sent), number of the evidence item."""
+
+
+# What a lake holds --------------------------------------------------------------------------------
+
+
+def data_files(lake: Path) -> list[Path]:
+    """What a plain reader of all `*.parquet` below the lake's root finds, quarantine included."""
+    return sorted(
+        Path(folder, name)
+        for folder, _, names in os.walk(lake)
+        for name in names
+        if name.endswith(".parquet")
+    )
+
+
+def rows_in(files: list[Path]) -> Counter[Row]:
+    """How often each row stands in some files of alerts."""
+    found: Counter[Row] = Counter()
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
+            landing = parquet.read(columns=["landing.key", "landing.version", "landing.item"])["landing"]
+        found.update(
+            (row["key"].partition("/")[2], row["version"], row["item"]) for row in landing.to_pylist()
+        )
+    return found
+
+
+def landed_rows(lake: Path) -> Counter[Row]:
+    """How often each row of an alert stands in the lake."""
+    return rows_in(sorted(lake.glob("alerts/**/*.parquet")))
+
+
+def whole_tables(lake: Path) -> list[pa.Table]:
+    """Alerts and quarantine with all their columns, in one order: equal for equal lakes."""
+    parts = (("alerts/**", _landing_order), ("_defender/*/quarantine/**", _reject_order))
+    tables = []
+    for folder, order in parts:
+        files = sorted(lake.glob(f"{folder}/*.parquet"))
+        if files:
+            table = pa.concat_tables(pq.read_table(file, partitioning=None) for file in files)
+            tables.append(table.take(order(table)).combine_chunks())
+    return tables
+
+
+def _landing_order(table: pa.Table) -> list[int]:
+    rows = [(row["key"], row["version"], row["item"]) for row in table["landing"].to_pylist()]
+    return sorted(range(len(rows)), key=rows.__getitem__)
+
+
+def _reject_order(table: pa.Table) -> list[int]:
+    keys = table["key"].to_pylist()
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def records(lake: Path) -> list[dict[str, Any]]:
+    """The records of the lake's log, by number."""
+    return [json.loads(path.read_bytes()) for path in sorted(lake.glob("_defender/*/commits/*.json"))]
+
+
+def assert_only_committed_rows_are_seen(lake: Path) -> None:
+    """P3: every file that a plain reader finds is whole, and a record names it with as many rows."""
+    files = data_files(lake)
+    seen = {str(file.relative_to(lake)): _rows_of_whole(file) for file in files}
+    assert_named(seen, records(lake))
+
+
+def _rows_of_whole(file: Path) -> int:
+    """Rows of a file; raises where it has no footer, or none for all of it."""
+    with pq.ParquetFile(file) as parquet:
+        first = parquet.schema_arrow.names[0]
+        rows: int = parquet.read(columns=[first]).num_rows
+        assert rows == parquet.metadata.num_rows
+    return rows
+
+
+def assert_named(seen: dict[str, int], commits: list[dict[str, Any]]) -> None:
+    """Every file in `seen` (path → rows) is named by a record, with as many rows."""
+    named = {file["path"]: file["rows"] for commit in commits for file in commit["added"] + commit["rejects"]}
+    assert {path: rows for path, rows in seen.items() if named.get(path) != rows} == {}
+
+
+def assert_log_is_sound(lake: Path) -> None:
+    """P4: numbers without gaps, a watermark that never goes back, and every file that a record names."""
+    commits = records(lake)
+    assert [commit["number"] for commit in commits] == list(range(1, len(commits) + 1))
+    watermarks = [parse_ticks(commit["position"]["watermark"] or "") or 0 for commit in commits]
+    assert watermarks == sorted(watermarks)
+    missing = [
+        file["path"]
+        for commit in commits
+        for file in commit["added"] + commit["rejects"]
+        if not (lake / file["path"]).exists()
+    ]
+    assert missing == []
+    assert sorted(committed_files(str(lake), "alerts")) == sorted(map(str, lake.glob("alerts/**/*.parquet")))
+    assert [path for path in lake.glob("_defender/*/staging/*/*.staged") if _claimed(path, commits)] == []
+
+
+def _claimed(staged: Path, commits: list[dict[str, Any]]) -> bool:
+    return staged.parent.name in {commit["token"] for commit in commits}
+
+
+def assert_each_version_is_whole_and_single(tenant: Tenant, rows: Counter[Row]) -> None:
+    """P1: no row twice, no version that never was, and of every version all its rows."""
+    assert {row: count for row, count in rows.items() if count > 1} == {}
+    items = {
+        (version.alert_id, version.update_time): max(1, len(json.loads(version.rendered(True))["evidence"]))
+        for version in tenant.versions
+    }
+    found = Counter((alert_id, version) for alert_id, version, _ in rows)
+    assert {version: count for version, count in found.items() if items.get(version) != count} == {}
+
+
+def last_versions(tenant: Tenant) -> set[tuple[str, str | None]]:
+    """What the API shows now: alert id and update time."""
+    return {(version.alert_id, version.update_time) for version in tenant.alerts}
+
+
+def assert_last_versions_landed(tenant: Tenant, lake: Path) -> None:
+    """P5 and P1: what the API shows now has landed, and nothing twice or in part."""
+    rows = landed_rows(lake)
+    assert last_versions(tenant) - {(alert_id, version) for alert_id, version, _ in rows} == set()
+    assert_each_version_is_whole_and_single(tenant, rows)
+
+
+# The simulator without a network ------------------------------------------------------------------
+
+
+class InProcessAdapter(BaseAdapter):
+    """Hands requests to the simulator by a call instead of a connection, whatever host they are for."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__()
+        self._simulator = simulator
+
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        url = urlsplit(str(request.url))
+        headers = {name.lower(): str(value) for name, value in request.headers.items()}
+        body = request.body or b""
+        content = body if isinstance(body, bytes) else str(body).encode()
+        asked = Request(str(request.method), url.path, url.query, {**headers, "host": url.netloc}, content)
+        answer = self._simulator.answer(asked)
+        response = requests.Response()
+        response.status_code = answer.status
+        response.headers = CaseInsensitiveDict(answer.headers)
+        response._content = b"".join(answer.body)
+        response.url, response.request = str(request.url), request
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def without_network(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> None:
+    """Let all sessions of the hooks reach the simulator in this process."""
+    adapter = InProcessAdapter(simulator)
+    monkeypatch.setattr(_transport.HttpSession, "get_adapter", lambda session, url: adapter)
+    monkeypatch.setattr(requests.sessions, "get_environ_proxies", lambda *args, **kwargs: {})
+
+
+def without_masking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow's masker builds one pattern of all secrets ever seen: too slow for thousands of tokens."""
+    for module in (_tokens, entra_id, defender_endpoint):
+        monkeypatch.setattr(module, "mask_secret", lambda secret: None)
+
+
+def opened(lake: Path) -> Lake:
+    """The lake in a local folder."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    return Lake(LocalFileSystem(), str(lake))
+
+
+def narrow_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows with `@timestamp` and `landing` only."""
+    return pa.Table.from_pylist(rows, NARROW)
+
+
+NARROW = pa.schema(
+    [
+        ("@timestamp", pa.timestamp("us", "UTC")),
+        ("landing", pa.struct([("key", pa.string()), ("version", pa.string()), ("item", pa.int32())])),
+    ]
+)

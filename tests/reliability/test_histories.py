@@ -1,0 +1,243 @@
+"""P5: the last version of every alert lands, once, however the tenant lives while it is read.
+
+A history is a tenant's life over several polls with pages of two rows. Between any two pages up to four
+minutes pass, rows read already and rows not read yet are updated, alone or several at one update time,
+new alerts enter with the lowest ids, and a quarter of all writes becomes visible up to four minutes late.
+
+Hook, drain, lake and the bookkeeping of versions are real in all 300 histories; every tenth goes through the
+whole operator, with the real mapping. The others land each alert as a narrow table: to map and write 500
+columns for every few rows is nine tenths of the time and has no part in what is tested here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pyarrow as pa
+import pytest
+
+from airflow_provider_defender import ecs
+from airflow_provider_defender.ecs import MappedRecords
+from airflow_provider_defender.hooks import AlertFilter, DefenderEndpointHook
+from airflow_provider_defender.operators._drain import AlertDrain
+from airflow_provider_defender.operators._window import Window
+from airflow_provider_defender.simulator import Page, Request, Simulator, Tenant
+from airflow_provider_defender.timestamps import (
+    format_ticks,
+    parse_ticks,
+)
+from tests.reliability.support import (
+    assert_last_versions_landed,
+    assert_log_is_sound,
+    last_versions,
+    narrow_table,
+    opened,
+    without_masking,
+    without_network,
+)
+from tests.unit.airflow_fixtures import LakeFolder, connect, land
+
+HISTORIES = 300
+NAIVE_HISTORIES = 100
+CHUNK = 30
+POLLS = 5
+OVERLAP = timedelta(minutes=5)
+LATEST = timedelta(minutes=4)
+HOUR = timedelta(hours=1)
+
+Poll = Callable[[], None]
+
+
+def play(simulator: Simulator, seed: int, begin: Callable[[Simulator], Poll]) -> Tenant:
+    """Live through one history; the last of its polls sees everything, undisturbed."""
+    draw = random.Random(seed)
+    tenant = Tenant(seed, alerts=6, history=3 * HOUR, late_share=0.25, latest=LATEST)
+    simulator.tenant = tenant
+    simulator.apps["reader"].add_secret("sim~the same in all histories, as Airflow's masker keeps every one")
+    simulator.page_size = 2
+
+    def stir(page: Page) -> None:
+        tenant.advance(timedelta(seconds=draw.randrange(240)))
+        tenant.stir((*page.read, *page.rows), page.unread)
+
+    poll = begin(simulator)
+    for number in range(POLLS):
+        simulator.after_page = stir if number < POLLS - 1 else None
+        poll()
+        if number < POLLS - 1:
+            tenant.advance(timedelta(seconds=draw.randrange(600)))
+        if number == POLLS - 2:
+            tenant.advance(LATEST)
+    return tenant
+
+
+@pytest.fixture
+def offline(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    without_network(monkeypatch, simulator)
+    without_masking(monkeypatch)
+    monkeypatch.setattr(DefenderEndpointHook, "log", logging.getLogger("tests.quiet"))
+    logging.getLogger("tests.quiet").setLevel(logging.ERROR)
+    return simulator
+
+
+# The right way ------------------------------------------------------------------------------------
+
+
+def operator_polls(simulator: Simulator, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Poll:
+    connect(simulator, monkeypatch)
+
+    def poll() -> None:
+        began = simulator.tenant.now_ticks()
+        summary = land(LakeFolder(lake), overlap=OVERLAP)
+        check_watermark(summary["watermark_before"], summary["watermark_after"], began)
+
+    return poll
+
+
+def drain_polls(simulator: Simulator, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Poll:
+    connect(simulator, monkeypatch)
+    hook = DefenderEndpointHook(sleep=simulator.elapse)
+    log = opened(lake).log(f"endpoint_alerts-{hook.tenant_id}")
+
+    def poll() -> None:
+        began, started = simulator.tenant.now_ticks(), simulator.tenant.now()
+        head = log.head()
+        drain = AlertDrain(
+            source="endpoint_alerts",
+            hook=hook,
+            log=log,
+            window=Window("watermark"),
+            filters=AlertFilter(),
+            overlap=OVERLAP,
+            lookback=24 * HOUR,
+            max_duration=None,
+            keep_original=True,
+            started=started,
+            logger=logging.getLogger("tests.quiet"),
+        )
+        monkeypatch.setattr(ecs, "map_batches", narrow_batches)
+        drain.run(head)
+        monkeypatch.undo()
+        after = log.head().position
+        check_watermark(head.position.watermark_text, after.watermark_text, began)
+
+    return poll
+
+
+def check_watermark(before: str | None, after: str | None, began: int) -> None:
+    ticks = parse_ticks(after or "")
+    assert ticks is not None
+    assert (parse_ticks(before or "") or 0) <= ticks <= began
+
+
+def narrow_batches(
+    source: str, records: list[Any], *, origins: pa.Table, ingested: datetime, keep_original: bool
+) -> Iterator[MappedRecords]:
+    """Stands for `ecs.map_batches`: the same rows, with the columns that the lake itself looks at."""
+    tenant = origins["tenant"][0].as_py()
+    rows = [
+        {
+            "@timestamp": datetime.fromisoformat(alert["alertCreationTime"][:19] + "+00:00"),
+            "landing": {"key": f"{tenant}/{alert['id']}", "version": alert["lastUpdateTime"], "item": item},
+        }
+        for alert in (json.loads(bytes(record)) for record in records)
+        for item in range(max(1, len(alert["evidence"])))
+    ]
+    if rows:
+        yield MappedRecords(tables={"alerts": narrow_table(rows)}, rejects=ecs.REJECTS_SCHEMA.empty_table())
+
+
+@pytest.mark.parametrize("first", range(0, HISTORIES, CHUNK))
+def test_the_last_version_of_every_alert_lands_once(
+    offline: Simulator, fast_folder: Path, first: int
+) -> None:
+    landed = 0
+    for seed in range(first, first + CHUNK):
+        polls = operator_polls if seed % 10 == 0 else drain_polls
+        lake = fast_folder / str(seed)
+        with pytest.MonkeyPatch.context() as patch:
+            tenant = play(offline, seed, partial(polls, lake=lake, monkeypatch=patch))
+        assert_last_versions_landed(tenant, lake)
+        assert_log_is_sound(lake)
+        landed += len(last_versions(tenant))
+    assert landed > CHUNK * 8
+
+
+# The obvious ways, in the first hundred of the same histories -------------------------------------
+
+
+class NaivePolls:
+    """Reads pages as the operator does, but decides by itself what to ask for and how far it has come."""
+
+    def __init__(self, simulator: Simulator, condition: Callable[[int, int], str], *, capped: bool) -> None:
+        self._simulator = simulator
+        self._condition = condition
+        self._capped = capped
+        self._headers = {"authorization": f"Bearer {simulator.access_token()}"}
+        self._watermark = 0
+        self.read: set[tuple[str, str]] = set()
+
+    def __call__(self) -> None:
+        began = self._simulator.tenant.now_ticks()
+        query = f"$filter={quote_plus(self._condition(self._watermark, began))}"
+        newest = self._watermark
+        while query:
+            answer = self._simulator.answer(Request("GET", "/api/alerts", query, self._headers))
+            page = json.loads(b"".join(answer.body))
+            self.read |= {(row["id"], row["lastUpdateTime"]) for row in page["value"]}
+            newest = max([newest, *(parse_ticks(row["lastUpdateTime"]) or 0 for row in page["value"])])
+            query = page.get("@odata.nextLink", "?").partition("?")[2]
+        self._watermark = max(self._watermark, min(newest, began) if self._capped else newest)
+
+
+def lost_histories(
+    simulator: Simulator, condition: Callable[[int, int], str], *, capped: bool = False
+) -> int:
+    """In how many of the first hundred histories some alert's last version was never read."""
+    lost = 0
+    for seed in range(NAIVE_HISTORIES):
+        made: list[NaivePolls] = []
+
+        def begin(simulator: Simulator, made: list[NaivePolls] = made) -> NaivePolls:
+            made.append(NaivePolls(simulator, condition, capped=capped))
+            return made[0]
+
+        tenant = play(simulator, seed, begin)
+        lost += bool(last_versions(tenant) - made[0].read)
+    return lost
+
+
+def overlapped(watermark: int) -> str:
+    return format_ticks(max(0, watermark - OVERLAP // timedelta(microseconds=1) * 10))
+
+
+def test_reading_what_is_newer_than_the_newest_loses_rows(offline: Simulator) -> None:
+    assert lost_histories(offline, lambda w, now: f"lastUpdateTime gt {format_ticks(w)}") > 75
+
+
+def test_reading_from_the_newest_on_loses_rows(offline: Simulator) -> None:
+    assert lost_histories(offline, lambda w, now: f"lastUpdateTime ge {format_ticks(w)}") > 75
+
+
+def test_an_overlap_alone_without_the_cap_at_the_start_of_the_drain_loses_rows(offline: Simulator) -> None:
+    assert lost_histories(offline, lambda w, now: f"lastUpdateTime ge {overlapped(w)}") > 25
+
+
+def test_an_upper_bound_at_the_start_of_the_drain_loses_rows(offline: Simulator) -> None:
+    def condition(watermark: int, now: int) -> str:
+        return f"lastUpdateTime ge {overlapped(watermark)} and lastUpdateTime le {format_ticks(now)}"
+
+    assert lost_histories(offline, condition, capped=True) > 20
+
+
+def test_the_cap_without_an_overlap_loses_what_becomes_visible_late(offline: Simulator) -> None:
+    lost = lost_histories(offline, lambda w, now: f"lastUpdateTime ge {format_ticks(w)}", capped=True)
+    assert lost > 4
