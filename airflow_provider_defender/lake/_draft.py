@@ -89,7 +89,7 @@ class Draft:
         self._files_begun = 0
         self._writer = PartitionWriter(lake.settings, self._new_file)
         self._removed: list[str] = []
-        self._read = NewestVersions(KEYS_LIMIT)
+        self._read = NewestVersions(KEYS_LIMIT, since)
         self._seen = DigestSet()
         self._known = DigestSet()
         self._known.add_rows(head.position.keys["key"], head.position.keys["version"])
@@ -140,6 +140,9 @@ class Draft:
             answers.append(value not in self._known)
             self._known_read += not answers[-1]
         self._read.add(first_met)
+        if self._read.strays and self._landed is None and self._head.record is not None:
+            # The position's keys begin where this run reads: only the files know of what is older.
+            self._landed = LandedVersions(self._storage, self._paths)
         return answers
 
     def write(self, dataset: str, table: pa.Table) -> None:

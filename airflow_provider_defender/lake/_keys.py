@@ -120,10 +120,16 @@ def _holds(bucket: bytearray, value: bytes) -> bool:
 
 
 class NewestVersions:
-    """The newest versions by update time of all that were added, at most `limit` of them."""
+    """The newest versions by update time of all that were added, at most `limit` of them.
 
-    def __init__(self, limit: int) -> None:
+    A version older than `floor`, in ticks, is a stray: the source showed it although it was asked for newer
+    ones only. It may well show it again, so it counts as newest.
+    """
+
+    def __init__(self, limit: int, floor: int | None = None) -> None:
         self._limit = limit
+        self._floor = -TIMELESS if floor is None else floor
+        self.strays = 0
         self._chunks: list[pa.Table] = []
         self._rows = 0
         self._complete_from: int | None = None
@@ -131,10 +137,14 @@ class NewestVersions:
     def add(self, versions: Iterable[tuple[str, str]]) -> None:
         """Add versions, each only once over the lifetime of this object."""
         pairs = list(versions)
+        ticks = [ticks_of(version) for _, version in pairs]
+        if ticks and min(ticks) < self._floor:
+            self.strays += sum(tick < self._floor for tick in ticks)
+            ticks = [TIMELESS if tick < self._floor else tick for tick in ticks]
         columns = [
             pa.array([key for key, _ in pairs], pa.string()),
             pa.array([version for _, version in pairs], pa.string()),
-            pa.array([ticks_of(version) for _, version in pairs], pa.int64()),
+            pa.array(ticks, pa.int64()),
         ]
         self._chunks.append(pa.table(columns, schema=KEYS))
         self._rows += len(pairs)

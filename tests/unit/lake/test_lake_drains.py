@@ -126,3 +126,16 @@ def test_the_same_backfill_again_adds_nothing(tmp_path: Path) -> None:
     assert len(visible(tmp_path)) == 100
     assert quarantined(tmp_path) == [("reject:1", "")]
     assert log.head().position.watermark is None
+
+
+def test_a_version_older_than_what_was_asked_for_lands_once(tmp_path: Path) -> None:
+    """A source may show a row whose own update time contradicts the filter, time and again."""
+    lake = local_lake(tmp_path)
+    stray = ("stray", START - timedelta(days=30))
+    for minutes in range(4):
+        drain(lake, [("a", START + timedelta(minutes=minutes)), stray])
+    assert [key for key, _, _ in visible(tmp_path)] == ["a", "a", "a", "a", "stray"]
+    head = lake.log(LOG).head()
+    assert ("stray" in head.position.keys["key"].to_pylist()) is True
+    with lake.log(LOG).begin(head, kind="drain", since=head.position.keys_from) as draft:
+        assert draft.select_new([(stray[0], version(stray[1]))]) == [False]
