@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._reader import Columns, Leftovers
+from ._reader import Leftovers
+from ._typed import Columns
 from ._values import json_text
 from .fields import ECS_VERSION, field_type, nested_columns, null_column
 from .mapping import LANDING_TYPE, Computed, Mapping

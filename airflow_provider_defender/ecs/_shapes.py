@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from .fields import TIMESTAMP
 
-__all__ = ["Kind", "ListOf", "Scalar", "Shape", "arrow_type"]
+__all__ = ["Kind", "ListOf", "Scalar", "Shape", "arrow_type", "raw_type"]
 
 Scalar = Literal["string", "identifier", "long", "double", "boolean", "time", "json"]
 """Kinds of values: `identifier` is a number on the wire and a string in the lake; `time` is one of
@@ -58,3 +58,12 @@ def arrow_type(kind: Kind) -> pa.DataType:
     if isinstance(kind, ListOf):
         return pa.list_(arrow_type(kind.item))
     return _ARROW_TYPES[kind]
+
+
+def raw_type(kind: Kind) -> pa.DataType:
+    """The Arrow type in which values of `kind` are read: that of landing, but times are their texts."""
+    if isinstance(kind, Shape):
+        return pa.struct([pa.field(name, raw_type(child)) for name, child in kind.properties.items()])
+    if isinstance(kind, ListOf):
+        return pa.list_(raw_type(kind.item))
+    return pa.string() if kind == "time" else _ARROW_TYPES[kind]

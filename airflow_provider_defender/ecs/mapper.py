@@ -9,15 +9,15 @@ from collections.abc import Mapping as MappingType
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._reader import Columns, Leftovers, OddCounts, RecordReader
+from ._reader import Leftovers, OddCounts, RecordReader
 from ._rows import Chunk, RowBuilder
+from ._typed import Columns, typed_columns
 from ._values import ABSENT_TEXTS, UnreadableError, convert, parse_object
 from .columns import join_known
 from .mapping import Mapping
@@ -28,8 +28,10 @@ __all__ = ["MappedRecords", "Record", "Version", "map_batches", "map_records", "
 Record: TypeAlias = "bytes | bytearray | memoryview | msgspec.Raw"
 
 MAX_BYTES = 32 * 1024 * 1024
-_CHUNK_RECORDS = 1000
-_CHUNK_BYTES = 4 * 1024 * 1024
+_CHUNK_RECORDS = 4096
+_CHUNK_BYTES = 16 * 1024 * 1024
+_READ_RECORDS = 256
+"""Records that are Python objects at once: few enough for the processor's cache, enough for Arrow's calls."""
 _ROW_BYTES = 6 * 1024
 
 REJECTS_SCHEMA = pa.schema(
@@ -283,53 +285,59 @@ class _Mapper:
     def _read_chunk(
         self, records: Sequence[bytes], first: int, rejects: dict[int, dict[str, Any]]
     ) -> Chunk | None:
-        places, objects, leftovers = self._read(records, first, rejects)
-        columns = self._columns(records, first, places, objects, leftovers, rejects)
-        if columns is None:
-            return None
-        return self._chunk(records, first, places, objects, columns, leftovers)
-
-    def _read(
-        self, records: Sequence[bytes], first: int, rejects: dict[int, dict[str, Any]]
-    ) -> tuple[list[int], list[Any], dict[int, Leftovers]]:
-        """Places of the readable records, what they read as, and leftovers by place."""
-        places, objects, leftovers = [], [], {}
-        read = self.reader.read
-        for place, record in enumerate(records):
-            try:
-                result, rest = read(record)
-            except UnreadableError as error:
-                self._reject(rejects, records[place], first + place, str(error), "")
-                continue
-            places.append(place)
-            objects.append(result)
-            if rest is not None:
-                leftovers[place] = rest
-        return places, objects, leftovers
-
-    def _columns(
-        self,
-        records: Sequence[bytes],
-        first: int,
-        places: list[int],
-        objects: list[Any],
-        leftovers: dict[int, Leftovers],
-        rejects: dict[int, dict[str, Any]],
-    ) -> Columns | None:
-        """Columns of the records that can land; `places` and `objects` keep only these."""
-        while objects:
-            columns = self.reader.columns(objects)
+        places, raw, leftovers = self._read(records, first, rejects)
+        while len(raw):
+            columns = typed_columns(self._mapping.shape, self._mapping.items, raw)
             if columns.unfit:
-                for number in columns.unfit:
-                    objects[number], leftovers[places[number]] = self.reader.reread(records[places[number]])
+                raw = self._read_again(records, places, raw, leftovers, columns.unfit)
                 continue
             failed = self._failed(columns)
             if not failed:
-                return columns
-            for number in sorted(failed, reverse=True):
-                self._reject(rejects, records[places[number]], first + places[number], *failed[number])
-                del places[number], objects[number]
+                return self._chunk(records, first, places, raw, columns, leftovers)
+            for number, reason in failed.items():
+                self._reject(rejects, records[places[number]], first + places[number], *reason)
+            kept = [number for number in range(len(raw)) if number not in failed]
+            places, raw = [places[number] for number in kept], raw.take(pa.array(kept, pa.int64()))
         return None
+
+    def _read(
+        self, records: Sequence[bytes], first: int, rejects: dict[int, dict[str, Any]]
+    ) -> tuple[list[int], pa.StructArray, dict[int, Leftovers]]:
+        """Places of the readable records, their raw columns, and leftovers by place."""
+        places: list[int] = []
+        leftovers: dict[int, Leftovers] = {}
+        read, gather = self.reader.read, self.reader.gather
+        parts = []
+        for start in range(0, len(records), _READ_RECORDS):
+            objects: list[Any] = []
+            for place, record in enumerate(records[start : start + _READ_RECORDS], start):
+                try:
+                    result, rest = read(record)
+                except UnreadableError as error:
+                    self._reject(rejects, record, first + place, str(error), "")
+                    continue
+                places.append(place)
+                objects.append(result)
+                if rest is not None:
+                    leftovers[place] = rest
+            parts.append(gather(objects))
+        return places, pa.concat_arrays(parts), leftovers
+
+    def _read_again(
+        self,
+        records: Sequence[bytes],
+        places: list[int],
+        raw: pa.StructArray,
+        leftovers: dict[int, Leftovers],
+        unfit: set[int],
+    ) -> pa.StructArray:
+        """The raw columns with the records of these numbers read tolerantly."""
+        order, objects = list(range(len(raw))), []
+        for number in unfit:
+            order[number] = len(raw) + len(objects)
+            result, leftovers[places[number]] = self.reader.reread(records[places[number]])
+            objects.append(result)
+        return pa.concat_arrays([raw, self.reader.gather(objects)]).take(pa.array(order, pa.int64()))
 
     def _failed(self, columns: Columns) -> dict[int, tuple[str, str]]:
         """Number → why and where, for records that have no key or no time."""
@@ -368,7 +376,7 @@ class _Mapper:
         records: Sequence[bytes],
         first: int,
         places: list[int],
-        objects: list[Any],
+        raw: pa.StructArray,
         columns: Columns,
         leftovers: dict[int, Leftovers],
     ) -> Chunk:
@@ -377,8 +385,8 @@ class _Mapper:
         if self._mapping.tenant is not None and tenants.null_count:
             tenants = pc.coalesce(tenants, columns.record[self._mapping.tenant])
         odd = {number: leftovers[place] for number, place in enumerate(places) if place in leftovers}
-        own_keys = columns.record[self._mapping.key]
-        keys, versions = self._identities.columns(landed, own_keys, objects, odd, tenants)
+        own_keys, sent_versions = columns.record[self._mapping.key], raw.field(self._mapping.version)
+        keys, versions = self._identities.columns(landed, own_keys, sent_versions, odd, tenants)
         return Chunk(
             columns=columns,
             texts=pa.array(landed, pa.string()) if self._keep_original else None,
@@ -394,7 +402,7 @@ class _Mapper:
 def _ranges(sizes: Sequence[int], columns: Columns, max_bytes: int) -> Iterator[tuple[int, int]]:
     """Ranges of rows to build at once: all, unless repeating large records on their rows takes too much."""
     counts = pc.value_counts(columns.parents).field("counts").to_pylist()
-    if sum(size * count for size, count in zip(sizes, counts, strict=False)) <= max_bytes:
+    if sum(size * count for size, count in zip(sizes, counts, strict=False)) <= 2 * max_bytes:
         yield 0, len(columns.parents)
         return
     start, filled, row = 0, 0, 0
@@ -420,8 +428,6 @@ class _Identities:
         spelling = {f"p{number}": name for number, name in enumerate(self._names) if name is not None}
         skim = msgspec.defstruct("Skim", fields, rename=spelling)
         self._decode = msgspec.json.Decoder(skim).decode
-        place = {name: f"p{number}" for number, name in enumerate(mapping.shape.properties)}
-        self._version_of = attrgetter(place[mapping.version])
 
     def of(self, record: bytes, tenant: str | None) -> Version:
         """The record's key and version, the same wherever they are asked for."""
@@ -438,18 +444,21 @@ class _Identities:
         self,
         records: Sequence[bytes],
         own_keys: pa.Array,
-        objects: Sequence[Any],
+        sent_versions: pa.Array,
         odd: Container[int],
         tenants: pa.Array,
     ) -> tuple[pa.Array, pa.Array]:
         """Keys and versions of records that were read; those as documented need no second look."""
-        versions: list[Any] = list(map(self._version_of, objects))
-        keys: list[str | None] = [None] * len(records)
-        for number, version in enumerate(versions):
-            if number in odd or version in _NOT_KNOWN:
-                keys[number], versions[number] = self.of(records[number], tenants[number].as_py())
-        with_tenant = pc.coalesce(join_known("/", tenants, own_keys), own_keys)
-        return pc.coalesce(pa.array(keys, pa.string()), with_tenant), pa.array(versions, pa.string())
+        keys = pc.coalesce(join_known("/", tenants, own_keys), own_keys)
+        known = pc.invert(pc.is_in(sent_versions, _NOT_KNOWN_TEXTS)).to_pylist()
+        unsure = [number for number, sure in enumerate(known) if not sure or number in odd]
+        if not unsure:
+            return keys, sent_versions
+        key_texts, version_texts = keys.to_pylist(), sent_versions.to_pylist()
+        for number in unsure:
+            identity = self.of(records[number], tenants[number].as_py())
+            key_texts[number], version_texts[number] = identity
+        return pa.array(key_texts, pa.string()), pa.array(version_texts, pa.string())
 
     def _slowly(self, record: bytes, tenant: str | None) -> Version:
         try:
@@ -468,6 +477,7 @@ class _Identities:
 
 
 _NOT_KNOWN = (None, *ABSENT_TEXTS)
+_NOT_KNOWN_TEXTS = pa.array(_NOT_KNOWN, pa.string())
 
 
 def _first(data: dict[str, Any], name: str, *, only_text: bool = False) -> str | None:
