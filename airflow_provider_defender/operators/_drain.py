@@ -21,7 +21,7 @@ from airflow_provider_defender.hooks import (
     updated_since_filter,
 )
 from airflow_provider_defender.lake import Watermark
-from airflow_provider_defender.timestamps import datetime_to_ticks, parse_ticks
+from airflow_provider_defender.timestamps import datetime_to_ticks, format_ticks, parse_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["AlertDrain", "DrainResult"]
 
 _PROGRESS_SECONDS = 15.0
+_READ_FROM = "read_from"
 
 
 @dataclass
@@ -88,16 +89,18 @@ class AlertDrain:
             FailNow, TryAgain, StopAndLook: reading failed before the first page.
         """
         result = DrainResult()
+        since = self._since(head) if self.window.incremental else None
         with self.log.begin(
             head,
-            kind="drain" if self.window.incremental else "backfill",
-            window=self.window.describe(),
-            since=self._since(head.position.watermark) if self.window.incremental else None,
+            kind="drain" if since is not None else "backfill",
+            window={**self.window.describe(), _READ_FROM: None if since is None else format_ticks(since)},
+            since=since,
             filters=self.filters.as_dict(),
         ) as draft:
             try:
-                for page in self._timed_pages(head, result):
+                for page in self._timed_pages(self._odata_filter(since), result):
                     self._land(page, draft, result)
+                    del page  # or two would be held while the next one comes
                     if self._out_of_time(result):
                         break
             except TryAgain as error:
@@ -105,27 +108,30 @@ class AlertDrain:
                     raise
                 result.complete, result.interruption = False, error
             with _timed(result, "committing"):
-                result.record = draft.commit(advance=self._advance(head, result))
+                result.record = draft.commit(advance=self._advance(head, since, result))
         return result
 
     # Reading --------------------------------------------------------------------------------------
 
-    def _since(self, watermark: int | None) -> int:
+    def _since(self, head: Head) -> int:
         """The update time, in ticks, from which on an incremental drain reads."""
-        if watermark is None:
-            return datetime_to_ticks(self.started - self.lookback)
-        return watermark - _ticks(self.overlap)
+        if head.position.watermark is not None:
+            return head.position.watermark - _ticks(self.overlap)
+        since = datetime_to_ticks(self.started - self.lookback)
+        if head.record is None:
+            return since
+        # Earlier drains that were cut off set no watermark; what they were to read is still to be read.
+        begun = (record.window.get(_READ_FROM) for record in self.log.records())
+        return min([since, *(ticks for text in begun if text and (ticks := parse_ticks(text)) is not None)])
 
-    def odata_filter(self, watermark: int | None) -> str:
-        """The `$filter` of this drain for a log that stands at `watermark` (ticks)."""
-        if self.window.bounds is None:
-            return updated_since_filter(self._since(watermark), self.filters)
-        start, end = map(datetime_to_ticks, self.window.bounds)
+    def _odata_filter(self, since: int | None) -> str:
+        if since is not None:
+            return updated_since_filter(since, self.filters)
+        start, end = map(datetime_to_ticks, self.window.bounds or ())
         between = created_between_filter if self.window.basis == "created" else updated_between_filter
         return between(start, end, self.filters)
 
-    def _timed_pages(self, head: Head, result: DrainResult) -> Iterator[Page]:
-        condition = self.odata_filter(head.position.watermark)
+    def _timed_pages(self, condition: str, result: DrainResult) -> Iterator[Page]:
         self.logger.info("Reading alerts with $filter=%s", condition)
         pages = self.hook.alert_pages(filter=condition)
         while True:
@@ -134,6 +140,7 @@ class AlertDrain:
             if page is None:
                 return
             yield page
+            del page
 
     def _out_of_time(self, result: DrainResult) -> bool:
         if self.max_duration is None or sum(result.seconds.values()) < self.max_duration.total_seconds():
@@ -197,18 +204,20 @@ class AlertDrain:
                 elapsed,
             )
 
-    def _advance(self, head: Head, result: DrainResult) -> Watermark | None:
+    def _advance(self, head: Head, since: int | None, result: DrainResult) -> Watermark | None:
         """The new watermark: the newest update seen, but never past the moment when the reading began.
 
         Rows updated while the pages were read can be missing from them; their update times lie after that
-        moment, so the next drain reads them (model in the documentation, "Guarantees").
+        moment, so the next drain reads them (model in the documentation, "Guarantees"). A log whose first
+        drain finds nothing is complete up to where that drain began to look.
         """
-        if not self.window.incremental or not result.complete:
+        if since is None or not result.complete:
             return None
+        before = head.position.watermark
         if result.newest_ticks is None or result.served_ticks is None:
-            return None
+            return Watermark(since, self.overlap) if before is None else None
         ticks = min(result.newest_ticks, result.served_ticks)
-        return Watermark(max(ticks, head.position.watermark or ticks), self.overlap)
+        return Watermark(max(ticks, before or since), self.overlap)
 
 
 def filters_changed(head: Head, filters: Mapping[str, Any]) -> bool:

@@ -88,9 +88,28 @@ def test_a_run_that_finds_nothing_new_writes_no_record(simulator: Simulator, lak
     assert len(lake.records()) == 1
 
 
-def test_an_empty_tenant_leaves_no_watermark(simulator: Simulator, lake: LakeFolder) -> None:
+def test_a_first_run_that_finds_nothing_remembers_from_where_it_looked(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
     summary = land(lake)
-    assert (summary["records"], summary["watermark_after"], summary["commit"]) == (0, None, None)
+    assert (summary["records"], summary["rows"]) == (0, 0)
+    assert summary["watermark_after"] == "2026-11-19T12:00:00.0000000Z"
+    simulator.tenant.advance(timedelta(hours=2))
+    early = simulator.tenant.add_alert()
+    simulator.tenant.advance(timedelta(days=3))  # the DAG was paused
+    land(lake)
+    assert early.alert_id in lake.landed()
+
+
+def test_a_first_run_that_is_cut_off_is_made_up_for_by_the_next(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    simulator.tenant.add_alerts(6, over=timedelta(hours=20))
+    simulator.page_size = 2
+    assert land(lake, max_duration=timedelta(0))["watermark_after"] is None
+    simulator.tenant.advance(timedelta(days=2))
+    assert land(lake)["records"] == 6
+    assert_last_versions_landed(simulator, lake)
 
 
 def test_the_watermark_never_passes_the_moment_when_reading_began(
