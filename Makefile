@@ -32,7 +32,7 @@ demo: $(VENV)/.installed ## run the alerts DAG in a real Airflow against the emb
 	@$(BIN)/python -m airflow_provider_defender.simulator.demo
 
 test: $(VENV)/.installed ## all tests but those that start servers (make test-servers)
-	$(BIN)/python -m pytest tests -m "not integration and not system"
+	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 2 --dist loadfile
 
 test-servers: $(VENV)/.installed ## the tests that start servers: an S3-compatible store, a real Airflow
 	$(BIN)/python -m pytest tests -m "integration or system"
