@@ -332,7 +332,8 @@ class _Mapper:
         unfit: set[int],
     ) -> pa.StructArray:
         """The raw columns with the records of these numbers read tolerantly."""
-        order, objects = list(range(len(raw))), []
+        order = list(range(len(raw)))
+        objects: list[Any] = []
         for number in unfit:
             order[number] = len(raw) + len(objects)
             result, leftovers[places[number]] = self.reader.reread(records[places[number]])
