@@ -9,9 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_defender.hooks import _tokens, defender_endpoint, entra_id
 from tests.unit.airflow_fixtures import LakeFolder, run_clock, running_simulator, simulator
 
 __all__ = ["fast_folder", "lake", "run_clock", "running_simulator", "simulator"]
+
+
+@pytest.fixture(autouse=True)
+def unmasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow's masker makes one pattern of all secrets ever seen: too slow for thousands of tokens.
+
+    It would also hide what must not be logged in the first place.
+    """
+    for module in (_tokens, entra_id, defender_endpoint):
+        monkeypatch.setattr(module, "mask_secret", lambda secret: None)
 
 
 @pytest.fixture

@@ -14,18 +14,15 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote_plus
 
-import pyarrow as pa
 import pytest
 
 from airflow_provider_defender import ecs
-from airflow_provider_defender.ecs import MappedRecords
 from airflow_provider_defender.hooks import AlertFilter, DefenderEndpointHook
 from airflow_provider_defender.operators._drain import AlertDrain
 from airflow_provider_defender.operators._window import Window
@@ -38,9 +35,8 @@ from tests.reliability.support import (
     assert_last_versions_landed,
     assert_log_is_sound,
     last_versions,
-    narrow_table,
+    narrow_batches,
     opened,
-    without_masking,
     without_network,
 )
 from tests.unit.airflow_fixtures import LakeFolder, connect, land
@@ -82,7 +78,6 @@ def play(simulator: Simulator, seed: int, begin: Callable[[Simulator], Poll]) ->
 @pytest.fixture
 def offline(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     without_network(monkeypatch, simulator)
-    without_masking(monkeypatch)
     monkeypatch.setattr(DefenderEndpointHook, "log", logging.getLogger("tests.quiet"))
     logging.getLogger("tests.quiet").setLevel(logging.ERROR)
     return simulator
@@ -104,6 +99,7 @@ def operator_polls(simulator: Simulator, lake: Path, monkeypatch: pytest.MonkeyP
 
 def drain_polls(simulator: Simulator, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Poll:
     connect(simulator, monkeypatch)
+    monkeypatch.setattr(ecs, "map_batches", narrow_batches)
     hook = DefenderEndpointHook(sleep=simulator.elapse)
     log = opened(lake).log(f"endpoint_alerts-{hook.tenant_id}")
 
@@ -123,9 +119,7 @@ def drain_polls(simulator: Simulator, lake: Path, monkeypatch: pytest.MonkeyPatc
             started=started,
             logger=logging.getLogger("tests.quiet"),
         )
-        monkeypatch.setattr(ecs, "map_batches", narrow_batches)
         drain.run(head)
-        monkeypatch.undo()
         after = log.head().position
         check_watermark(head.position.watermark_text, after.watermark_text, began)
 
@@ -136,23 +130,6 @@ def check_watermark(before: str | None, after: str | None, began: int) -> None:
     ticks = parse_ticks(after or "")
     assert ticks is not None
     assert (parse_ticks(before or "") or 0) <= ticks <= began
-
-
-def narrow_batches(
-    source: str, records: list[Any], *, origins: pa.Table, ingested: datetime, keep_original: bool
-) -> Iterator[MappedRecords]:
-    """Stands for `ecs.map_batches`: the same rows, with the columns that the lake itself looks at."""
-    tenant = origins["tenant"][0].as_py()
-    rows = [
-        {
-            "@timestamp": datetime.fromisoformat(alert["alertCreationTime"][:19] + "+00:00"),
-            "landing": {"key": f"{tenant}/{alert['id']}", "version": alert["lastUpdateTime"], "item": item},
-        }
-        for alert in (json.loads(bytes(record)) for record in records)
-        for item in range(max(1, len(alert["evidence"])))
-    ]
-    if rows:
-        yield MappedRecords(tables={"alerts": narrow_table(rows)}, rejects=ecs.REJECTS_SCHEMA.empty_table())
 
 
 @pytest.mark.parametrize("first", range(0, HISTORIES, CHUNK))
@@ -241,3 +218,34 @@ def test_an_upper_bound_at_the_start_of_the_drain_loses_rows(offline: Simulator)
 def test_the_cap_without_an_overlap_loses_what_becomes_visible_late(offline: Simulator) -> None:
     lost = lost_histories(offline, lambda w, now: f"lastUpdateTime ge {format_ticks(w)}", capped=True)
     assert lost > 4
+
+
+# Ties ---------------------------------------------------------------------------------------------
+
+
+def test_ten_thousand_alerts_on_one_timestamp(
+    offline: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of them are updated at once while they are read, which gives those one timestamp again."""
+    offline.tenant = tenant = Tenant(7, alerts=0)
+    connect(offline, monkeypatch)
+    offline.page_size = 2_500
+    alerts = tenant.add_alerts(10_000, evidence=1)
+
+    def update(page: Page) -> None:
+        if page.number == 1:
+            tenant.advance(timedelta(minutes=30))
+            tenant.update_many([alert.alert_id for alert in alerts[::2]], status="InProgress")
+
+    offline.after_page = update
+    first = land(lake)
+    assert first["records"] == 10_000
+    assert parse_ticks(first["watermark_after"]) == alerts[0].update_ticks
+    offline.after_page = None
+    tenant.advance(HOUR)
+    second = land(lake)
+    assert second["records"] == 10_000
+    assert len({version.update_time for version in tenant.alerts}) == 2
+    assert_last_versions_landed(tenant, lake.path)
+    third = land(lake)
+    assert (third["records"], third["versions"], third["commit"]) == (5_000, 0, None)

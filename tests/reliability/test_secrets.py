@@ -32,6 +32,7 @@ from airflow_provider_defender.simulator import ALERTS, Simulator, Tenant
 from tests.reliability.support import without_network
 from tests.unit.airflow_fixtures import START, LakeFolder, connect, context, land
 
+LOGGERS = (None, "urllib3", "requests", "msal", "airflow", "airflow_provider_defender")
 OTHER_TENANT = "11111111-2222-4333-8444-555555555555"
 
 
@@ -108,6 +109,19 @@ def watch(
     watch = Watch(simulator)
     handler, root = logging.StreamHandler(watch.logged), logging.getLogger()
     root.addHandler(handler)
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    watch = Watch(simulator)
+    handler, root = logging.StreamHandler(watch.logged), logging.getLogger()
+    root.addHandler(handler)
     for name in (None, "urllib3", "requests", "msal", "airflow", "airflow_provider_defender"):
         monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
         monkeypatch.setattr(logging.getLogger(name), "disabled", False)
@@ -120,6 +134,8 @@ def watch(
     yield watch
     captured = capfd.readouterr()
     root.removeHandler(handler)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
     structlog.reset_defaults()
     watch.check(lake, captured.out + captured.err)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_defender import ecs
 from airflow_provider_defender.lake import CommitConflict, _lake
 from airflow_provider_defender.simulator import Page, Simulator, Tenant
 from tests.reliability.support import (
@@ -23,6 +24,7 @@ from tests.reliability.support import (
     data_files,
     landed_rows,
     last_versions,
+    narrow_batches,
     records,
 )
 from tests.reliability.test_killed import FORK, Stepped
@@ -164,6 +166,8 @@ def test_backfills_and_live_drains_in_any_order_neither_lose_nor_double(
     simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     draw = random.Random(seed)
+    if seed % 6:
+        monkeypatch.setattr(ecs, "map_batches", narrow_batches)
     simulator.tenant = tenant = Tenant(seed, alerts=14, history=40 * HOUR, start=START)
     connect(simulator, monkeypatch)
     simulator.page_size = 6

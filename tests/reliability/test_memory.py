@@ -1,0 +1,75 @@
+"""P9: memory is bounded by the batch, not by the drain. Each drain is measured in a process of its own.
+
+A million alerts against ten thousand are measured in `benchmarks/bench_memory.py`; twenty times as many take
+the same ways here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_defender.simulator import Simulator, Tenant
+from tests.reliability.support import landed_rows
+from tests.unit.airflow_fixtures import START, connect
+
+MEGABYTE = 1_000_000
+
+
+def drain(simulator: Simulator, lake: Path) -> tuple[dict[str, Any], int]:
+    """Run the operator in a process of its own: its summary and its peak memory in bytes."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.reliability.landing_process",
+        lake.as_uri(),
+        simulator.tenant.now().isoformat(),
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=240)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return found["summary"], found["peak"]
+
+
+def tenant_with(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Tenant:
+    simulator.tenant = Tenant(7, alerts=0, start=START)
+    connect(simulator, monkeypatch)
+    simulator.page_size = 1_000
+    return simulator.tenant
+
+
+def test_forty_thousand_alerts_need_no_more_memory_than_two_thousand(
+    simulator: Simulator, fast_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peaks = {}
+    for count in (2_000, 40_000):
+        tenant = tenant_with(simulator, monkeypatch)
+        tenant.add_alerts(count, evidence=1, over=timedelta(hours=20))
+        tenant.advance(timedelta(minutes=1))
+        summary, peaks[count] = drain(simulator, fast_folder / str(count))
+        assert (summary["versions"], summary["rows"]) == (count, count)
+    print({count: f"{peak / MEGABYTE:.0f} MB" for count, peak in peaks.items()})
+    assert peaks[40_000] - peaks[2_000] < 100 * MEGABYTE
+
+
+def test_five_hundred_items_with_a_description_of_a_megabyte(
+    simulator: Simulator, fast_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a gigabyte of rows from one alert: every row repeats the alert's own properties."""
+    peaks = {}
+    for name, items, text in (("small", 1, "short"), ("large", 500, "Ünïcødé 😀" * 70_000)):
+        tenant = tenant_with(simulator, monkeypatch)
+        tenant.add_alert(evidence=items, description=text)
+        tenant.add_alert(evidence=1)
+        tenant.advance(timedelta(minutes=1))
+        lake = fast_folder / name
+        summary, peaks[name] = drain(simulator, lake)
+        assert (summary["versions"], summary["rows"], summary["rejects"]) == (2, items + 1, 0)
+        assert len(landed_rows(lake)) == items + 1
+    print({name: f"{peak / MEGABYTE:.0f} MB" for name, peak in peaks.items()})
+    assert peaks["large"] - peaks["small"] < 250 * MEGABYTE
