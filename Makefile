@@ -56,7 +56,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --group dev --universal --python-
 	--no-emit-index-url --no-header --no-annotate --quiet --upgrade
 lock: $(VENV)/.installed ## resolve both lock files again
 	$(COMPILE) -o requirements.lock
-	echo "apache-airflow==3.1.0" | $(COMPILE) --constraint - --exclude-newer 2025-10-10 \
+	printf 'apache-airflow==3.1.0\npydantic<2.12\n' | $(COMPILE) --constraint - --exclude-newer 2025-10-10 \
 		--exclude-newer-package msal=2026-10-01 -o requirements-oldest.lock
 
 clean: ## remove what make made
