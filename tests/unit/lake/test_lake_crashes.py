@@ -219,7 +219,7 @@ class _FullDisk:
         return getattr(self._sink, name)
 
 
-@pytest.mark.parametrize("room", [0, 4, 500, 1500])
+@pytest.mark.parametrize("room", [0, 4, 500, 1000])
 def test_a_disk_that_is_full_while_rows_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:

@@ -72,6 +72,48 @@ def test_files_are_zstd_with_statistics_and_page_index(tmp_path: Path) -> None:
     assert pq.ParquetFile(path).schema_arrow.equals(ALERTS)
 
 
+def test_nested_schemas_read_back_equal_without_a_copy_of_them_in_the_file(tmp_path: Path) -> None:
+    table = alerts([("a", version(START), START)])
+    inner = pa.struct(
+        [("when", pa.timestamp("us", "UTC")), ("names", pa.list_(pa.string())), ("n", pa.int32())]
+    )
+    rows = pa.array([{"when": START, "names": ["x", None], "n": 1}], inner)
+    table = table.append_column("nested", rows).append_column(
+        "lists", pa.array([[{"n": 1}]], pa.list_(inner))
+    )
+    [path] = write(tmp_path, table)
+    file = pq.ParquetFile(path)
+    assert b"ARROW:schema" not in (file.metadata.metadata or {})
+    assert file.schema_arrow.equals(table.schema)
+    assert file.read().equals(table)
+
+
+def test_columns_without_values_and_long_texts_are_written_plainly(tmp_path: Path) -> None:
+    table = many(10).append_column(
+        "empty", pa.array([{"leaf": None}] * 10, pa.struct([("leaf", pa.string())]))
+    )
+    table = table.append_column("long", pa.array([f"{n}" * 2000 for n in range(10)]))
+    [path] = write(tmp_path, table)
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    columns = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
+    assert columns["empty.leaf"].compression == "UNCOMPRESSED"
+    assert columns["empty.leaf"].statistics.null_count == 10
+    assert columns["long"].compression == "ZSTD"
+    assert not columns["long"].has_dictionary_page
+    assert not columns["long"].is_stats_set
+    assert columns["landing.key"].has_dictionary_page
+    assert pq.ParquetFile(path).read().equals(table)
+
+
+def test_columns_that_fill_later_in_a_file_land_too(tmp_path: Path) -> None:
+    rows = pa.concat_tables(
+        many(5).append_column("late", pa.array([value] * 5, pa.list_(pa.string()))) for value in (None, ["x"])
+    )
+    [path] = write(tmp_path, rows, slices=2, buffer_bytes=0)
+    assert pq.ParquetFile(path).metadata.num_row_groups == 2
+    assert pq.ParquetFile(path).read().equals(rows)
+
+
 def test_small_writes_become_large_row_groups(tmp_path: Path) -> None:
     assert WriterSettings().row_group_rows == 128 * 1024
     [path] = write(tmp_path, many(3000), slices=100, row_group_rows=1000)
@@ -84,6 +126,13 @@ def test_small_writes_become_large_row_groups(tmp_path: Path) -> None:
 def test_rows_wait_in_bounded_memory(tmp_path: Path) -> None:
     [path] = write(tmp_path, many(10_000), slices=100, buffer_bytes=64 * 1024)
     assert pq.ParquetFile(path).metadata.num_row_groups > 5
+
+
+def test_memory_that_waiting_rows_share_counts_once(tmp_path: Path) -> None:
+    rows = many(10_000)
+    size = rows.get_total_buffer_size()
+    [path] = write(tmp_path, rows, slices=100, buffer_bytes=size + 64 * 1024)
+    assert pq.ParquetFile(path).metadata.num_row_groups == 1
 
 
 def test_a_file_that_is_large_enough_is_followed_by_another(tmp_path: Path) -> None:
