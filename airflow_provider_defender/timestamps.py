@@ -46,7 +46,8 @@ def parse_ticks(text: str) -> int | None:
 def format_ticks(ticks: int) -> str:
     """The text with all seven fraction digits and `Z`, as OData filters and the lake's records use it."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
-    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{fraction:07d}Z"
+    moment = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{fraction:07d}Z"
 
 
 def datetime_to_ticks(moment: datetime) -> int:

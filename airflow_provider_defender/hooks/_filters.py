@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.timestamps import format_ticks
+
+if TYPE_CHECKING:
+    import msgspec
 
 __all__ = ["AlertFilter", "created_between_filter", "updated_between_filter", "updated_since_filter"]
 
@@ -42,8 +46,22 @@ class AlertFilter:
         parts = {"severity": self.severity, "status": self.status, "category": self.category}
         return {name: list(values) for name, values in parts.items() if values}
 
+    def wanted(self, records: Sequence[msgspec.Raw]) -> list[bool]:
+        """For each raw alert, whether it passes; upper and lower case are the same.
+
+        What is no readable alert passes: it is not for a filter to drop it.
+        """
+        parts = {name: {value.casefold() for value in values} for name, values in self.as_dict().items()}
+        if not parts:
+            return [True] * len(records)
+        return [_passes(record, parts) for record in records]
+
     def odata(self) -> str | None:
-        """The OData condition, or None where everything is wanted."""
+        """The OData condition, or None where everything is wanted.
+
+        Only for questions that one page answers: rows that change while pages are read would leave the set,
+        and paging would pass over others.
+        """
         conditions = [_any_of(name, values) for name, values in self.as_dict().items()]
         return " and ".join(conditions) or None
 
@@ -95,11 +113,28 @@ def _any_of(field: str, values: Sequence[str]) -> str:
     return equalities[0] if len(equalities) == 1 else f"({' or '.join(equalities)})"
 
 
+def _passes(record: msgspec.Raw, parts: Mapping[str, set[str]]) -> bool:
+    import msgspec
+
+    try:
+        alert = msgspec.json.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return True
+    if not isinstance(alert, dict):
+        return True
+    return all(str(alert.get(name, "")).casefold() in values for name, values in parts.items())
+
+
 def _texts(name: str, values: Collection[str] | str | None) -> tuple[str, ...]:
-    texts = [values] if isinstance(values, str) else list(values or ())
+    if isinstance(values, str):
+        values = [values] if values.strip() else []  # a template that renders to nothing
+    texts = list(values or ())
     for text in texts:
-        if not isinstance(text, str) or not text.strip():
-            raise ConfigurationError(f"Filter {name}: {text!r} is not a name. Give a list of names.")
+        if not isinstance(text, str) or not text.strip() or any(mark in text for mark in ",[]"):
+            raise ConfigurationError(
+                f"Filter {name}: {text!r} is not a name. Give a list of names; a template gives one with "
+                "render_template_as_native_obj=True on the DAG."
+            )
     return tuple(sorted({text.strip() for text in texts}))
 
 

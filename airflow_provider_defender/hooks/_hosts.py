@@ -10,7 +10,7 @@ _DEFAULT_PORT = 443
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?P<name>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]{{2,45}}\])(?::(?P<port>[0-9]{{1,5}}))?\Z")
 # The whole authority part must be host and port only, so that no parser can read another host from it.
-_LINK = re.compile(r"https://(?P<host>[A-Za-z0-9_.:\[\]-]+)(?:[/?][!-\[\]-~]*)?\Z", re.ASCII)
+_LINK = re.compile(r"https://(?P<host>[A-Za-z0-9_.:\[\]-]+)(?:[/?][^\x00-\x1f\x7f\\]*)?\Z", re.ASCII)
 
 
 def parse_host(text: str) -> str:

@@ -15,12 +15,14 @@ class Page(NamedTuple):
     """One page of raw alerts.
 
     `records` are the alerts' exact JSON texts, views into the page's body; `served_at` is the service's
-    own time of the answer (header `Date`, UTC, whole seconds); `number` counts from 1.
+    own time of the answer (header `Date`, UTC, whole seconds); `number` counts from 1; `last` says that no
+    page follows.
     """
 
     records: list[msgspec.Raw]
     served_at: datetime
     number: int
+    last: bool = True
 
 
 class PageBody(msgspec.Struct):
@@ -47,7 +49,7 @@ def read_page(body: bytes) -> PageBody:
         return _DECODER.decode(body)
     except msgspec.ValidationError as error:
         raise ValueError(f"JSON of another shape ({error})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         start = body[:200].lstrip().lower()
         if start.startswith(b"<") or not start:
             raise ValueError("HTML" if start else "an empty body") from None

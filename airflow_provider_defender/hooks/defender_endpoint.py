@@ -14,6 +14,7 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_defender.exceptions import PagingBroken, UnexpectedHost
 from airflow_provider_defender.hooks._connection_test import describe_token, run_test
+from airflow_provider_defender.hooks._connections import find_connection
 from airflow_provider_defender.hooks._filters import AlertFilter, updated_after_filter
 from airflow_provider_defender.hooks._hosts import link_host
 from airflow_provider_defender.hooks._pages import Page, PageBody
@@ -146,7 +147,7 @@ class DefenderEndpointHook(BaseHook):
             answer = self._api.get(link, waits)
             guard.look(answer.body)
             link = self._checked(answer.body.next_link)
-            page = Page(answer.body.value, answer.served_at, progress.pages + 1)
+            page = Page(answer.body.value, answer.served_at, progress.pages + 1, last=link is None)
             progress.note(len(page.records), answer.size)
             del answer
             yield page
@@ -181,7 +182,7 @@ class DefenderEndpointHook(BaseHook):
 
     @cached_property
     def _settings(self) -> DefenderSettings:
-        settings = defender_settings(self.get_connection(self.defender_conn_id), self.get_connection)
+        settings = defender_settings(find_connection(self.defender_conn_id), find_connection)
         for secret in settings.secrets:
             mask_secret(secret)
         return settings

@@ -13,6 +13,7 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_defender.hooks._access_token import AccessToken
 from airflow_provider_defender.hooks._connection_test import describe_token, run_test
+from airflow_provider_defender.hooks._connections import find_connection
 from airflow_provider_defender.hooks._settings import EntraSettings, entra_settings
 from airflow_provider_defender.hooks._waiting import NO_WAITING, Waits
 
@@ -103,7 +104,7 @@ class EntraIdHook(BaseHook):
 
     @cached_property
     def _settings(self) -> EntraSettings:
-        settings = entra_settings(self.get_connection(self.entra_id_conn_id))
+        settings = entra_settings(find_connection(self.entra_id_conn_id))
         for secret in settings.secrets:
             mask_secret(secret)
         return settings

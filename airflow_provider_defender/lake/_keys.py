@@ -123,7 +123,8 @@ class NewestVersions:
     """The newest versions by update time of all that were added, at most `limit` of them.
 
     A version older than `floor`, in ticks, is a stray: the source showed it although it was asked for newer
-    ones only. It may well show it again, so it counts as newest.
+    ones only. It may well show it again, so it counts as newest. `strays` counts those, and the versions
+    without an update time, which can come back as well.
     """
 
     def __init__(self, limit: int, floor: int | None = None) -> None:
@@ -138,8 +139,8 @@ class NewestVersions:
         """Add versions, each only once over the lifetime of this object."""
         pairs = list(versions)
         ticks = [ticks_of(version) for _, version in pairs]
-        if ticks and min(ticks) < self._floor:
-            self.strays += sum(tick < self._floor for tick in ticks)
+        self.strays += sum(tick < self._floor or tick == TIMELESS for tick in ticks)
+        if self.strays:
             ticks = [TIMELESS if tick < self._floor else tick for tick in ticks]
         columns = [
             pa.array([key for key, _ in pairs], pa.string()),

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from airflow_provider_defender.lake._layout import HIDDEN
+from airflow_provider_defender.lake._layout import HIDDEN, is_log_name
 from airflow_provider_defender.lake._local import LocalStorage
 from airflow_provider_defender.lake._log import Log
 from airflow_provider_defender.lake._object_store import ObjectStorage
@@ -56,7 +56,7 @@ class Lake:
     def logs(self) -> list[Log]:
         """All logs that the lake has."""
         names = self.storage.list_folder(HIDDEN) or []
-        logs = (self.log(name) for name in sorted(names) if not name.endswith(".probe"))
+        logs = (self.log(name) for name in sorted(names) if is_log_name(name) and not name.endswith(".probe"))
         return [log for log in logs if self.storage.list_folder(log.paths.commits) is not None]
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "LogPaths",
     "check_dataset",
     "has_hours",
+    "is_log_name",
     "new_token",
     "partition_span",
 ]
@@ -38,6 +39,11 @@ def check_dataset(dataset: str) -> str:
     if not _DATASET.fullmatch(dataset):
         raise ValueError(f"{dataset!r} is not a dataset name such as 'alerts' or 'events/DeviceInfo'")
     return dataset
+
+
+def is_log_name(name: str) -> bool:
+    """Whether a log can have this name; a lake's folders can hold files of other programs."""
+    return _LOG.fullmatch(name) is not None
 
 
 def has_hours(dataset: str) -> bool:
@@ -69,7 +75,7 @@ class LogPaths:
     log: str
 
     def __post_init__(self) -> None:
-        if not _LOG.fullmatch(self.log):
+        if not is_log_name(self.log):
             raise ValueError(f"{self.log!r} cannot name a log: letters, digits, '.', '_' and '-' can")
 
     @property

@@ -50,12 +50,12 @@ def partitions(dataset: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     times = table["@timestamp"]
     if times.null_count:
         raise ValueError(f"{times.null_count} rows for {dataset} have no @timestamp")
-    pattern = "date=%Y-%m-%d/hour=%H" if has_hours(dataset) else "date=%Y-%m-%d"
     # Without the zone, Arrow needs no database of zones, which small images do not have.
     times = times.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).cast(pa.timestamp("us"))
     starts = pc.floor_temporal(times, unit="hour" if has_hours(dataset) else "day")
     for start in pc.unique(starts):
-        folder = f"{dataset}/{start.as_py().strftime(pattern)}"
+        date, hour = start.as_py().isoformat().split("T")  # not strftime, which writes year 1 as "1"
+        folder = f"{dataset}/date={date}" + (f"/hour={hour[:2]}" if has_hours(dataset) else "")
         mask = pc.equal(starts, start)
         yield folder, table if pc.all(mask).as_py() else table.filter(mask)
 

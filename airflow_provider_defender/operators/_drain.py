@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from airflow_provider_defender import ecs
-from airflow_provider_defender.exceptions import TryAgain
+from airflow_provider_defender.exceptions import StopAndLook, TryAgain
 from airflow_provider_defender.hooks import (
     AlertFilter,
     created_between_filter,
@@ -86,7 +87,7 @@ class AlertDrain:
 
         Raises:
             LakeError: the commit did not succeed; nothing has landed (its subclasses say more).
-            FailNow, TryAgain, StopAndLook: reading failed before the first page.
+            FailNow, TryAgain, StopAndLook: reading failed before the first page, or gets nowhere.
         """
         result = DrainResult()
         since = self._since(head) if self.window.incremental else None
@@ -100,15 +101,20 @@ class AlertDrain:
             try:
                 for page in self._timed_pages(self._odata_filter(since), result):
                     self._land(page, draft, result)
-                    del page  # or two would be held while the next one comes
-                    if self._out_of_time(result):
+                    if not page.last and self._out_of_time(result):
                         break
+                    del page  # or two would be held while the next one comes
             except TryAgain as error:
                 if not result.pages:
                     raise
                 result.complete, result.interruption = False, error
             with _timed(result, "committing"):
                 result.record = draft.commit(advance=self._advance(head, since, result))
+        if not result.complete and result.interruption is None and result.record is None:
+            raise StopAndLook(
+                f"max_duration={self.max_duration} was over before anything new was met, so runs like this one "
+                "never get further. Raise max_duration, or land the backlog in pieces by since and until."
+            )
         return result
 
     # Reading --------------------------------------------------------------------------------------
@@ -125,11 +131,16 @@ class AlertDrain:
         return min([since, *(ticks for text in begun if text and (ticks := parse_ticks(text)) is not None)])
 
     def _odata_filter(self, since: int | None) -> str:
+        """The window only. The other filters are applied here, not by the API.
+
+        A row whose status changes while the pages are read would leave a set that the API narrows by status;
+        the rows after it would move up, and one of them would fall between two pages.
+        """
         if since is not None:
-            return updated_since_filter(since, self.filters)
+            return updated_since_filter(since)
         start, end = map(datetime_to_ticks, self.window.bounds or ())
         between = created_between_filter if self.window.basis == "created" else updated_between_filter
-        return between(start, end, self.filters)
+        return between(start, end)
 
     def _timed_pages(self, condition: str, result: DrainResult) -> Iterator[Page]:
         self.logger.info("Reading alerts with $filter=%s", condition)
@@ -146,8 +157,8 @@ class AlertDrain:
         if self.max_duration is None or sum(result.seconds.values()) < self.max_duration.total_seconds():
             return False
         self.logger.warning(
-            "max_duration of %s is over after %d pages: what was read is committed, the watermark stays, and "
-            "the next run reads on from there.",
+            "max_duration of %s is over after %d pages: what was read is committed, and the watermark stays. "
+            "The next run reads these pages again, passes over what has landed, and gets further.",
             self.max_duration,
             result.pages,
         )
@@ -160,8 +171,9 @@ class AlertDrain:
         if result.served_ticks is None:
             result.served_ticks = datetime_to_ticks(page.served_at)
         versions = ecs.record_versions(self.source, page.records, tenant=self.hook.tenant_id)
-        fresh = draft.select_new(versions)
-        records = [record for record, is_new in zip(page.records, fresh, strict=True) if is_new]
+        wanted = self.filters.wanted(page.records)
+        fresh = draft.select_new(list(compress(versions, wanted)))
+        records = list(compress(compress(page.records, wanted), fresh))
         result.pages += 1
         result.records += len(page.records)
         result.versions += len(records)
@@ -211,13 +223,13 @@ class AlertDrain:
         moment, so the next drain reads them (model in the documentation, "Guarantees"). A log whose first
         drain finds nothing is complete up to where that drain began to look.
         """
-        if since is None or not result.complete:
+        if since is None or not result.complete or result.served_ticks is None:
             return None
         before = head.position.watermark
-        if result.newest_ticks is None or result.served_ticks is None:
-            return Watermark(since, self.overlap) if before is None else None
-        ticks = min(result.newest_ticks, result.served_ticks)
-        return Watermark(max(ticks, before or since), self.overlap)
+        if result.newest_ticks is None and before is not None:
+            return None
+        ticks = min(since if result.newest_ticks is None else result.newest_ticks, result.served_ticks)
+        return Watermark(ticks if before is None else max(ticks, before), self.overlap)
 
 
 def filters_changed(head: Head, filters: Mapping[str, Any]) -> bool:

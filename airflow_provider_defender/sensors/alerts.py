@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseSensorOperator
 
-from airflow_provider_defender.exceptions import TryAgain
+from airflow_provider_defender.exceptions import HostUnreachable, TryAgain
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -35,7 +35,8 @@ class DefenderAlertSensor(BaseSensorOperator):
         poke_interval: time between two pokes; each uses one call of the application's quota.
 
     Raises:
-        FailNow: a credential, a role or a parameter is wrong. Outages and throttling are waited out.
+        FailNow: a credential, a role or a parameter is wrong, or the host cannot be reached at the first
+            poke. Later outages (in mode `reschedule`) and throttling are waited out.
     """
 
     template_fields: Sequence[str] = ("lake", "severity", "status", "category")
@@ -81,7 +82,9 @@ class DefenderAlertSensor(BaseSensorOperator):
             watermark = datetime_to_ticks(datetime.now(timezone.utc) - self.initial_lookback)
         try:
             found = hook.has_alert_updated_since(watermark, filters)
-        except TryAgain as error:
+        except (TryAgain, HostUnreachable) as error:
+            if isinstance(error, HostUnreachable) and not context.get("task_reschedule_count"):
+                raise  # it was never reached: more likely a wrong host than an outage
             self.log.warning("Asking again at the next poke: %s", error)
             return False
         self.log.info("%s was updated after %s", "An alert" if found else "No alert", format_ticks(watermark))

@@ -86,6 +86,11 @@ def test_what_is_no_page_is_named(body: bytes, kind: str) -> None:
         read_page(body)
 
 
+def test_a_record_that_is_nested_too_deeply_spoils_nothing() -> None:
+    deep = b'{"deep":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    assert texts(b'{"value":[{"id":"a"},' + deep + b',{"id":"b"}]}') == [b'{"id":"a"}', deep, b'{"id":"b"}']
+
+
 def test_a_proper_page_keeps_every_byte_of_its_records() -> None:
     record = '{"id":"ü😀","n":1.50,"t":"\\u00e9"}'.encode()
     assert texts(b'{"value":[ ' + record + b" , {} ]}") == [record, b"{}"]

@@ -13,8 +13,10 @@ from airflow_provider_defender.exceptions import (
     ConfigurationError,
     PermissionMissing,
     ServiceUnavailable,
+    StopAndLook,
     Throttled,
 )
+from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.simulator import Simulator
 from airflow_provider_defender.timestamps import parse_ticks
 from tests.unit.airflow_fixtures import START, LakeFolder, connect, context, land
@@ -166,6 +168,86 @@ def test_max_duration_commits_what_was_read_and_leaves_the_watermark(
     whole = land(lake)
     assert (whole["complete"], whole["records"], whole["versions"]) == (True, 6, 4)
     assert_last_versions_landed(simulator, lake)
+
+
+def test_rows_that_leave_a_filtered_set_while_paging_take_no_other_with_them(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    alerts = simulator.tenant.add_alerts(8, over=timedelta(hours=20))
+    simulator.page_size = 2
+    first = min(alert.alert_id for alert in alerts)
+
+    def resolve_one_that_was_read(page: Any) -> None:
+        if page.number == 0:
+            simulator.tenant.update(first, status="Resolved")
+
+    simulator.after_page = resolve_one_that_was_read
+    land(lake, status="New")
+    new = {
+        v.alert_id
+        for v in simulator.tenant.alerts
+        if simulator.tenant.visible(v.alert_id).body["status"] == "New"
+    }
+    assert new <= set(lake.landed())
+
+
+def test_a_worker_whose_clock_runs_ahead_sets_no_watermark_in_the_future(
+    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return simulator.tenant.now() + timedelta(days=3)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("airflow_provider_defender.operators.alerts.datetime", Ahead)
+        summary = land(lake)
+    assert (parse_ticks(summary["watermark_after"]) or 0) <= simulator.tenant.now_ticks()
+    simulator.tenant.advance(timedelta(minutes=1))
+    simulator.tenant.add_alert()
+    land(lake)
+    assert_last_versions_landed(simulator, lake)
+
+
+def test_runs_that_max_duration_keeps_from_getting_further_say_so(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    simulator.tenant.add_alerts(6, evidence=1)
+    simulator.page_size = 2
+    land(lake, max_duration=timedelta(0))
+    with pytest.raises(StopAndLook, match="Raise max_duration"):
+        land(lake, max_duration=timedelta(0))
+
+
+def test_a_last_page_is_never_cut_off(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alerts(3)
+    summary = land(lake, max_duration=timedelta(0))
+    assert summary["complete"] is True
+    assert summary["watermark_after"] is not None
+
+
+def test_a_record_without_an_update_time_that_comes_back_lands_once(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    timeless = b'{"id":"x","lastUpdateTime":null,"alertCreationTime":"2026-11-20T10:00:00Z"}'
+    simulator.tenant.add_raw(timeless, row_id="x")
+    land(lake)
+    simulator.tenant.add_raw(b'{"id":"y","alertCreationTime":"2026-11-20T10:00:00Z"}', row_id="x")
+    for _ in range(2):
+        simulator.tenant.advance(timedelta(minutes=5))
+        simulator.tenant.add_alert()
+        land(lake)
+    simulator.tenant.add_raw(timeless, row_id="x")
+    land(lake)
+    assert_no_doubles(lake)
+
+
+def test_an_alert_of_year_one_lands_where_readers_find_it(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alert(alertCreationTime="0001-01-01T00:00:00Z")
+    land(lake)
+    assert [file.parent.name for file in lake.files()] == ["date=0001-01-01"]
+    (lake.path / "_defender" / ".DS_Store").write_text("")
+    assert len(committed_files(lake.path, "alerts")) == 1
 
 
 # Backfill -----------------------------------------------------------------------------------------
