@@ -84,7 +84,7 @@ class RowBuilder:
         for entry in self._by_row:
             _store(leaves, entry, entry.function(*map(rows.column, entry.inputs)))
         if chunk.texts is not None:
-            leaves["event.original"] = chunk.texts.take(rows.first_only())
+            leaves["event.original"] = rows.on_first(chunk.texts)
         leaves[self._mapping.container] = self._container(chunk, rows)
         leaves["landing"] = self._landing(chunk, rows)
         return pa.RecordBatch.from_arrays(nested_columns(self._schema, leaves, length), schema=self._schema)
@@ -148,9 +148,19 @@ class _Rows:
         """A record's value on each of its rows."""
         return column.take(self._parents)
 
-    def first_only(self) -> pa.Array:
-        """The record of each record's first row, null on the others."""
-        return pc.if_else(pc.equal(self.numbers, 0), self._parents, pa.scalar(None, pa.int32()))
+    def on_first(self, texts: pa.Array) -> pa.Array:
+        """A record's text on its first row, null on the others; the texts are not copied.
+
+        A row's text begins where its record's does, or ends there if it is the row of another item.
+        """
+        is_first = pc.equal(self.numbers, 0)
+        _, offsets, data = texts.buffers()
+        begins = pa.Array.from_buffers(pa.int32(), len(texts) + 1, [None, offsets])
+        places = pc.if_else(is_first, self._parents, pc.add(self._parents, pa.scalar(1, pa.int32())))
+        last = self._parents[-1:]
+        row_offsets = begins.take(pa.concat_arrays([places, pc.add(last, pa.scalar(1, pa.int32()))]))
+        validity = pa.concat_arrays([is_first]).buffers()[1]
+        return pa.Array.from_buffers(pa.string(), self.length, [validity, row_offsets.buffers()[1], data])
 
     def without_item(self) -> pa.Array | None:
         """True for rows that have no item; None if all have one."""

@@ -28,8 +28,8 @@ __all__ = ["MappedRecords", "Record", "Version", "map_batches", "map_records", "
 Record: TypeAlias = "bytes | bytearray | memoryview | msgspec.Raw"
 
 MAX_BYTES = 32 * 1024 * 1024
-_CHUNK_RECORDS = 4096
-_CHUNK_BYTES = 16 * 1024 * 1024
+_CHUNK_RECORDS = 2500
+_CHUNK_BYTES = 10 * 1024 * 1024
 _READ_RECORDS = 256
 """Records that are Python objects at once: few enough for the processor's cache, enough for Arrow's calls."""
 _ROW_BYTES = 6 * 1024
@@ -128,26 +128,28 @@ def map_batches(
     """
     mapping = find_mapping(source)
     mapper = _Mapper(mapping, _Origins(mapping, origins), ingested, keep_original)
-    pending = _Pending(mapping.dataset, schema(mapping))
+    pending = _Pending(mapping.dataset, mapper.empty)
     for first, chunk in _chunks(records):
         pending.records += len(chunk)
         for table, rejects in mapper.map_chunk(chunk, first, max_bytes or MAX_BYTES):
-            for piece in _pieces(table, max_bytes or MAX_BYTES):
+            for piece, size in _pieces(table, max_bytes or MAX_BYTES):
                 if (
                     max_bytes is not None
                     and pending.size
-                    and pending.size + piece.nbytes + rejects.nbytes > max_bytes
+                    and pending.size + size + rejects.nbytes > max_bytes
                 ):
                     yield pending.take(mapper.reader)
-                pending.add(piece, rejects)
+                pending.add(piece, size, rejects)
                 rejects = rejects.slice(0, 0)
     if pending.records or pending.size:
         yield pending.take(mapper.reader)
 
 
-def _pieces(table: pa.Table, max_bytes: int) -> Iterator[pa.Table]:
-    if table.nbytes <= max_bytes or len(table) <= 1:
-        yield table
+def _pieces(table: pa.Table, max_bytes: int) -> Iterator[tuple[pa.Table, int]]:
+    """The table in parts that fit, each with its size."""
+    size = table.nbytes
+    if size <= max_bytes or len(table) <= 1:
+        yield table, size
         return
     half = len(table) // 2
     yield from _pieces(table.slice(0, half), max_bytes)
@@ -173,22 +175,22 @@ class _Pending:
     """Rows and rejects that wait for the slice to be full."""
 
     dataset: str
-    schema: pa.Schema
+    empty: pa.Table
     tables: list[pa.Table] = field(default_factory=list)
     rejects: list[pa.Table] = field(default_factory=list)
     size: int = 0
     records: int = 0
 
-    def add(self, table: pa.Table, rejects: pa.Table) -> None:
+    def add(self, table: pa.Table, size: int, rejects: pa.Table) -> None:
         self.tables.append(table)
         self.rejects.append(rejects)
-        self.size += table.nbytes + rejects.nbytes
+        self.size += size + rejects.nbytes
 
     def take(self, reader: RecordReader) -> MappedRecords:
         """Everything so far, and a new start."""
         result = MappedRecords(
-            {self.dataset: pa.concat_tables([self.schema.empty_table(), *self.tables])},
-            pa.concat_tables([REJECTS_SCHEMA.empty_table(), *self.rejects]),
+            {self.dataset: pa.concat_tables(self.tables or [self.empty])},
+            pa.concat_tables(self.rejects or [REJECTS_SCHEMA.empty_table()]),
             self.records,
             dict(reader.counts.unfit),
             dict(reader.counts.unknown),
@@ -261,7 +263,7 @@ class _Mapper:
         self._keep_original = keep_original
         self._identities = _Identities(mapping)
         self._builder = RowBuilder(mapping, schema(mapping), ingested)
-        self._empty = schema(mapping).empty_table()
+        self.empty = schema(mapping).empty_table()
         self.reader = RecordReader(mapping.shape, mapping.items)
 
     def map_chunk(
@@ -274,7 +276,7 @@ class _Mapper:
             by_record = self._builder.prepare(chunk) if chunk else {}
         rejected = pa.Table.from_pylist([rejects[index] for index in sorted(rejects)], REJECTS_SCHEMA)
         if chunk is None:
-            yield self._empty, rejected
+            yield self.empty, rejected
             return
         for start, stop in _ranges(chunk.sizes, chunk.columns, max_bytes):
             with _collector_paused():
