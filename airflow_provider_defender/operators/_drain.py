@@ -112,8 +112,8 @@ class AlertDrain:
                 result.record = draft.commit(advance=self._advance(head, since, result))
         if not result.complete and result.interruption is None and result.record is None:
             raise StopAndLook(
-                f"max_duration={self.max_duration} was over before anything new was met, so runs like this one "
-                "never get further. Raise max_duration, or land the backlog in pieces by since and until."
+                f"max_duration={self.max_duration} was over before anything new was met, so runs like this "
+                "one never get further. Raise max_duration, or land the backlog in pieces by since and until."
             )
         return result
 

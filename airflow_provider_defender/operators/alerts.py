@@ -39,15 +39,15 @@ class DefenderAlertsToParquetOperator(BaseOperator):
         source: where alerts come from; `endpoint_alerts` is the Defender for Endpoint API, `/api/alerts`.
         defender_conn_id: connection of type `defender`.
         severity: land only these severities: `UnSpecified`, `Informational`, `Low`, `Medium`, `High`.
-            Templated, like the next two. Use one set of filters for a tenant and lake, as it has one watermark.
+            Templated, like the next two. Use one set of filters for a tenant and lake: they share a watermark.
         status: land only alerts with these states: `Unknown`, `New`, `InProgress`, `Resolved`.
         category: land only these categories, for example `Malware`.
         since: start of an explicit window, inclusive: ISO 8601 text, a date or a datetime; UTC where it has
             no zone. Templated; empty text means not given.
         until: end of the explicit window, exclusive; the run's start if only `since` is given. Templated.
         by: which time an explicit window or a backfill's interval bounds: `created` (never changes, so a
-            window is whole) or `updated` (alerts whose latest update lies in it; one that is updated again while
-            the pages are read leaves it, and can take another with it).
+            window is whole) or `updated` (alerts whose latest update lies in it; one that is updated again
+            while the pages are read leaves it, and can take another with it).
         overlap: how far below the watermark an incremental run reads again, for updates that become visible
             late.
         initial_lookback: how far back the first incremental run reads.
