@@ -251,3 +251,16 @@ def test_ten_thousand_alerts_on_one_timestamp(
     assert_last_versions_landed(tenant, lake.path)
     third = land(lake)
     assert (third["records"], third["versions"], third["commit"]) == (5_000, 0, None)
+
+
+def test_what_ties_with_the_watermark_lands_even_without_an_overlap(
+    offline: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline.tenant = tenant = Tenant(7, alerts=0)
+    connect(offline, monkeypatch)
+    seen, late = tenant.add_alert(), tenant.add_alert(visible_after=timedelta(seconds=1))
+    summary = land(lake, overlap=timedelta(0))
+    assert parse_ticks(summary["watermark_after"]) == seen.update_ticks == late.update_ticks
+    tenant.advance(timedelta(seconds=2))
+    assert land(lake, overlap=timedelta(0))["versions"] == 1
+    assert_last_versions_landed(tenant, lake.path)

@@ -1,0 +1,144 @@
+"""Peak memory of draining a million alerts into a lake, beside that of ten thousand.
+
+    python benchmarks/bench_memory.py [--alerts 10000 1000000] [--evidence 3] [--json results.json]
+
+Each drain has a process of its own, in which everything from a page's bytes on is real: cutting the page into
+records, bookkeeping, mapping, writing, commit. Only the network is not: pages of 10,000 alerts are made from
+one page of realistic alerts, with ids and times of their own, within thirty days. The peak is the process's
+high-water mark (`VmHWM`), Python and the libraries included. The goal: at most 100 MB between the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from generator import AlertGenerator
+
+TENANT = "a839b112-1253-6432-9bf6-94542403f21c"
+PAGE = 10_000
+START = datetime(2026, 11, 1, tzinfo=timezone.utc)
+SPAN = timedelta(days=30)
+GOAL_BYTES = 100_000_000
+_ID, _CREATED, _UPDATED = "@id@", "@created@", "@updated@"
+
+
+class PageSource:
+    """Stands for the hook: pages of alerts without a network."""
+
+    tenant_id = TENANT
+
+    def __init__(self, alerts: int, evidence: int) -> None:
+        self._alerts = alerts
+        self._evidence = evidence
+
+    def alert_pages(self, *, filter: str) -> Iterator[Any]:
+        """All pages, in the order of ids; one body in memory at a time."""
+        from airflow_provider_defender.hooks._pages import Page, read_page
+
+        templates = [
+            _template(record) for record in AlertGenerator(evidence=self._evidence).records(min(PAGE, 2_000))
+        ]
+        step = SPAN / self._alerts
+        for number, first in enumerate(range(0, self._alerts, PAGE), start=1):
+            rows = range(first, min(first + PAGE, self._alerts))
+            body = b'{"value":[' + b",".join(_alert(templates, row, step) for row in rows) + b"]}"
+            yield Page(read_page(body).value, START + SPAN, number)
+
+
+def _template(record: bytes) -> bytes:
+    alert = {**json.loads(record), "id": _ID, "alertCreationTime": _CREATED, "lastUpdateTime": _UPDATED}
+    return json.dumps(alert, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _alert(templates: Sequence[bytes], row: int, step: timedelta) -> bytes:
+    moment = (START + step * row).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+    alert = templates[row % len(templates)].replace(_ID.encode(), b"da%018d_1" % row)
+    return alert.replace(_CREATED.encode(), moment).replace(_UPDATED.encode(), moment)
+
+
+def drain(alerts: int, evidence: int) -> dict[str, Any]:
+    """Drain into a temporary lake, in this process."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    from airflow_provider_defender.hooks import AlertFilter
+    from airflow_provider_defender.lake import Lake
+    from airflow_provider_defender.operators._drain import AlertDrain
+    from airflow_provider_defender.operators._window import Window
+
+    source: Any = PageSource(alerts, evidence)
+    with tempfile.TemporaryDirectory(prefix="bench-memory-") as folder:
+        log = Lake(LocalFileSystem(), folder).log(f"endpoint_alerts-{TENANT}")
+        begun, cpu = time.perf_counter(), time.process_time()
+        result = AlertDrain(
+            source="endpoint_alerts",
+            hook=source,
+            log=log,
+            window=Window("watermark"),
+            filters=AlertFilter(),
+            overlap=timedelta(minutes=15),
+            lookback=SPAN,
+            max_duration=None,
+            keep_original=True,
+            started=START + SPAN,
+            logger=logging.getLogger("bench"),
+        ).run(log.head())
+        if result.versions != alerts:
+            raise RuntimeError(f"{result.versions} of {alerts} alerts landed")
+        return {
+            "alerts": alerts,
+            "rows": result.rows,
+            "peak_bytes": _peak_bytes(),
+            "seconds": round(time.perf_counter() - begun, 1),
+            "cpu_seconds": round(time.process_time() - cpu, 1),
+        }
+
+
+def _peak_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def in_a_process(alerts: int, evidence: int) -> dict[str, Any]:
+    """`drain` in a process of its own."""
+    command = [sys.executable, __file__, "--alerts", str(alerts), "--evidence", str(evidence), "--here"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--alerts", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--evidence", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.here:
+        print(json.dumps(drain(given.alerts[0], given.evidence)))
+        return
+    found = [in_a_process(alerts, given.evidence) for alerts in given.alerts]
+    for each in found:
+        print(
+            f"{each['alerts']:>9,} alerts, {each['rows']:>9,} rows: peak {each['peak_bytes'] / 1e6:,.0f} MB, "
+            f"{each['seconds']:.0f} s ({each['cpu_seconds']:.0f} CPU s)"
+        )
+    growth = found[-1]["peak_bytes"] - found[0]["peak_bytes"]
+    print(f"growth {growth / 1e6:,.0f} MB (goal: at most {GOAL_BYTES / 1e6:.0f} MB)")
+    if given.json:
+        given.json.write_text(json.dumps({"drains": found, "growth_bytes": growth}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
