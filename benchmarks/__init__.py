@@ -1,0 +1,1 @@
+"""What the package costs: alerts a CPU second, memory, imports, a small run; `python -m benchmarks`."""
