@@ -11,12 +11,17 @@ def _text(label: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": {"type": _NULLABLE_TEXT, **schema}}
 
 
-def _credential_fields() -> dict[str, dict[str, Any]]:
-    """The fields that both connection types share; the hooks' docstrings say what each does."""
+def _credential_fields(**instead: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The fields that both connection types share, and those that can stand `instead` of a credential.
+
+    The hooks' docstrings say what each does.
+    """
     return {
-        "tenant_id": _text(
-            "Tenant ID", "Directory (tenant) ID of the Entra ID tenant: a GUID. Always needed."
-        ),
+        "tenant_id": {
+            "label": "Tenant ID",
+            "description": "Directory (tenant) ID of the Entra ID tenant: a GUID. Always needed.",
+            "schema": {"type": "string"},
+        },
         "cloud": _text(
             "Microsoft cloud",
             "Decides the login host and the API host. custom: both are the host above.",
@@ -29,30 +34,38 @@ def _credential_fields() -> dict[str, dict[str, Any]]:
             default="client_secret",
             enum=["client_secret", "certificate", "managed_identity", "workload_identity"],
         ),
+        **instead,
         "private_key": _text(
-            "Private key (PEM)", "certificate: the key itself, PEM text.", format="password"
+            "Private key (PEM)",
+            "For credential certificate: the key as PEM text, with its line breaks; or give a file.",
+            format="password",
         ),
         "private_key_path": _text(
-            "Private key file", "certificate: path of a PEM or PFX file on the worker, instead of the text."
+            "Private key file",
+            "For credential certificate: path of a PEM or PFX file on the worker, instead of the text.",
         ),
         "private_key_passphrase": _text(
-            "Private key passphrase", "certificate: passphrase of the key or the PFX file.", format="password"
+            "Private key passphrase",
+            "For credential certificate: passphrase of the key or the PFX file.",
+            format="password",
         ),
         "certificate": _text(
-            "Certificate (PEM)", "certificate: the public certificate, PEM text.", format="multiline"
+            "Certificate (PEM)",
+            "For credential certificate: the public certificate, PEM text.",
+            format="multiline",
         ),
         "thumbprint": _text(
             "Certificate thumbprint",
-            "certificate: SHA-1 thumbprint in hexadecimal, if no certificate is given.",
+            "For credential certificate: SHA-1 thumbprint in hexadecimal, if no certificate is given.",
         ),
         "send_certificate_chain": {
             "label": "Send certificate chain (SN/I)",
-            "description": "certificate: send x5c, for subject name and issuer authentication.",
+            "description": "For credential certificate: send x5c (subject name and issuer authentication).",
             "schema": {"type": ["boolean", "null"], "default": False},
         },
         "federated_token_file": _text(
             "Federated token file",
-            "workload_identity: path of the token file; empty: the environment's AZURE_FEDERATED_TOKEN_FILE.",
+            "For credential workload_identity: path of the token file; empty: AZURE_FEDERATED_TOKEN_FILE.",
         ),
         "ca_bundle": _text(
             "CA bundle", "Path of a PEM file of trusted authorities, for a proxy that inspects TLS."
@@ -133,12 +146,15 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "Microsoft Defender",
                 "hook-class-name": "airflow_provider_defender.hooks.defender_endpoint.DefenderEndpointHook",
                 "conn-fields": {
-                    **_credential_fields(),
-                    "entra_id_conn_id": _text(
-                        "Entra ID connection",
-                        "Take the credential from this connection instead of the fields above.",
+                    **_credential_fields(
+                        entra_id_conn_id=_text(
+                            "Entra ID connection",
+                            "Take the credential from this connection instead of the fields around.",
+                        )
                     ),
-                    "scope": _text("Token scope", "custom cloud: the token's scope, ending in /.default."),
+                    "scope": _text(
+                        "Token scope", "For the custom cloud: the token's scope, ending in /.default."
+                    ),
                     "calls_per_minute": _number(
                         "Calls per minute", "Quota of the application in this tenant.", 100
                     ),
@@ -154,8 +170,8 @@ def get_provider_info() -> dict[str, Any]:
                         "password": "Client secret",
                     },
                     "placeholders": {
-                        "host": "empty: api.security.microsoft.com, or your cloud's",
-                        "login": "application (client) ID",
+                        "host": "host or host:port; empty: the cloud's, api.security.microsoft.com",
+                        "login": "application (client) ID; the tenant ID is below, under Extra Fields",
                         "tenant_id": "00000000-0000-0000-0000-000000000000",
                     },
                 },
@@ -173,8 +189,8 @@ def get_provider_info() -> dict[str, Any]:
                         "password": "Client secret",
                     },
                     "placeholders": {
-                        "host": "empty: login.microsoftonline.com, or your cloud's",
-                        "login": "application (client) ID",
+                        "host": "host or host:port; empty: the cloud's, login.microsoftonline.com",
+                        "login": "application (client) ID; the tenant ID is below, under Extra Fields",
                         "tenant_id": "00000000-0000-0000-0000-000000000000",
                     },
                 },

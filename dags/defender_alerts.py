@@ -37,7 +37,7 @@ with DAG(
     DefenderAlertsToParquetOperator(
         task_id="land_alerts",
         defender_conn_id="defender_default",
-        lake="{{ var.value.defender_lake }}",
+        lake="{{ var.value.get('defender_lake', '') }}",
         since="{{ params.since or '' }}",
         until="{{ params.until or '' }}",
         max_active_tis_per_dag=1,  # all runs share the API's quota

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from airflow_provider_defender.lake import Lake, Log
 
 __all__ = ["lake_errors", "opened_lake", "opened_log"]
+
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 def opened_lake(root: Any, *, single_writer: bool = False) -> Lake:
@@ -25,7 +28,10 @@ def opened_lake(root: Any, *, single_writer: bool = False) -> Lake:
     from airflow_provider_defender.lake import Lake
 
     if not str(root).strip():
-        raise ConfigurationError("lake is empty: give a path or URL, for example file:///data/lake.")
+        raise ConfigurationError(
+            "lake is empty: give a path or URL, for example file:///data/lake. The shipped DAG takes it from "
+            "an Airflow variable: airflow variables set defender_lake file:///data/lake"
+        )
     try:
         path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(str(root))
         return Lake(path.fs, path.path, single_writer=single_writer)
@@ -52,3 +58,10 @@ def lake_errors() -> Iterator[None]:
         raise ConfigurationError(str(error)) from error
     except RecordUnreadable as error:
         raise RecordDamaged(str(error)) from error
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+        raise ConfigurationError(
+            f"The lake cannot be written ({error.strerror}: {error.filename}). Let the user that Airflow's "
+            "workers run as write there, or set another lake."
+        ) from error

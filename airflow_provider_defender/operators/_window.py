@@ -32,6 +32,12 @@ class Window:
         """Whether this run goes on from the watermark, and may move it."""
         return self.bounds is None
 
+    def __str__(self) -> str:
+        if self.bounds is None:
+            return f"from the {self.origin} on, by update time"
+        since, until = self.bounds
+        return f"{since.isoformat()} to {until.isoformat()} ({self.origin}), by time {self.basis}"
+
     def describe(self) -> dict[str, str | None]:
         """As the lake's record and the operator's summary show it."""
         since, until = self.bounds or (None, None)

@@ -39,15 +39,15 @@ class DefenderAlertsToParquetOperator(BaseOperator):
         source: where alerts come from; `endpoint_alerts` is the Defender for Endpoint API, `/api/alerts`.
         defender_conn_id: connection of type `defender`.
         severity: land only these severities: `UnSpecified`, `Informational`, `Low`, `Medium`, `High`.
-            Templated, like the next two. Use one set of filters for a tenant and lake: they share a watermark.
+            Templated, like the next two. One set of filters for a tenant and lake: they share a watermark.
         status: land only alerts with these states: `Unknown`, `New`, `InProgress`, `Resolved`.
         category: land only these categories, for example `Malware`.
         since: start of an explicit window, inclusive: ISO 8601 text, a date or a datetime; UTC where it has
             no zone. Templated; empty text means not given.
         until: end of the explicit window, exclusive; the run's start if only `since` is given. Templated.
         by: which time an explicit window or a backfill's interval bounds: `created` (never changes, so a
-            window is whole) or `updated` (alerts whose latest update lies in it; one that is updated again
-            while the pages are read leaves it, and can take another with it).
+            window is whole) or `updated` (alerts whose latest update lies in it; one that is updated
+            again while the pages are read leaves it, and can take another with it).
         overlap: how far below the watermark an incremental run reads again, for updates that become visible
             late.
         initial_lookback: how far back the first incremental run reads.
@@ -151,7 +151,7 @@ class DefenderAlertsToParquetOperator(BaseOperator):
         log = opened_log(self.lake, f"{self.source}-{hook.tenant_id}", single_writer=self.single_writer)
         with lake_errors():
             head = log.head()
-        self.log.info("Window: %s; watermark: %s", window.describe(), head.position.watermark_text)
+        self.log.info("Window: %s; watermark: %s", window, head.position.watermark_text or "not set yet")
         if window.incremental and filters_changed(head, filters.as_dict()):
             self._warn_of_changed_filters(head, filters.as_dict())
         drain = AlertDrain(
@@ -220,6 +220,12 @@ class DefenderAlertsToParquetOperator(BaseOperator):
             summary["watermark_after"],
             ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items()),
         )
+        if summary["unfit_values"] or summary["unknown_fields"]:
+            self.log.info(
+                "Kept in `unmapped`: values that did not fit their column %s, properties without a column %s",
+                summary["unfit_values"],
+                summary["unknown_fields"],
+            )
         if result.interruption is not None:
             self.log.warning("Reading was interrupted; what was read is committed, the watermark stays.")
             raise result.interruption

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shlex
@@ -148,7 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         simulator = _simulator(options)
     except OSError as error:
-        sys.stderr.write(f"The simulator cannot start: {error}\n")
+        taken = error.errno == errno.EADDRINUSE
+        cure = f" {options.host}:{options.port} is taken; --port 0 takes any free port." if taken else ""
+        sys.stderr.write(f"The simulator cannot start: {error}.{cure}\n")
         return 1
     with simulator:
         credentials = simulator.write_credentials(options.state) if options.state else {}

@@ -432,3 +432,11 @@ def test_a_lake_that_cannot_be_opened_is_named(simulator: Simulator, lake: LakeF
     lake.uri = root
     with pytest.raises(ConfigurationError, match="lake"):
         land(lake)
+
+
+def test_a_lake_that_cannot_be_written_is_named(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alert()
+    lake.path.parent.joinpath("file").write_text("no folder")
+    lake.uri = (lake.path.parent / "file" / "lake").as_uri()
+    with pytest.raises(ConfigurationError, match=r"cannot be written \(Not a directory"):
+        land(lake)
