@@ -28,7 +28,7 @@ from airflow_provider_defender.exceptions import (
     PermissionMissing,
 )
 from airflow_provider_defender.hooks import DefenderEndpointHook
-from airflow_provider_defender.simulator import ALERTS, Simulator, Tenant
+from airflow_provider_defender.simulator import ALERTS, TOKEN, Simulator, Tenant
 from tests.reliability.support import without_network
 from tests.unit.airflow_fixtures import START, LakeFolder, connect, context, land
 
@@ -291,3 +291,10 @@ def test_an_answer_that_repeats_the_token_is_not_quoted(watch: Watch, lake: Lake
     watch.simulator.entra.issue = issue  # type: ignore[method-assign]
     watch.shown += ["".join(traceback.format_exception(raised.value)), *_chain(raised.value)]
     assert "HTTP 404" in str(raised.value)
+
+
+def test_an_error_of_entra_id_that_repeats_the_secret_is_not_quoted(watch: Watch, lake: LakeFolder) -> None:
+    secret = watch.simulator.client_secret
+    body = {"error": "invalid_client", "error_codes": [7], "error_description": f"AADSTS7: not {secret}, no"}
+    watch.simulator.faults.status(400, json.dumps(body), path=TOKEN)
+    failing(watch, lake, CredentialError, "AADSTS7", "check the connection's fields")
