@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import IO, Any
 
 import pyarrow as pa
@@ -92,16 +93,26 @@ def _leaves(name: str, chunks: Sequence[pa.Array]) -> Iterator[tuple[str, float 
     The mean is 0 for anything but texts.
     """
     arrow_type = chunks[0].type
-    if pa.types.is_struct(arrow_type):
+    if all(chunk.null_count == len(chunk) for chunk in chunks):
+        yield from ((leaf, None) for leaf in _leaf_names(name, arrow_type))
+    elif pa.types.is_struct(arrow_type):
         for child in arrow_type:
             yield from _leaves(f"{name}.{child.name}", [chunk.field(child.name) for chunk in chunks])
     elif pa.types.is_list(arrow_type):
         yield from _leaves(f"{name}.list.element", [chunk.flatten() for chunk in chunks])
     else:
-        values = sum(len(chunk) - chunk.null_count for chunk in chunks)
         is_text = pa.types.is_string(arrow_type) or pa.types.is_binary(arrow_type)
         texts = sum(chunk.nbytes for chunk in chunks) if is_text else 0
-        yield name, texts / values if values else None
+        yield name, texts / sum(len(chunk) - chunk.null_count for chunk in chunks)
+
+
+@lru_cache(maxsize=4096)
+def _leaf_names(name: str, arrow_type: pa.DataType) -> tuple[str, ...]:
+    if pa.types.is_struct(arrow_type):
+        return tuple(leaf for child in arrow_type for leaf in _leaf_names(f"{name}.{child.name}", child.type))
+    if pa.types.is_list(arrow_type):
+        return _leaf_names(f"{name}.list.element", arrow_type.value_type)
+    return (name,)
 
 
 def read_columns(source: IO[bytes], columns: list[str]) -> Iterator[pa.RecordBatch]:
