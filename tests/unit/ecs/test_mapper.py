@@ -362,16 +362,16 @@ def slices(records: list[bytes], **options: Any) -> list[ecs.MappedRecords]:
 
 
 def test_slices_hold_the_same_rows_as_one_piece() -> None:
-    records = [record(alert(id=str(number), evidence=[USER_ITEM, FILE_ITEM])) for number in range(2300)]
-    records[7], records[2201] = b"broken", b"{}"
+    records = [record(alert(id=str(number), evidence=[USER_ITEM, FILE_ITEM])) for number in range(5200)]
+    records[7], records[5101] = b"broken", b"{}"
     parts = slices(records, max_bytes=2 * MIB)
     assert len(parts) > 5
     assert all(part.tables["alerts"].nbytes <= 2 * MIB for part in parts)
     whole = ecs.map_records("endpoint_alerts", records, origins=ORIGINS)
     assert pa.concat_tables([part.tables["alerts"] for part in parts]) == whole.tables["alerts"]
     assert pa.concat_tables([part.rejects for part in parts]) == whole.rejects
-    assert whole.rejects.column("record_index").to_pylist() == [7, 2201]
-    assert sum(part.records for part in parts) == whole.records == 2300
+    assert whole.rejects.column("record_index").to_pylist() == [7, 5101]
+    assert sum(part.records for part in parts) == whole.records == 5200
 
 
 def test_many_items_and_a_long_description_stay_within_the_slice() -> None:
