@@ -169,7 +169,8 @@ def run(airflow: LocalAirflow, dag_id: str, **conf: Any) -> str:
 
 
 def state(airflow: LocalAirflow, dag_id: str, run_id: str) -> str:
-    return str(airflow.request("GET", f"/dags/{dag_id}/dagRuns/{run_id}").json()["state"])
+    answer = airflow.request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+    return str(answer.json()["state"]) if answer.ok else f"unknown: {answer.text}"  # SQLite may be locked
 
 
 def tasks(airflow: LocalAirflow, dag_id: str, run_id: str) -> list[dict[str, Any]]:

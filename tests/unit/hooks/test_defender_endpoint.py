@@ -639,7 +639,7 @@ def test_the_test_of_a_wrong_connection_sends_nothing(connect: Connect, simulato
 def test_a_connection_that_does_not_exist_is_said(connect: Connect) -> None:
     good, message = DefenderEndpointHook("nowhere").test_connection()
     assert not good
-    assert message.startswith("Connection 'nowhere' does not exist. ")
+    assert message.startswith("Connection 'nowhere' ")  # Airflow 3.1 finds other words outside of a task
 
 
 # -- whose credentials
