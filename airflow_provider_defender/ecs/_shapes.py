@@ -12,9 +12,10 @@ from .fields import TIMESTAMP
 
 __all__ = ["Kind", "ListOf", "Scalar", "Shape", "arrow_type", "raw_type"]
 
-Scalar = Literal["string", "identifier", "long", "double", "boolean", "time", "json"]
+Scalar = Literal["string", "identifier", "long", "double", "boolean", "time", "json", "dynamic"]
 """Kinds of values: `identifier` is a number on the wire and a string in the lake; `time` is one of
-Microsoft's timestamp texts; `json` keeps any JSON value as its text."""
+Microsoft's timestamp texts; `json` keeps any JSON value as its text; so does `dynamic`, but a string is kept
+as what it says, which for Microsoft's dynamic columns is mostly JSON itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
     "time": TIMESTAMP,
     "json": pa.string(),
+    "dynamic": pa.string(),
 }
 
 

@@ -174,6 +174,10 @@ def _to_identifier(value: Any) -> Any:
     return UNFIT if isinstance(value, bool) else _to_string(value)
 
 
+def _to_dynamic(value: Any) -> Any:
+    return clean_text(value) if isinstance(value, str) else json_text(value)
+
+
 _CONVERTERS = {
     "string": _to_string,
     "identifier": _to_identifier,
@@ -182,4 +186,5 @@ _CONVERTERS = {
     "boolean": _to_boolean,
     "time": _to_time,
     "json": json_text,
+    "dynamic": _to_dynamic,
 }

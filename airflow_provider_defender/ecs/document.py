@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from .fields import ECS_FIELDS, ECS_VERSION, SEED_FIELDS, leaf_fields
+from .fields import ECS_FIELDS, ECS_VERSION, EVENT_FIELDS, SEED_FIELDS, leaf_fields
 from .mapping import Mapping
 from .registry import find_mapping, registered, schema
 
@@ -67,7 +67,7 @@ def _filled(mapping: Mapping) -> Iterator[MappingRow]:
 
 
 def _type_name(name: str, arrow_type: pa.DataType) -> str:
-    named = ECS_FIELDS.get(name) or SEED_FIELDS.get(name)
+    named = ECS_FIELDS.get(name) or EVENT_FIELDS.get(name) or SEED_FIELDS.get(name)
     return named.replace("[]", " (list)") if named else str(arrow_type)
 
 

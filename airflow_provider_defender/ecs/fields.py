@@ -15,6 +15,7 @@ import pyarrow as pa
 __all__ = [
     "ECS_FIELDS",
     "ECS_VERSION",
+    "EVENT_FIELDS",
     "SEED_FIELDS",
     "TIMESTAMP",
     "field_type",
@@ -101,7 +102,13 @@ threat keyword: technique.subtechnique.id[] technique.subtechnique.name[]
 related ip: ip[]
 related keyword: user[] hash[] hosts[]
 """)
-"""ECS field → ECS type, where `[]` marks arrays; only the fields that a mapping can fill."""
+"""ECS field → ECS type, where `[]` marks arrays; only the fields that a mapping of alerts can fill: the
+dataset `alerts` has a column for each of them."""
+
+EVENT_FIELDS: dict[str, str] = _parse("""
+event keyword: hash
+""")
+"""Further ECS fields, which only mappings of events fill."""
 
 SEED_FIELDS: dict[str, str] = _parse("""
 cloud keyword: image.id
@@ -119,7 +126,7 @@ def field_type(field: str) -> pa.DataType:
     Raises:
         KeyError: the field is neither in ECS 9.4.0 as far as it is used here, nor in the seed.
     """
-    ecs_type = ECS_FIELDS.get(field) or SEED_FIELDS[field]
+    ecs_type = ECS_FIELDS.get(field) or EVENT_FIELDS.get(field) or SEED_FIELDS[field]
     arrow_type = _ARROW_TYPES[ecs_type.removesuffix("[]")]
     return pa.list_(arrow_type) if ecs_type.endswith("[]") else arrow_type
 
