@@ -15,6 +15,8 @@
     │   └── Throttled                            quota used up for longer than we wait in place: `retry_after`
     └── StopAndLook                              data may be missing or another run is in the way
         ├── PagingBroken                         the API's pages repeat themselves
+        ├── MessagesLost (no retry)              a hub's retention deleted messages before they were read
+        ├── PositionAhead (no retry)             a hub ends before the position: it is another one
         └── RecordDamaged (no retry)             a record of the lake's log is empty, damaged or too new
 
 The lake has its own, free of Airflow: `airflow_provider_defender.lake.LakeError` and below.
@@ -30,8 +32,10 @@ __all__ = [
     "DefenderError",
     "FailNow",
     "HostUnreachable",
+    "MessagesLost",
     "PagingBroken",
     "PermissionMissing",
+    "PositionAhead",
     "RecordDamaged",
     "RequestRefused",
     "ServiceUnavailable",
@@ -111,6 +115,14 @@ class StopAndLook(DefenderError):  # noqa: N818
 
 class PagingBroken(StopAndLook):
     """The API's page links repeat, so that following them would never end."""
+
+
+class MessagesLost(StopAndLook, AirflowFailException):
+    """A hub deleted messages before they were read. All others have landed, and the next run goes on."""
+
+
+class PositionAhead(StopAndLook, AirflowFailException):
+    """A hub ends before the offset up to which the lake has read it, so it is not the hub it was."""
 
 
 class RecordDamaged(StopAndLook, AirflowFailException):
