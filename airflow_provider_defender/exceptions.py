@@ -4,11 +4,14 @@
 
     DefenderError
     ├── FailNow (also an AirflowFailException)   nothing heals by itself: no retry
-    │   ├── CredentialError                      secret, certificate, tenant, cloud: Entra ID said no
-    │   ├── PermissionMissing                    the token is good, an app role or a licence is missing
+    │   ├── CredentialError                      secret, key, certificate, tenant, cloud: Microsoft said no
+    │   ├── PermissionMissing                    who we are is known, but a role, right or licence is missing
+    │   ├── FirewallRefused                      the namespace's network rules keep this machine out
     │   ├── RequestRefused                       the API refused the request as such (400, 404)
+    │   │   └── MissingHub                       the namespace has no hub, or no partition, of that name
     │   ├── ConfigurationError                   a parameter or a connection field is wrong
     │   ├── HostUnreachable                      no address, no connection, no trust (TLS): first contact
+    │   │   └── TlsMismatch                      it answers, but TLS and the settings do not fit
     │   └── UnexpectedHost                       a page link or a host that must not get the token
     ├── TryAgain                                 Airflow's retry heals it
     │   ├── ServiceUnavailable                   5xx, resets, broken bodies, for longer than we wait in place
@@ -31,8 +34,10 @@ __all__ = [
     "CredentialError",
     "DefenderError",
     "FailNow",
+    "FirewallRefused",
     "HostUnreachable",
     "MessagesLost",
+    "MissingHub",
     "PagingBroken",
     "PermissionMissing",
     "PositionAhead",
@@ -41,6 +46,7 @@ __all__ = [
     "ServiceUnavailable",
     "StopAndLook",
     "Throttled",
+    "TlsMismatch",
     "TryAgain",
     "UnexpectedHost",
 ]
@@ -58,15 +64,23 @@ class FailNow(DefenderError, AirflowFailException):  # noqa: N818  named by what
 
 
 class CredentialError(FailNow):
-    """Entra ID refused the credential, the application, the tenant or the cloud."""
+    """Entra ID or Event Hubs refused the credential, the application, the tenant or the cloud."""
 
 
 class PermissionMissing(FailNow):
-    """The token is good but lacks an application role, or the tenant lacks a licence (HTTP 403)."""
+    """The credential is good but lacks a role or right, or the tenant a licence (HTTP 403, Kafka 29, 30)."""
+
+
+class FirewallRefused(FailNow):
+    """The Event Hubs namespace's network rules (IP firewall, private endpoints) keep this machine out."""
 
 
 class RequestRefused(FailNow):
     """The API refused the request itself (HTTP 400 or 404)."""
+
+
+class MissingHub(RequestRefused):
+    """The namespace has no event hub, or no partition, of that name (Kafka 3)."""
 
 
 class ConfigurationError(FailNow):
@@ -78,6 +92,10 @@ class HostUnreachable(FailNow):
 
     Later in a drain the same failure is an outage: it is retried, then `ServiceUnavailable`.
     """
+
+
+class TlsMismatch(HostUnreachable):
+    """The host answers, but TLS and the settings do not fit: untrusted, another name, or not TLS at all."""
 
 
 class UnexpectedHost(FailNow):

@@ -22,11 +22,15 @@ __all__ = [
     "Credential",
     "DefenderSettings",
     "EntraSettings",
+    "Fields",
     "ManagedIdentity",
     "Network",
     "WorkloadIdentity",
+    "check_reference",
     "defender_settings",
     "entra_settings",
+    "read_entra",
+    "trusts",
 ]
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -154,7 +158,7 @@ class DefenderSettings:
 
 def entra_settings(connection: AirflowConnection) -> EntraSettings:
     """Read a connection of type `entra_id`; `ConfigurationError` names the field and the cure."""
-    fields = _Fields(connection)
+    fields = Fields(connection)
     cloud = fields.cloud() or CLOUDS["public"]
     host = fields.host()
     if cloud.is_custom:
@@ -170,14 +174,14 @@ def entra_settings(connection: AirflowConnection) -> EntraSettings:
             f"the {cloud.name} cloud signs in at {cloud.authority_hosts[0]}: leave host empty, or set cloud "
             "to custom for an authority of your own",
         )
-    return _entra(fields, cloud, authority, trusted=not cloud.is_custom or _trusts(authority))
+    return read_entra(fields, cloud, authority, authority, trusted=not cloud.is_custom or trusts(authority))
 
 
 def defender_settings(
     connection: AirflowConnection, load: Callable[[str], AirflowConnection]
 ) -> DefenderSettings:
     """Read a connection of type `defender`; `load` gets the `entra_id` connection it may refer to."""
-    fields = _Fields(connection)
+    fields = Fields(connection)
     reference = fields.text("entra_id_conn_id")
     entra = entra_settings(load(reference)) if reference else None
     cloud = fields.cloud() or (entra.cloud if entra else CLOUDS["public"])
@@ -194,7 +198,7 @@ def defender_settings(
     if entra is None:
         entra = _own_credentials(fields, cloud, host)
     else:
-        _check_reference(fields, cloud, host, entra)
+        check_reference(fields, cloud, host, entra, owned=cloud.owns_defender_host(host), api="Defender")
     scope = fields.text("scope") if cloud.is_custom else None
     return DefenderSettings(
         conn_id=fields.conn_id,
@@ -209,14 +213,18 @@ def defender_settings(
     )
 
 
-def _own_credentials(fields: _Fields, cloud: Cloud, host: str) -> EntraSettings:
+def _own_credentials(fields: Fields, cloud: Cloud, host: str) -> EntraSettings:
     """Credentials of the API's own connection: its host may be free, as Airflow guards changes of it."""
     authority = host if cloud.is_custom else cloud.authority_hosts[0]
-    return _entra(fields, cloud, authority, trusted=cloud.owns_defender_host(host) or _trusts(host))
+    return read_entra(fields, cloud, authority, host, trusted=cloud.owns_defender_host(host) or trusts(host))
 
 
-def _check_reference(fields: _Fields, cloud: Cloud, host: str, entra: EntraSettings) -> None:
+def check_reference(
+    fields: Fields, cloud: Cloud, host: str, entra: EntraSettings, *, owned: bool, api: str
+) -> None:
     """A token of a Microsoft authority, got by reference, goes to that cloud's Microsoft hosts only.
+
+    `owned` says whether `host` is one of the cloud's hosts of that `api`.
 
     Else whoever may edit this connection, but knows no secret, could send the other connection's token
     to a host of their own.
@@ -228,13 +236,13 @@ def _check_reference(fields: _Fields, cloud: Cloud, host: str, entra: EntraSetti
             f"the connection {entra.conn_id!r} it refers to is of the {entra.cloud.name} cloud: use one "
             "cloud in both, or leave it empty here",
         )
-    if not cloud.is_custom and not cloud.owns_defender_host(host):
+    if not cloud.is_custom and not owned:
         raise UnexpectedHost(
-            f"Connection {fields.conn_id!r}: host {host!r} is no Defender host of the {cloud.name} cloud, so "
-            f"it must not get a token of connection {entra.conn_id!r}. Leave host empty, or give this "
+            f"Connection {fields.conn_id!r}: host {host!r} is no {api} host of the {cloud.name} cloud, so "
+            f"it must not get a token of connection {entra.conn_id!r}. Correct host, or give this "
             "connection credentials of its own."
         )
-    _check_worker_identity(fields, entra.credential, trusted=cloud.owns_defender_host(host) or _trusts(host))
+    _check_worker_identity(fields, entra.credential, host, trusted=owned or trusts(host))
     tenant = fields.tenant()
     if tenant != entra.tenant_id:
         fields.wrong(
@@ -244,10 +252,11 @@ def _check_reference(fields: _Fields, cloud: Cloud, host: str, entra: EntraSetti
         )
 
 
-def _entra(fields: _Fields, cloud: Cloud, authority: str, *, trusted: bool) -> EntraSettings:
+def read_entra(fields: Fields, cloud: Cloud, authority: str, host: str, *, trusted: bool) -> EntraSettings:
+    """The connection's own credentials; `host` is who gets the token, `trusted` whether with any identity."""
     tenant = fields.tenant()
     credential = fields.credential()
-    _check_worker_identity(fields, credential, trusted=trusted)
+    _check_worker_identity(fields, credential, host, trusted=trusted)
     return EntraSettings(
         conn_id=fields.conn_id,
         tenant_id=tenant,
@@ -258,23 +267,23 @@ def _entra(fields: _Fields, cloud: Cloud, authority: str, *, trusted: bool) -> E
     )
 
 
-def _check_worker_identity(fields: _Fields, credential: Credential, *, trusted: bool) -> None:
+def _check_worker_identity(fields: Fields, credential: Credential, host: str, *, trusted: bool) -> None:
     """Keep the worker's own identity to trusted hosts: Airflow guards a changed host by its secret only."""
     if isinstance(credential, ManagedIdentity | WorkloadIdentity) and not trusted:
         raise UnexpectedHost(
-            f"Connection {fields.conn_id!r}: host {fields.host()!r} is not Microsoft's, so the identity of "
+            f"Connection {fields.conn_id!r}: host {host!r} is not Microsoft's, so the identity of "
             "the worker must not be shown to it. If it is yours, an administrator adds it to the Airflow "
             "option [defender] trusted_hosts."
         )
 
 
-def _trusts(host: str) -> bool:
+def trusts(host: str) -> bool:
     """Whether the deployment's administrator trusts `host` with the worker's own identity."""
     listed = compat.airflow_option("defender", "trusted_hosts").split(",")
     return host in {text.strip().lower().removesuffix(":443") for text in listed}
 
 
-class _Fields:
+class Fields:
     """Reads the fields of one connection, and says what is wrong with them."""
 
     def __init__(self, connection: AirflowConnection) -> None:
