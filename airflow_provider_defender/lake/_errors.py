@@ -7,7 +7,8 @@
     ├── CommitStateUnknown    nobody knows whether the commit counts: run again, the next head tells
     ├── DraftTooOld           the run took longer than a day: run again
     ├── NotShown              the commit counts, not all its files are in place yet: the next run sees to it
-    ├── RecordUnreadable      a record is damaged or from a newer release: look at it, do not go on
+    ├── PositionTooLarge      backfills of a hub left too many gaps between them: backfill those, too
+    ├── RecordUnreadable      a record is damaged, from a newer release, or of another kind: do not go on
     └── StoreRefused          the store cannot create conditionally: choose another, or `single_writer`
 """
 
@@ -22,6 +23,7 @@ __all__ = [
     "DraftTooOld",
     "LakeError",
     "NotShown",
+    "PositionTooLarge",
     "RecordUnreadable",
     "StoreRefused",
 ]
@@ -53,8 +55,15 @@ class NotShown(LakeError):
     """
 
 
+class PositionTooLarge(LakeError):
+    """A backfill would leave more separate ranges of offsets than a record can name. Nothing has landed."""
+
+
 class RecordUnreadable(LakeError):
-    """A record of the log is empty, damaged or written by a newer release: a person should look."""
+    """A record of the log is empty, damaged, written by a newer release, or of another kind of source.
+
+    A person should look.
+    """
 
 
 class StoreRefused(LakeError):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import Any, overload
 
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from airflow_provider_defender.lake._layout import HIDDEN, is_log_name
+from airflow_provider_defender.lake._layout import HIDDEN, is_dataset, is_log_name
 from airflow_provider_defender.lake._local import LocalStorage
 from airflow_provider_defender.lake._log import Log
 from airflow_provider_defender.lake._object_store import ObjectStorage
 from airflow_provider_defender.lake._parquet import WriterSettings
+from airflow_provider_defender.lake._position import P, RestPosition
 from airflow_provider_defender.lake._storage import Storage
 
 __all__ = ["Lake"]
@@ -49,15 +51,37 @@ class Lake:
         self.now = clock
         self.sleep = sleep
 
-    def log(self, name: str) -> Log:
-        """The log of this name, whether it has commits or not; `ValueError` where the name is no safe one."""
-        return Log(self, name)
+    @overload
+    def log(self, name: str) -> Log[RestPosition]: ...
 
-    def logs(self) -> list[Log]:
-        """All logs that the lake has."""
+    @overload
+    def log(self, name: str, position: type[P]) -> Log[P]: ...
+
+    def log(self, name: str, position: type[Any] = RestPosition) -> Log[Any]:
+        """The log of this name, whether it has commits or not; `ValueError` where the name is no safe one.
+
+        `position`: the kind of position that it has, `RestPosition` or `HubPosition`; reading a log of
+        another kind raises `RecordUnreadable`.
+        """
+        return Log(self, name, position)
+
+    def logs(self) -> list[Log[Any]]:
+        """All logs that the lake has, of any kind."""
         names = self.storage.list_folder(HIDDEN) or []
-        logs = (self.log(name) for name in sorted(names) if is_log_name(name) and not name.endswith(".probe"))
+        logs = [
+            Log[Any](self, name, None)
+            for name in sorted(names)
+            if is_log_name(name) and not name.endswith(".probe")
+        ]
         return [log for log in logs if self.storage.list_folder(log.paths.commits) is not None]
+
+    def datasets(self, folder: str) -> list[str]:
+        """The datasets that have landed below a folder such as `events`: `["events/DeviceInfo", …]`.
+
+        One listing, not of their partitions.
+        """
+        names = self.storage.list_folder(folder) or []
+        return sorted(path for name in names if is_dataset(path := f"{folder}/{name}"))
 
 
 def _open_storage(filesystem: AbstractFileSystem, root: str, single_writer: bool) -> Storage:

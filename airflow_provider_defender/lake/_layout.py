@@ -22,6 +22,7 @@ __all__ = [
     "LogPaths",
     "check_dataset",
     "has_hours",
+    "is_dataset",
     "is_log_name",
     "new_token",
     "partition_span",
@@ -36,9 +37,14 @@ _PARTITION = re.compile(r"/date=(\d{4}-\d\d-\d\d)(?:/hour=(\d\d))?/[^/]+\Z", re.
 
 def check_dataset(dataset: str) -> str:
     """`dataset` itself, or `ValueError` where it is no safe folder such as `alerts` or `events/Table`."""
-    if not _DATASET.fullmatch(dataset):
+    if not is_dataset(dataset):
         raise ValueError(f"{dataset!r} is not a dataset name such as 'alerts' or 'events/DeviceInfo'")
     return dataset
+
+
+def is_dataset(name: str) -> bool:
+    """Whether a dataset can have this name."""
+    return _DATASET.fullmatch(name) is not None
 
 
 def is_log_name(name: str) -> bool:

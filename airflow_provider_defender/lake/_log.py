@@ -8,16 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from airflow_provider_defender.lake._errors import RecordUnreadable
 from airflow_provider_defender.lake._layout import LogPaths
-from airflow_provider_defender.lake._position import RestPosition
+from airflow_provider_defender.lake._position import P, RestPosition
 from airflow_provider_defender.lake._record import Record
 from airflow_provider_defender.lake._storage import Storage
 
 if TYPE_CHECKING:
     from airflow_provider_defender.lake._draft import Draft
+    from airflow_provider_defender.lake._hub import HubPosition
+    from airflow_provider_defender.lake._hub_draft import HubDraft
     from airflow_provider_defender.lake._lake import Lake
 
 __all__ = ["Head", "Log"]
@@ -31,7 +33,7 @@ _READ_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(Generic[P]):
     """The newest commit of a log: `number` 0 and no `record` where there is none yet.
 
     `read_at`: when it was read, by the lake's clock; a run may commit for a day from then on. `finished`:
@@ -39,17 +41,18 @@ class Head:
     """
 
     number: int
-    record: Record | None
-    position: RestPosition
+    record: Record[P] | None
+    position: P
     read_at: datetime
     finished: bool
 
 
-class Log:
-    """One log of a lake; get it from `Lake.log`."""
+class Log(Generic[P]):
+    """One log of a lake; get it from `Lake.log`. `kind`: the kind of its positions, None for any."""
 
-    def __init__(self, lake: Lake, name: str) -> None:
+    def __init__(self, lake: Lake, name: str, kind: type[P] | None) -> None:
         self._lake = lake
+        self._kind = kind
         self.name = name
         self.paths = LogPaths(name)
 
@@ -60,7 +63,7 @@ class Log:
 
     # Steps 1 and 2 ------------------------------------------------------------------------------
 
-    def head(self) -> Head:
+    def head(self) -> Head[P]:
         """The newest commit, finished: all its files are in place. Start every run that writes with it.
 
         Raises `RecordUnreadable`, and what the store raises.
@@ -70,7 +73,7 @@ class Log:
             self.finish(head.record)
         return replace(head, finished=True)
 
-    def read_head(self) -> Head:
+    def read_head(self) -> Head[P]:
         """The newest commit as it is; for those who only want to know where the log stands.
 
         Raises `RecordUnreadable`, and what the store raises.
@@ -80,15 +83,20 @@ class Log:
         while record is not None and (above := self.record(record.number + 1)) is not None:
             record = above
         if record is None:
-            return Head(0, None, RestPosition(), read_at, finished=False)
+            kind: type[Any] = self._kind or RestPosition
+            return Head(0, None, kind(), read_at, finished=False)
+        return Head(record.number, record, self.position(record), read_at, finished=False)
+
+    def position(self, record: Record[P]) -> P:
+        """Where the source stood after one of the newest commits; raises `RecordUnreadable`."""
         if record.position is None:
             raise RecordUnreadable(
                 f"{self.paths.record(record.number)} is the newest record of {self.name} without a position: "
                 "newer records must have been deleted by hand; restore them"
             )
-        return Head(record.number, record, record.position, read_at, finished=False)
+        return record.position
 
-    def _from_hint(self) -> Record | None:
+    def _from_hint(self) -> Record[P] | None:
         number = self._hint().get("number")
         return self.record(number) if isinstance(number, int) else None
 
@@ -100,7 +108,7 @@ class Log:
             return {}
         return values if isinstance(values, dict) else {}
 
-    def _from_listing(self) -> Record | None:
+    def _from_listing(self) -> Record[P] | None:
         numbers = self._numbers()
         return self.record(numbers[-1]) if numbers else None
 
@@ -108,26 +116,35 @@ class Log:
         names = self.storage.list_folder(self.paths.commits) or []
         return sorted(number for name in names if (number := self.paths.record_number(name)) is not None)
 
-    def record(self, number: int) -> Record | None:
+    def record(self, number: int) -> Record[P] | None:
         """The record with this number, None where there is none; raises `RecordUnreadable`."""
         path = self.paths.record(number)
         try:
             body = self.storage.read(path)
         except FileNotFoundError:
             return None
-        return Record.parse(body, path)
+        return self._parsed(body, path)
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[Record[P]]:
         """All records from the oldest to the newest; raises `RecordUnreadable`."""
         numbers = self._numbers()
         for start in range(0, len(numbers), _READ_AT_ONCE):
             paths = [self.paths.record(number) for number in numbers[start : start + _READ_AT_ONCE]]
             for path, body in zip(paths, self.storage.read_many(paths), strict=True):
-                yield Record.parse(body, path)
+                yield self._parsed(body, path)
+
+    def _parsed(self, body: bytes, path: str) -> Record[P]:
+        record = Record.parse(body, path)
+        if self._kind is not None and not isinstance(record.position, (self._kind, type(None))):
+            raise RecordUnreadable(
+                f"{path} has a {type(record.position).__name__} in the place of a {self._kind.__name__}: the "
+                f"log {self.name} belongs to a source of another kind, and its name cannot serve this one"
+            )
+        return record
 
     # Steps 2 and 6 ------------------------------------------------------------------------------
 
-    def finish(self, record: Record) -> None:
+    def finish(self, record: Record[P]) -> None:
         """Show what of a commit's files is still staged, then remove what it removes. Harmless to repeat."""
         staging = self.paths.staging(record.token)
         staged = self.storage.list_folder(staging)
@@ -150,7 +167,7 @@ class Log:
                 raise
             # Another run has shown it: sources are deleted only after all files are in place.
 
-    def _remove(self, record: Record) -> None:
+    def _remove(self, record: Record[P]) -> None:
         for path in record.removed:
             self.storage.delete(path)
         self._sync_parents(record.removed)
@@ -160,7 +177,7 @@ class Log:
             with suppress(FileNotFoundError):  # nothing is left in it
                 self.storage.sync_folder(folder)
 
-    def is_shown(self, record: Record) -> bool:
+    def is_shown(self, record: Record[P]) -> bool:
         """Whether all files of a commit are in place."""
         if self.storage.list_folder(self.paths.staging(record.token)) is None:
             return True
@@ -168,34 +185,57 @@ class Log:
 
     # Step 3 -------------------------------------------------------------------------------------
 
+    @overload
     def begin(
-        self,
-        head: Head,
+        self: Log[HubPosition],
+        head: Head[HubPosition],
+        *,
+        kind: str,
+        window: Mapping[str, Any] | None = None,
+    ) -> HubDraft: ...
+
+    @overload
+    def begin(
+        self: Log[RestPosition],
+        head: Head[RestPosition],
         *,
         kind: str,
         window: Mapping[str, Any] | None = None,
         since: int | None = None,
         filters: Mapping[str, Any] | None = None,
-    ) -> Draft:
+    ) -> Draft: ...
+
+    def begin(
+        self: Log[Any],
+        head: Head[Any],
+        *,
+        kind: str,
+        window: Mapping[str, Any] | None = None,
+        since: int | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> Draft | HubDraft:
         """A commit under way, as a context manager.
 
         `kind`: `"drain"`, `"backfill"` or `"compaction"`. `window`: JSON values for people to read.
-        `since`: ticks of the update time from which on a drain reads its source, None for all of it.
-        `filters`: what the drain's filters are, as JSON values.
+        For REST only: `since`, ticks of the update time from which on a drain reads its source, None for all
+        of it; `filters`, what the drain's filters are, as JSON values.
         Raises `StoreRefused` where the store cannot take part in commits.
         """
         from airflow_provider_defender.lake._draft import Draft
+        from airflow_provider_defender.lake._hub_draft import HubDraft
 
         if not head.finished:
             raise ValueError(
                 "a commit upon an unfinished one would hide its files for ever: begin with head()"
             )
         self.storage.check_create()
-        return Draft(self._lake, self, head, kind, _as_json(window), since, _as_json(filters))
+        if isinstance(head.position, RestPosition):
+            return Draft(self._lake, self, head, kind, _as_json(window), since, _as_json(filters))
+        return HubDraft(self._lake, self, head, kind, _as_json(window))
 
     # After a commit -----------------------------------------------------------------------------
 
-    def tidy(self, record: Record) -> None:
+    def tidy(self, record: Record[P]) -> None:
         """Write the hint, sweep old staging folders and shorten old records; only right after a commit.
 
         Nothing depends on it, so a failure is a warning.
@@ -208,7 +248,7 @@ class Log:
         except Exception as error:
             _logger.warning("Tidying up after commit %d of %s failed: %r", record.number, self.name, error)
 
-    def _sweep(self, record: Record) -> None:
+    def _sweep(self, record: Record[P]) -> None:
         """Delete staging folders that no commit will ever claim.
 
         A run may commit for a day, so a folder that was a week old when `record` was created either belongs
@@ -224,7 +264,7 @@ class Log:
             _logger.info("Deleting the staging folder %s of %s, which no commit claims", token, self.name)
             self.storage.delete_folder(self.paths.staging(token))
 
-    def _is_old(self, token: str, record: Record) -> bool:
+    def _is_old(self, token: str, record: Record[P]) -> bool:
         folder = self.paths.staging(token)
         names = self.storage.list_folder(folder)
         if names is None:
@@ -236,7 +276,7 @@ class Log:
         except FileNotFoundError:  # another run is at it
             return False
 
-    def _shorten(self, newest: Record) -> int:
+    def _shorten(self, newest: Record[P]) -> int:
         """Take the position out of records older than 30 days; the number below which that is done."""
         start = self._hint().get("shortened_below")
         start = number = start if isinstance(start, int) and start > 0 else 1

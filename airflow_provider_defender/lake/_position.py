@@ -1,7 +1,7 @@
 """Where a source stands after a commit: the part of a record that the next run goes on from.
 
-A record names the kind of its position (`"rest"`), so that sources of another nature get kinds of their
-own. A kind is a class with `parse`, `dump` and `moved_from`, plus a change class with `apply`.
+A record names the kind of its position: `"rest"` here, `"hub"` in `_hub`. A kind is a class with `parse`,
+`dump` and `moved_from`, plus a change class with `apply`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_defender.lake._hub import HubPosition
 from airflow_provider_defender.lake._keys import KEYS, TIMELESS, bound_for, joined, since, ticks_of
 from airflow_provider_defender.timestamps import TICKS_PER_SECOND, format_ticks, parse_ticks
 
-__all__ = ["KEYS_LIMIT", "RestChange", "RestPosition", "Watermark", "parse_position"]
+if TYPE_CHECKING:
+    from typing_extensions import Self, TypeVar
+else:
+    from typing import TypeVar
+
+__all__ = [
+    "KEYS_LIMIT",
+    "Change",
+    "P",
+    "Position",
+    "RestChange",
+    "RestPosition",
+    "Watermark",
+    "parse_position",
+]
 
 KEYS_LIMIT = 100_000
 """Most keys that a record names."""
@@ -96,11 +111,39 @@ class RestPosition:
         )
 
 
-def parse_position(values: Mapping[str, Any]) -> RestPosition:
+class Position(Protocol):
+    """What the kinds of positions have in common."""
+
+    def moved_from(self, before: Self) -> bool:
+        """Whether this position stands elsewhere than `before`, so that a record has to say so."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """The position as JSON values."""
+        ...
+
+
+if TYPE_CHECKING:
+    P = TypeVar("P", bound=Position, default=RestPosition)
+else:  # the default is for type checkers only
+    P = TypeVar("P", bound=Position)
+
+
+class Change(Protocol[P]):
+    """What one run adds to a position of its kind."""
+
+    def apply(self, position: P, *, rebased: bool) -> P:
+        """The position after this change; `rebased` where other commits came between read and commit."""
+        ...
+
+
+def parse_position(values: Mapping[str, Any]) -> RestPosition | HubPosition:
     """The position of a record; raises `KeyError`, `TypeError`, `ValueError` where none is known here."""
-    if values["type"] != "rest":
-        raise ValueError(f"position of type {values['type']!r} is not known to this release")
-    return RestPosition.parse(values)
+    if values["type"] == "rest":
+        return RestPosition.parse(values)
+    if values["type"] == "hub":
+        return HubPosition.parse(values)
+    raise ValueError(f"position of type {values['type']!r} is not known to this release")
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 
 from airflow_provider_defender.lake._errors import RecordUnreadable
-from airflow_provider_defender.lake._position import RestPosition, parse_position
+from airflow_provider_defender.lake._position import P, parse_position
 
 __all__ = ["FORMAT", "KINDS", "DataFile", "Record"]
 
@@ -22,21 +22,42 @@ KINDS = ("drain", "backfill", "compaction")
 
 @dataclass(frozen=True)
 class DataFile:
-    """A Parquet file: its final place relative to the lake's root, its rows, its size in bytes."""
+    """A Parquet file: its final place relative to the lake's root, its rows, its size in bytes.
+
+    `offsets`: for each partition of a hub that has rows in it, their first and last offset; None for
+    sources without offsets.
+    """
 
     path: str
     rows: int
     bytes: int
+    offsets: Mapping[int, tuple[int, int]] | None = None
+
+    def dump(self) -> dict[str, Any]:
+        """The file as JSON values."""
+        values: dict[str, Any] = {"path": self.path, "rows": self.rows, "bytes": self.bytes}
+        if self.offsets is not None:
+            values["offsets"] = {str(partition): span for partition, span in sorted(self.offsets.items())}
+        return values
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> DataFile:
+        """The file from JSON values; raises `KeyError`, `TypeError`, `ValueError` where they are none."""
+        offsets = values.get("offsets")
+        if offsets is not None:
+            offsets = {int(partition): (first, last) for partition, (first, last) in offsets.items()}
+        return cls(values["path"], values["rows"], values["bytes"], offsets)
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Generic[P]):
     """One commit of a log.
 
     `number` counts from 1 without gaps; `token` is the commit's own. `kind` is drain, backfill or
     compaction. `window` is what the run was asked to read, in the caller's words. `added`: the files that
     hold its rows; `removed`: files of earlier commits that it replaces; `rejects`: its quarantine files.
-    `counts`: versions read, known (landed before), landed and rejected, and rows landed.
+    `counts`: for REST, versions read, known (landed before), landed and rejected, and rows landed; for a
+    hub, messages read, repeats dropped, rows landed and records rejected.
     `position` is where the source stands after the commit, None in a record that was shortened.
     """
 
@@ -51,14 +72,14 @@ class Record:
     removed: tuple[str, ...] = ()
     rejects: tuple[DataFile, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    position: RestPosition | None = None
+    position: P | None = None
 
     @property
     def files(self) -> tuple[DataFile, ...]:
         """All files that the commit shows: data and quarantine."""
         return self.added + self.rejects
 
-    def shortened(self) -> Record:
+    def shortened(self) -> Record[P]:
         """The record without its position, which only the newest record needs."""
         return replace(self, position=None)
 
@@ -73,16 +94,16 @@ class Record:
             "started_at": _dump_time(self.started_at),
             "committed_at": _dump_time(self.committed_at),
             "window": dict(self.window),
-            "added": [vars(file) for file in self.added],
+            "added": [file.dump() for file in self.added],
             "removed": list(self.removed),
-            "rejects": [vars(file) for file in self.rejects],
+            "rejects": [file.dump() for file in self.rejects],
             "counts": dict(self.counts),
             "position": None if self.position is None else self.position.dump(),
         }
         return msgspec.json.encode(values)
 
     @classmethod
-    def parse(cls, body: bytes, path: str) -> Record:
+    def parse(cls, body: bytes, path: str) -> Record[Any]:
         """The record in `body`, read from `path`; raises `RecordUnreadable` where there is none."""
         try:
             values = msgspec.json.decode(body)
@@ -91,7 +112,7 @@ class Record:
                     f"{path} has format {values['format']}, this release reads up to {FORMAT}: "
                     "upgrade airflow-provider-defender before going on with this lake"
                 )
-            position = values["position"]
+            position: Any = None if values["position"] is None else parse_position(values["position"])
             return cls(
                 log=values["log"],
                 number=values["number"],
@@ -100,11 +121,11 @@ class Record:
                 started_at=datetime.fromisoformat(values["started_at"]),
                 committed_at=datetime.fromisoformat(values["committed_at"]),
                 window=values["window"],
-                added=tuple(DataFile(**file) for file in values["added"]),
+                added=tuple(DataFile.parse(file) for file in values["added"]),
                 removed=tuple(values["removed"]),
-                rejects=tuple(DataFile(**file) for file in values["rejects"]),
+                rejects=tuple(DataFile.parse(file) for file in values["rejects"]),
                 counts=values["counts"],
-                position=None if position is None else parse_position(position),
+                position=position,
             )
         except (msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
             raise RecordUnreadable(

@@ -270,8 +270,8 @@ def test_a_position_survives_its_record() -> None:
     again = parse_position(position.dump())
     assert again.dump() == position.dump()
     assert again.keys.equals(position.keys)
-    with pytest.raises(ValueError, match="hub"):
-        parse_position({"type": "hub"})
+    with pytest.raises(ValueError, match="moon"):
+        parse_position({"type": "moon"})
 
 
 def test_a_drain_keeps_the_keys_of_the_next_overlap() -> None:
