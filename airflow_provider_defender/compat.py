@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 try:  # 3.2 and newer; light
@@ -22,7 +23,8 @@ __all__ = [
     "CronDataIntervalTimetable",
     "airflow_option",
     "emit_asset_event",
-    "mirror_watermark",
+    "gauge",
+    "mirror_state",
     "with_retry_policy",
 ]
 
@@ -82,14 +84,30 @@ def emit_asset_event(
         event.add_partitions(list(partition_keys))
 
 
-def mirror_watermark(
-    context: Mapping[str, Any], asset: Asset, watermark: str, logger: Logger | FilteringBoundLogger
+def mirror_state(
+    context: Mapping[str, Any], asset: Asset, values: Mapping[str, Any], logger: Logger | FilteringBoundLogger
 ) -> None:
-    """Show the watermark in Airflow's asset page (3.3 and newer). Only a mirror: the lake decides."""
+    """Show where a source stands in Airflow's asset page (3.3 and newer): JSON values by name.
+
+    Only a mirror: the lake decides. The last writer of a name wins, so tasks that run side by side must have
+    names of their own.
+    """
     store = context.get("asset_state_store")
     if store is None:
         return
     try:
-        store[asset].set("watermark", watermark)
+        for name, value in values.items():
+            store[asset].set(name, value)
     except Exception as error:  # the data has landed: a mirror must not fail the task
-        logger.warning("The watermark could not be mirrored to Airflow's asset state: %s", error)
+        logger.warning("%s could not be mirrored to Airflow's asset state: %s", ", ".join(values), error)
+
+
+def gauge(name: str, value: float) -> None:
+    """Report a metric to wherever Airflow sends its own; nothing where that is not set up."""
+    try:  # 3.2 and newer
+        from airflow.sdk.observability.stats import Stats
+    except ImportError:  # 3.1
+        from airflow.stats import Stats  # type: ignore[no-redef,import-not-found,unused-ignore]
+
+    with suppress(Exception):  # the data has landed: a metric must not fail the task
+        Stats.gauge(name, value)

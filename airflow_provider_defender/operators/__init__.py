@@ -3,5 +3,9 @@
 from __future__ import annotations
 
 from airflow_provider_defender.operators.alerts import DefenderAlertsToParquetOperator
+from airflow_provider_defender.operators.event_hub import (
+    EventHubPartitionsOperator,
+    EventHubToParquetOperator,
+)
 
-__all__ = ["DefenderAlertsToParquetOperator"]
+__all__ = ["DefenderAlertsToParquetOperator", "EventHubPartitionsOperator", "EventHubToParquetOperator"]

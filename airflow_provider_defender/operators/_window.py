@@ -12,7 +12,7 @@ from airflow_provider_defender.timestamps import datetime_to_ticks, parse_ticks,
 
 __all__ = ["Window", "parse_moment", "resolve_window"]
 
-Basis = Literal["created", "updated"]
+Basis = Literal["created", "updated", "enqueued"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Window:
     """What one run reads.
 
     `bounds` are start (inclusive) and end (exclusive) in UTC, of the time that `basis` names. Without them
-    it is an incremental drain, from the log's watermark to wherever the source stands.
+    it is an incremental drain, from the log's watermark (a hub: its position) to where the source stands.
     """
 
     origin: str
@@ -29,12 +29,12 @@ class Window:
 
     @property
     def incremental(self) -> bool:
-        """Whether this run goes on from the watermark, and may move it."""
+        """Whether this run goes on from the watermark or position, and may move it."""
         return self.bounds is None
 
     def __str__(self) -> str:
         if self.bounds is None:
-            return f"from the {self.origin} on, by update time"
+            return f"from the {self.origin} on, by {'offset' if self.basis == 'enqueued' else 'update time'}"
         since, until = self.bounds
         return f"{since.isoformat()} to {until.isoformat()} ({self.origin}), by time {self.basis}"
 
@@ -86,6 +86,8 @@ def resolve_window(
 ) -> Window:
     """Decide the window: explicit bounds, then a backfill run's interval or partition, then the watermark.
 
+    `by` is the time that bounds are about; `enqueued` is that of a hub, which has a position for a watermark.
+
     Raises:
         ConfigurationError: bounds that contradict each other, or a backfill run without an interval.
     """
@@ -98,7 +100,7 @@ def resolve_window(
             raise ConfigurationError(f"since={start.isoformat()} must lie before until={end.isoformat()}.")
         return Window("explicit since/until", (start, end), by)
     if _run_type(context) != "backfill":
-        return Window("watermark")
+        return Window("position", basis=by) if by == "enqueued" else Window("watermark")
     return _backfill_window(context, by, partition_span)
 
 

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_defender import compat
-from airflow_provider_defender.assets import defender_asset
 from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.operators._landing import LandingOperator, check_spans
 
 if TYPE_CHECKING:
-    from airflow.sdk import Asset, Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_defender.lake import Head
     from airflow_provider_defender.operators._drain import DrainResult
@@ -25,7 +23,7 @@ _SOURCES = ("endpoint_alerts",)
 _NAMES_SHOWN = 20
 
 
-class DefenderAlertsToParquetOperator(BaseOperator):
+class DefenderAlertsToParquetOperator(LandingOperator):
     """Land the alerts of Microsoft Defender for Endpoint in a lake, mapped to ECS, each version once.
 
     A scheduled, manual or asset-triggered run goes on from the watermark that the lake holds and moves it. A
@@ -99,7 +97,7 @@ class DefenderAlertsToParquetOperator(BaseOperator):
         partitioned_asset_events: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**compat.with_retry_policy(kwargs))
+        super().__init__(conn_id=defender_conn_id, kind="alerts", **kwargs)
         self.lake = lake
         self.source = source
         self.defender_conn_id = defender_conn_id
@@ -116,17 +114,6 @@ class DefenderAlertsToParquetOperator(BaseOperator):
         self.keep_original = keep_original
         self.single_writer = single_writer
         self.partitioned_asset_events = partitioned_asset_events
-        self._declare(self.asset)
-
-    @property
-    def asset(self) -> Asset:
-        """The asset whose events this operator emits."""
-        return defender_asset(self.defender_conn_id, "alerts")
-
-    def _declare(self, asset: Asset) -> None:
-        """Declare the asset as inlet and outlet: Airflow 3.3 keeps the state of assets that are both."""
-        self.outlets = [*self.outlets, *([] if asset in self.outlets else [asset])]
-        self.inlets = [*self.inlets, *([] if asset in self.inlets else [asset])]
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Drain, commit, report. See the class for what is returned and raised."""
@@ -177,23 +164,8 @@ class DefenderAlertsToParquetOperator(BaseOperator):
             raise ConfigurationError(f"source={self.source!r} is not known; this release reads {_SOURCES}.")
         if self.by not in ("created", "updated"):
             raise ConfigurationError(f"by={self.by!r} must be 'created' or 'updated'.")
-        for name in ("overlap", "initial_lookback", "max_duration", "partition_span"):
-            span = getattr(self, name)
-            if span is not None and (not isinstance(span, timedelta) or span < timedelta()):
-                raise ConfigurationError(f"{name}={span!r} must be a timedelta that is not negative.")
-
-    def _warn_of_undeclared_asset(self) -> None:
-        """Airflow reads a mapped operator's assets before it is built, so `__init__` is too late."""
-        dag = self.get_dag()
-        defined = dag.task_dict.get(self.task_id) if dag else None
-        if defined is None or defined is self or self.asset in getattr(defined, "outlets", ()):
-            return
-        self.log.warning(
-            "This mapped operator does not declare its asset %s, so no DAG runs on what it lands. Pass "
-            "partial(inlets=[defender_asset(%r, 'alerts')], outlets=…), with the asset of every connection.",
-            self.asset.uri,
-            self.defender_conn_id,
-        )
+        names = ("overlap", "initial_lookback", "max_duration", "partition_span")
+        check_spans({name: getattr(self, name) for name in names})
 
     def _warn_of_changed_filters(self, head: Head, filters: Any) -> None:
         self.log.warning(
@@ -272,7 +244,7 @@ class DefenderAlertsToParquetOperator(BaseOperator):
         keys = [_partition_key(path) for path in summary["partitions"]]
         compat.emit_asset_event(context, self.asset, extra, keys if self.partitioned_asset_events else ())
         if summary["watermark_after"] is not None:
-            compat.mirror_watermark(context, self.asset, summary["watermark_after"], self.log)
+            compat.mirror_state(context, self.asset, {"watermark": summary["watermark_after"]}, self.log)
 
 
 def _partition_key(path: str) -> str:

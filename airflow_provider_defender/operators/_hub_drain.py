@@ -1,0 +1,248 @@
+"""One bounded read of a hub into the lake: messages → ECS tables → staged files → one commit."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+
+from airflow_provider_defender import ecs
+from airflow_provider_defender.exceptions import DefenderError
+from airflow_provider_defender.lake import Covered, HubChange
+from airflow_provider_defender.operators._hub_plan import PartitionPlan, live_plans, window_plans
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+    from structlog.typing import FilteringBoundLogger
+
+    from airflow_provider_defender.ecs import MappedRecords
+    from airflow_provider_defender.hooks import EventHubHook, MessageBatch
+    from airflow_provider_defender.lake import Head, HubDraft, HubPosition, Lake, Log, Record
+    from airflow_provider_defender.operators._window import Window
+
+__all__ = ["HubDrain", "HubResult"]
+
+_PROGRESS_SECONDS = 30.0
+_LONGEST = timedelta(hours=12)
+"""No drain reads for longer: the lake refuses commits of runs that began more than a day ago."""
+
+
+@dataclass
+class HubResult:
+    """What a drain did, in numbers; times are seconds of wall clock.
+
+    `plans`: what it was to read, by partition. `before_oldest`: for a window, the partitions that may have
+    lost a part of it, with the time of their oldest message. `lost`: ranges that the hub deleted before they
+    were read. `reached`: the offset below which each partition is read.
+    """
+
+    plans: Mapping[int, PartitionPlan]
+    before_oldest: Mapping[int, datetime | None] = field(default_factory=dict)
+    lost: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    reached: dict[int, int] = field(default_factory=dict)
+    messages: int = 0
+    bytes: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    rejects: int = 0
+    repeats: int = 0
+    unfit_values: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+    interruption: DefenderError | None = None
+    record: Record[HubPosition] | None = None
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was read that the drain was to read."""
+        return all(self.stands(partition) == plan.end for partition, plan in self.plans.items())
+
+    def stands(self, partition: int) -> int:
+        """The first offset of a partition that is still to be read."""
+        return self.plans[partition].first_unread(self.reached.get(partition))
+
+    def change(self, position: HubPosition, *, live: bool) -> HubChange:
+        """What the lake's position gains by this drain; partitions of which it read nothing are left out."""
+        partitions = {}
+        for partition, plan in self.plans.items():
+            lost = self.lost.get(partition, [])
+            read = plan.read_below(self.reached.get(partition), lost)
+            following = self.stands(partition) if live else None
+            if read or lost or following not in (None, position.next(partition)):
+                partitions[partition] = Covered(read=read, next=following, lost=lost)
+        return HubChange(partitions, counts={"read": self.messages, "repeats": self.repeats})
+
+
+@dataclass
+class HubDrain:
+    """Read one window of a hub, or what came since the last drain, and land it.
+
+    `partitions`, `start`, `max_records`, `max_bytes`, `max_duration`, `drop_repeats` and `keep_original` are
+    the operator's. `started` (UTC) becomes `event.ingested`.
+    """
+
+    hook: EventHubHook
+    lake: Lake
+    log: Log[HubPosition]
+    window: Window
+    partitions: Sequence[int] | None
+    start: Literal["earliest", "latest"] | datetime
+    max_records: int | None
+    max_bytes: int | None
+    max_duration: timedelta | None
+    drop_repeats: bool
+    keep_original: bool
+    started: datetime
+    logger: Logger | FilteringBoundLogger
+
+    def run(self, head: Head[HubPosition]) -> HubResult:
+        """Drain, commit, and return what was done.
+
+        Where the hub fails in the middle, what was read until then is committed; the error is in the
+        result's `interruption`, for the caller to raise.
+
+        Raises:
+            LakeError: the commit did not succeed; nothing has landed (its subclasses say more).
+            DefenderError: reading failed before the first message; PositionAhead: this is another hub.
+        """
+        result = self._planned(head)
+        with self.log.begin(
+            head, kind="drain" if self.window.incremental else "backfill", window=self.window.describe()
+        ) as draft:
+            self._drain(draft, result)
+            with _timed(result, "committing"):
+                result.record = draft.commit(result.change(head.position, live=self.window.incremental))
+        return result
+
+    # Planning -------------------------------------------------------------------------------------
+
+    def _planned(self, head: Head[HubPosition]) -> HubResult:
+        """What to read, and what is known to be lost before the first message."""
+        if self.window.bounds is not None:
+            return HubResult(*window_plans(self.hook, head.position, self.partitions, *self.window.bounds))
+        plans = live_plans(self.hook, self.log, head.position, self.partitions, self.start)
+        lost = {partition: list(plan.lost) for partition, plan in plans.items() if plan.lost}
+        return HubResult(plans, lost=lost)
+
+    # Reading --------------------------------------------------------------------------------------
+
+    def _drain(self, draft: HubDraft, result: HubResult) -> None:
+        """Stage everything that can be read; note how far that went."""
+        mapper = ecs.EventMapper(
+            ingested=self.started,
+            log=self.log.name,
+            keep_original=self.keep_original,
+            drop_repeats=self.drop_repeats,
+            unknown_tables=self._unknown_tables(),
+        )
+        for batch in self._batches(result):
+            self._land(mapper.map(batch.values, self._origins(batch)), draft, result)
+            _note(batch, result)
+            self._report(result)
+            del batch  # or two would be held while the next one comes
+        self._land(mapper.finish(), draft, result)
+
+    def _batches(self, result: HubResult) -> Iterator[MessageBatch]:
+        ranges = {partition: list(plan.ranges) for partition, plan in result.plans.items() if plan.ranges}
+        if not ranges:
+            return
+        batches = self.hook.batches(
+            ranges,
+            max_records=self.max_records,
+            max_bytes=self.max_bytes,
+            max_duration=min(self.max_duration or _LONGEST, _LONGEST),
+        )
+        with closing(batches):
+            while True:
+                try:
+                    with _timed(result, "reading"):
+                        batch = next(batches, None)
+                except DefenderError as error:
+                    if not result.messages:
+                        raise
+                    result.interruption = error
+                    return
+                if batch is None:
+                    return
+                yield batch
+                del batch
+
+    def _origins(self, batch: MessageBatch) -> pa.Table:
+        """Where each message comes from, beside the batch's values."""
+        count = len(batch.values)
+        enqueued = pa.array([moment if moment >= 0 else None for moment in batch.enqueued], pa.int64())
+        return pa.table(
+            {
+                "namespace": pa.repeat(pa.scalar(self.hook.namespace), count),
+                "hub": pa.repeat(pa.scalar(self.hook.hub), count),
+                "partition": pa.array(batch.partitions, pa.int32()),
+                "offset": pa.array(batch.offsets, pa.int64()),
+                "enqueued": enqueued.cast(pa.timestamp("ms", "UTC")).cast(pa.timestamp("us", "UTC")),
+                "tenant": pa.repeat(pa.scalar(self.hook.tenant_id, pa.string()), count),
+            }
+        )
+
+    def _unknown_tables(self) -> list[str]:
+        """Names of the tables in the lake that the mapping does not know: their number is limited."""
+        landed = {dataset.partition("/")[2] for dataset in self.lake.datasets("events")}
+        return sorted(landed - set(ecs.known_event_tables()))
+
+    # Landing --------------------------------------------------------------------------------------
+
+    def _land(self, parts: Iterator[MappedRecords], draft: HubDraft, result: HubResult) -> None:
+        while True:
+            with _timed(result, "mapping"):
+                part = next(parts, None)
+            if part is None:
+                return
+            result.repeats += part.repeats
+            result.unfit_values.update(part.unfit_values)
+            result.unknown_fields.update(part.unknown_fields)
+            with _timed(result, "landing"):
+                for dataset, table in part.tables.items():
+                    result.rows[dataset] += table.num_rows
+                    draft.write(dataset, table)
+                if part.rejects.num_rows:
+                    result.rejects += part.rejects.num_rows
+                    draft.quarantine(part.rejects)
+            del part
+
+    def _report(self, result: HubResult) -> None:
+        elapsed = result.seconds["reading"] + result.seconds["mapping"] + result.seconds["landing"]
+        if elapsed - result.seconds["reported"] < _PROGRESS_SECONDS:
+            return
+        result.seconds["reported"] = elapsed
+        self.logger.info(
+            "%.0f s: %d messages (%.0f MB) read, %d rows staged, %d rejected; %d messages still to come",
+            elapsed,
+            result.messages,
+            result.bytes / 1e6,
+            result.rows.total(),
+            result.rejects,
+            sum(plan.end - result.stands(partition) for partition, plan in result.plans.items()),
+        )
+
+
+def _note(batch: MessageBatch, result: HubResult) -> None:
+    """Remember how far a batch goes, once all of it is with the mapper."""
+    result.messages += len(batch.values)
+    result.bytes += batch.bytes
+    result.reached.update(batch.reached)
+    for partition, start, end in batch.lost:
+        for part in result.plans[partition].within(start, end):
+            result.lost.setdefault(partition, []).append(part)
+
+
+@contextmanager
+def _timed(result: HubResult, stage: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        result.seconds[stage] += time.perf_counter() - begun

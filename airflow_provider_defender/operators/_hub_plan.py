@@ -1,0 +1,209 @@
+"""What a drain of a hub reads: ranges of offsets, decided once, before the first message.
+
+A range is `(start, end)`, the end exclusive. Live drains go on from the position that the lake holds, up to
+the high watermarks; windows read the offsets enqueued in them. Both pass over what the log has covered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_defender.exceptions import ConfigurationError, PositionAhead
+from airflow_provider_defender.operators._window import parse_moment
+
+if TYPE_CHECKING:
+    from airflow_provider_defender.hooks import EventHubHook, Offsets
+    from airflow_provider_defender.lake import HubPosition, Log
+
+__all__ = [
+    "PartitionPlan",
+    "live_plans",
+    "parse_partitions",
+    "parse_start",
+    "window_plans",
+]
+
+Start = Literal["earliest", "latest"] | datetime
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class PartitionPlan:
+    """What a drain reads of one partition.
+
+    `begin`, `end`: the offsets between which it looks; `high`: the high watermark at the drain's start.
+    `ranges`: what it reads there, in order. `lost`: what the hub has deleted before this drain began.
+    """
+
+    begin: int
+    end: int
+    high: int
+    ranges: Ranges
+    lost: Ranges = ()
+
+    def read_below(self, offset: int | None, lost: Iterable[tuple[int, int]] = ()) -> Ranges:
+        """The part of `ranges` below `offset` (None: nothing), without what was `lost` while reading."""
+        read = list(self.within(0, offset or 0))
+        for gone in sorted(lost):
+            read = [part for each in read for part in _without(each, gone)]
+        return tuple(read)
+
+    def within(self, start: int, end: int) -> Ranges:
+        """The part of `ranges` between two offsets."""
+        parts = ((max(start, each[0]), min(end, each[1])) for each in self.ranges)
+        return tuple(part for part in parts if part[0] < part[1])
+
+    def first_unread(self, offset: int | None) -> int:
+        """The first offset that is still to be read once all below `offset` are: `end` where none is."""
+        reached = self.begin if offset is None else offset
+        return next((max(start, reached) for start, end in self.ranges if end > reached), self.end)
+
+
+def _without(part: tuple[int, int], gone: tuple[int, int]) -> Ranges:
+    pieces = (part[0], min(part[1], gone[0])), (max(part[0], gone[1]), part[1])
+    return tuple((start, end) for start, end in pieces if start < end)
+
+
+# Parameters -------------------------------------------------------------------------------------
+
+
+def parse_partitions(given: Any) -> list[int] | None:
+    """The partitions that a parameter names: numbers, or a text of them such as `"0, 1"`; None means all.
+
+    Raises:
+        ConfigurationError: it names none, or something that is no partition.
+    """
+    if given is None or (isinstance(given, str) and given.strip() in ("", "None")):
+        return None
+    values = re.findall(r"[^\s,\[\]()]+", given) if isinstance(given, str) else given
+    values = [values] if isinstance(values, int) else list(values)
+    numbers = sorted({int(value) for value in values if re.fullmatch(r"\d{1,9}", str(value))})
+    if not values or len(numbers) != len(set(map(str, values))):
+        raise ConfigurationError(
+            f"partitions={given!r} must be a list of partition numbers, for example [0, 1]; None means all."
+        )
+    return numbers
+
+
+def parse_start(given: Any) -> Start:
+    """Where a first drain begins: `earliest`, `latest` or a time.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    if given in ("earliest", "latest"):
+        return given  # type: ignore[no-any-return]
+    moment = parse_moment("start", given)
+    if moment is None:
+        raise ConfigurationError(f"start={given!r} must be 'earliest', 'latest' or a time.")
+    return moment
+
+
+def _chosen_partitions(hook: EventHubHook, wanted: Sequence[int] | None) -> list[int]:
+    """Those of the hub's partitions that are wanted; all of them, as they are now, for None.
+
+    Raises:
+        ConfigurationError: the hub has no such partition.
+    """
+    there = hook.partitions()
+    absent = sorted(set(wanted or ()) - set(there))
+    if absent:
+        raise ConfigurationError(
+            f"Hub {hook.hub!r} has the partitions {_text(there)}, and not {_text(absent)}: change partitions."
+        )
+    return sorted(there if wanted is None else wanted)
+
+
+def _text(partitions: Sequence[int]) -> str:
+    return ", ".join(map(str, sorted(partitions)))
+
+
+# Plans ------------------------------------------------------------------------------------------
+
+
+def live_plans(
+    hook: EventHubHook,
+    log: Log[HubPosition],
+    position: HubPosition,
+    partitions: Sequence[int] | None,
+    start: Start,
+) -> dict[int, PartitionPlan]:
+    """What is unread of the chosen partitions: from the position, or from `start`, to the high watermarks.
+
+    Raises:
+        PositionAhead: the hub ends before the position: it is not the one that was read before.
+    """
+    marks = hook.watermarks(_chosen_partitions(hook, partitions))
+    begins = {partition: offset for partition in marks if (offset := position.next(partition)) is not None}
+    fresh = {partition: each for partition, each in marks.items() if partition not in begins}
+    begins.update(_first_offsets(hook, log, fresh, start))
+    return {
+        partition: _live_plan(position, partition, begins[partition], *each)
+        for partition, each in marks.items()
+    }
+
+
+def _first_offsets(
+    hook: EventHubHook, log: Log[HubPosition], marks: Mapping[int, Offsets], start: Start
+) -> dict[int, int]:
+    """Where the first live drain of each partition in `marks` begins.
+
+    `latest` means the moment of the hub's first live drain: a partition that is added later, or that another
+    mapped task drains a little later, begins with what was enqueued since then, and so misses nothing.
+    """
+    if not marks or start == "earliest":
+        return {partition: offsets.low for partition, offsets in marks.items()}
+    if start == "latest":
+        drained = next((record for record in log.records() if record.kind == "drain"), None)
+        if drained is None:
+            return {partition: offsets.high for partition, offsets in marks.items()}
+        start = drained.started_at
+    found = hook.offsets_at(start, list(marks))
+    return {partition: min(found[partition], offsets.high) for partition, offsets in marks.items()}
+
+
+def _live_plan(position: HubPosition, partition: int, begin: int, low: int, high: int) -> PartitionPlan:
+    if begin > high:
+        raise PositionAhead(
+            f"The lake has read partition {partition} up to offset {begin}, but the hub ends at {high}: it "
+            "was deleted and created again, or the connection leads to another namespace of this name. "
+            "Nothing was read. Land the new hub in a lake of its own, since its offsets begin anew."
+        )
+    return PartitionPlan(
+        begin=begin,
+        end=high,
+        high=high,
+        ranges=tuple(position.missing(partition, max(begin, low), high)),
+        lost=tuple(position.missing(partition, begin, max(begin, low))),
+    )
+
+
+def window_plans(
+    hook: EventHubHook,
+    position: HubPosition,
+    partitions: Sequence[int] | None,
+    since: datetime,
+    until: datetime,
+) -> tuple[dict[int, PartitionPlan], dict[int, datetime | None]]:
+    """What was enqueued from `since` to `until` and is not covered yet.
+
+    Also the partitions whose oldest message may be later than `since` is, with that message's time (None:
+    unknown): offsets from 0 on that are neither in the hub nor in the lake may have been of this window.
+    """
+    marks = hook.watermarks(_chosen_partitions(hook, partitions))
+    starts, ends = (hook.offsets_at(moment, list(marks)) for moment in (since, until))
+    plans = {}
+    for partition, (_, high) in marks.items():
+        begin = min(starts[partition], high)
+        end = max(begin, min(ends[partition], high))
+        plans[partition] = PartitionPlan(begin, end, high, tuple(position.missing(partition, begin, end)))
+    cut = {
+        partition: low
+        for partition, (low, _) in marks.items()
+        if plans[partition].begin <= low and position.missing(partition, 0, low)
+    }
+    return plans, dict(hook.enqueued_at(cut)) if cut else {}

@@ -1,0 +1,130 @@
+"""Wait until an event hub holds messages that the lake does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseSensorOperator
+
+from airflow_provider_defender.exceptions import ConfigurationError, HostUnreachable, TryAgain
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_defender.hooks import EventHubHook
+    from airflow_provider_defender.operators._hub_plan import PartitionPlan
+
+__all__ = ["EventHubSensor"]
+
+
+class EventHubSensor(BaseSensorOperator):
+    """Succeed as soon as enough messages wait in a hub, or one has waited for long enough.
+
+    What waits is what the next live drain into this lake would read. With neither `lag` nor `oldest`, any
+    message is enough.
+
+    Args:
+        lake: root of the lake, as for `EventHubToParquetOperator`. Templated.
+        event_hub_conn_id: connection of type `event_hub`.
+        hub: the hub's name; None takes the connection's.
+        partitions: numbers of the partitions to look at; None looks at all. Templated.
+        start: where the first drain of a partition will begin, as for the operator. Templated.
+        lag: succeed if more than so many messages wait, in all these partitions together.
+        oldest: succeed if a message has waited for longer than this since it entered the hub.
+        kafka_config: settings of librdkafka over those of the connection, without secrets.
+        mode: `reschedule` gives the worker slot back between pokes; `poke` keeps it.
+        poke_interval: time between two pokes; each opens a connection to the hub.
+
+    Raises:
+        FailNow: a credential, a right or a parameter is wrong, or the hub cannot be reached at the first
+            poke. Later outages (in mode `reschedule`) are waited out.
+        PositionAhead: the hub is another one than the lake has read before.
+    """
+
+    template_fields: Sequence[str] = ("lake", "partitions", "start")
+    ui_color = "#0078d4"
+    ui_fgcolor = "#fff"
+
+    def __init__(
+        self,
+        *,
+        lake: str | ObjectStoragePath,
+        event_hub_conn_id: str = "event_hub_default",
+        hub: str | None = None,
+        partitions: Sequence[int] | str | None = None,
+        start: Literal["earliest", "latest"] | str | datetime = "earliest",
+        lag: int | None = None,
+        oldest: timedelta | None = None,
+        kafka_config: Mapping[str, Any] | None = None,
+        mode: Literal["poke", "reschedule"] = "reschedule",
+        poke_interval: timedelta | float = timedelta(minutes=1),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(mode=mode, poke_interval=poke_interval, **kwargs)
+        self.lake = lake
+        self.event_hub_conn_id = event_hub_conn_id
+        self.hub = hub
+        self.partitions = partitions
+        self.start = start
+        self.lag = lag
+        self.oldest = oldest
+        self.kafka_config = kafka_config
+
+    def poke(self, context: Context) -> bool:
+        """Look once. See the class."""
+        from airflow_provider_defender.hooks import EventHubHook
+
+        self._check()
+        hook = EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)
+        try:
+            return self._look(hook)
+        except (TryAgain, HostUnreachable) as error:
+            if isinstance(error, HostUnreachable) and not context.get("task_reschedule_count"):
+                raise  # it was never reached: more likely a wrong host than an outage
+            self.log.warning("Looking again at the next poke: %s", error)
+            return False
+
+    def _check(self) -> None:
+        from airflow_provider_defender.operators._landing import check_spans
+
+        check_spans({"oldest": self.oldest})
+        if self.lag is not None and (not isinstance(self.lag, int) or self.lag < 0):
+            raise ConfigurationError(f"lag={self.lag!r} must be a number from 0 on.")
+
+    def _look(self, hook: EventHubHook) -> bool:
+        plans = self._plans(hook)
+        waiting = sum(end - start for plan in plans.values() for start, end in plan.ranges)
+        lag = 0 if self.lag is None and self.oldest is None else self.lag
+        found = lag is not None and waiting > lag
+        age = None
+        if self.oldest is not None and waiting and not found:
+            age = _oldest_age(hook, plans)
+            found = age is not None and age > self.oldest
+        self.log.info(
+            "%d messages wait in hub %s%s: %s",
+            waiting,
+            hook.hub,
+            "" if age is None else f", the oldest for {age}",
+            "enough" if found else "not enough",
+        )
+        return found
+
+    def _plans(self, hook: EventHubHook) -> dict[int, PartitionPlan]:
+        """What the next live drain would read."""
+        from airflow_provider_defender.lake import HubPosition
+        from airflow_provider_defender.operators._hub_plan import live_plans, parse_partitions, parse_start
+        from airflow_provider_defender.operators._lake import lake_errors, opened_lake
+
+        partitions, start = parse_partitions(self.partitions), parse_start(self.start)
+        with lake_errors():
+            log = opened_lake(self.lake).log(hook.log_name, HubPosition)
+            return live_plans(hook, log, log.read_head().position, partitions, start)
+
+
+def _oldest_age(hook: EventHubHook, plans: Mapping[int, PartitionPlan]) -> timedelta | None:
+    """For how long the oldest unread message has been in the hub; None where that is not known."""
+    first = {partition: plan.ranges[0][0] for partition, plan in plans.items() if plan.ranges}
+    moments = [moment for moment in hook.enqueued_at(first).values() if moment is not None]
+    return datetime.now(timezone.utc) - min(moments) if moments else None
