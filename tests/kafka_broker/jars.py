@@ -1,0 +1,69 @@
+"""The broker's jars: fetched once by Maven, kept in `.cache/kafka/<hash of pom.xml>/` of the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+POM = Path(__file__).with_name("pom.xml")
+CACHE = Path(__file__).parents[2] / ".cache" / "kafka"
+
+
+class BrokerFailed(Exception):  # noqa: N818
+    """The jars could not be fetched, or the broker did not start; the text has what the tool said."""
+
+
+def java() -> str | None:
+    """The Java launcher: that of `JAVA_HOME`, else the one on the path."""
+    home = os.environ.get("JAVA_HOME")
+    return shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+
+
+def missing_tools() -> str | None:
+    """Why no broker can run here, or None when it can."""
+    if java() is None:
+        return "Java is not installed: the Apache Kafka broker needs a JDK 17 or newer"
+    if shutil.which("mvn") is None and not jars_folder().exists():
+        return "Maven (mvn) is not installed: it fetches the Apache Kafka broker's jars"
+    return None
+
+
+def jars_folder() -> Path:
+    """Where the jars of the present pom.xml are kept."""
+    return CACHE / hashlib.sha256(POM.read_bytes()).hexdigest()[:16]
+
+
+def fetch_jars() -> Path:
+    """The folder with the jars, filled by Maven if this is the first time.
+
+    Raises BrokerFailed with Maven's own words.
+    """
+    folder = jars_folder()
+    if folder.exists():
+        return folder
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="fetching-", dir=CACHE) as name:
+        command = [
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            str(POM),
+            "dependency:copy-dependencies",
+            f"-Dkafka.jars={name}/jars",
+        ]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise BrokerFailed(f"Maven could not fetch the broker's jars:\n{done.stdout[-4000:]}")
+        try:
+            (Path(name) / "jars").rename(folder)
+        except OSError:  # another process was faster
+            if not folder.exists():
+                raise
+    return folder
