@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_defender.simulator._book import Alert, AlertBook, Edit
+from airflow_provider_defender.simulator._catalogue import Population
 from airflow_provider_defender.simulator._clock import TenantClock, to_ticks
 from airflow_provider_defender.simulator._draw import draw_for
 from airflow_provider_defender.simulator._oddities import oddities
@@ -106,6 +107,11 @@ class Tenant:
         return now
 
     # -- what there is
+
+    @property
+    def population(self) -> Population:
+        """The people and devices that alerts and events name."""
+        return self._book.population
 
     @property
     def alerts(self) -> list[Version]:
