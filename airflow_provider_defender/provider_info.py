@@ -76,6 +76,45 @@ def _credential_fields(**instead: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _event_hub_fields() -> dict[str, dict[str, Any]]:
+    """The fields of an event hub's connection: its own first, then those for a credential of Entra ID."""
+    shared = _credential_fields(
+        entra_id_conn_id=_text(
+            "Entra ID connection", "Take the credential from this connection instead of the fields around."
+        )
+    )
+    kinds = ["connection_string", "client_secret", "certificate", "managed_identity", "workload_identity"]
+    return {
+        "event_hub": _text("Event hub", "The hub's name; empty: the connection string's EntityPath."),
+        **shared,
+        "tenant_id": _text(
+            "Tenant ID", "For Entra ID only: Directory (tenant) ID of the Entra ID tenant, a GUID."
+        ),
+        "cloud": _text(
+            "Microsoft cloud",
+            "For Entra ID only: decides the login host. custom: that of the Entra ID connection.",
+            default="public",
+            enum=["public", "gcc", "gcc_high", "dod", "china", "custom"],
+        ),
+        "credential": _text(
+            "Credential",
+            "What the password above is, or how else the application proves who it is to Entra ID.",
+            default="connection_string",
+            enum=kinds,
+        ),
+        "scope": _text("Token scope", "For the custom cloud: the token's scope, ending in /.default."),
+        "security_protocol": _text(
+            "Security protocol",
+            "Event Hubs: SASL_SSL. The others are for a Kafka of your own.",
+            default="SASL_SSL",
+            enum=["SASL_SSL", "SASL_PLAINTEXT", "SSL", "PLAINTEXT"],
+        ),
+        "kafka_config": _text(
+            "Kafka settings", "Any settings of librdkafka, as a JSON object. No secrets here.", format="json"
+        ),
+    }
+
+
 def _number(label: str, description: str, default: int) -> dict[str, Any]:
     return {
         "label": label,
@@ -120,6 +159,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_defender.hooks.entra_id",
                     "airflow_provider_defender.hooks.defender_endpoint",
+                    "airflow_provider_defender.hooks.event_hub",
                 ],
             }
         ],
@@ -173,6 +213,26 @@ def get_provider_info() -> dict[str, Any]:
                         "host": "host or host:port; empty: the cloud's, api.security.microsoft.com",
                         "login": "application (client) ID; the tenant ID is below, under Extra Fields",
                         "tenant_id": "00000000-0000-0000-0000-000000000000",
+                    },
+                },
+            },
+            {
+                "connection-type": "event_hub",
+                "hook-name": "Azure Event Hubs",
+                "hook-class-name": "airflow_provider_defender.hooks.event_hub.EventHubHook",
+                "conn-fields": _event_hub_fields(),
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema"],
+                    "relabeling": {
+                        "host": "Namespace",
+                        "login": "Client ID",
+                        "password": "Connection string or client secret",
+                    },
+                    "placeholders": {
+                        "host": "contoso.servicebus.windows.net; empty: as the connection string says",
+                        "port": "9093",
+                        "login": "for Entra ID: application (client) ID",
+                        "password": "Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…",
                     },
                 },
             },

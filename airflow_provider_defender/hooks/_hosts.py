@@ -13,10 +13,10 @@ _NAME = re.compile(rf"(?P<name>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]{{2,45}}\])(?
 _LINK = re.compile(r"https://(?P<host>[A-Za-z0-9_.:\[\]-]+)(?:[/?][^\x00-\x1f\x7f\\]*)?\Z", re.ASCII)
 
 
-def parse_host(text: str) -> str:
+def parse_host(text: str, default_port: int = _DEFAULT_PORT) -> str:
     """Normalise `host[:port]` or `https://host[:port][/]` to lower-case `host` or `host:port`.
 
-    Port 443 is left out. Raises ValueError, with a reason for people, for anything else.
+    The default port is left out. Raises ValueError, with a reason for people, for anything else.
     """
     host = text.strip().lower()
     scheme, separator, rest = host.partition("://")
@@ -31,10 +31,10 @@ def parse_host(text: str) -> str:
     match = _NAME.match(host)
     if match is None:
         raise ValueError("it is not a host name with an optional port")
-    port = int(match["port"] or _DEFAULT_PORT)
+    port = int(match["port"] or default_port)
     if not 0 < port < 65536:
         raise ValueError("the port must be between 1 and 65535")
-    return match["name"] if port == _DEFAULT_PORT else f"{match['name']}:{port}"
+    return match["name"] if port == default_port else f"{match['name']}:{port}"
 
 
 def link_host(link: str) -> str:

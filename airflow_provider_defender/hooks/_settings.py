@@ -300,6 +300,14 @@ class Fields:
     def missing(self, name: str, cure: str) -> NoReturn:
         raise ConfigurationError(f"Connection {self.conn_id!r}: {name} is missing: {cure}.")
 
+    def value(self, name: str) -> Any:
+        """An extra as it is; None where it is absent."""
+        return self._extra.get(name)
+
+    def dotted(self) -> dict[str, Any]:
+        """The extras with a dot in their names: settings of a library."""
+        return {name: value for name, value in self._extra.items() if "." in name}
+
     def text(self, name: str) -> str | None:
         """An extra's text; empty and null are absent."""
         value = self._extra.get(name)

@@ -71,9 +71,9 @@ def test_hooks_and_provider_info_name_the_same_connection_types() -> None:
 
 
 def test_every_connection_field_is_described_by_its_hook() -> None:
-    from airflow_provider_defender.hooks import DefenderEndpointHook, EntraIdHook
+    from airflow_provider_defender.hooks import DefenderEndpointHook, EntraIdHook, EventHubHook
 
-    described = (EntraIdHook.__doc__ or "") + (DefenderEndpointHook.__doc__ or "")
+    described = "".join(hook.__doc__ or "" for hook in (EntraIdHook, DefenderEndpointHook, EventHubHook))
     for connection in get_provider_info()["connection-types"]:
         for field in connection["conn-fields"]:
             assert f"`{field}`" in described
@@ -110,6 +110,7 @@ def test_airflow_lists_the_provider_and_its_connection_types() -> None:
     assert listed
     assert hooks["defender"] == "Microsoft Defender"
     assert hooks["entra_id"] == "Microsoft Entra ID"
+    assert hooks["event_hub"] == "Azure Event Hubs"
 
 
 # Imports ------------------------------------------------------------------------------------------

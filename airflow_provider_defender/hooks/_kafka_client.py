@@ -1,0 +1,337 @@
+"""One Kafka client that fails fast: built with a token at hand, and never waited for without an end.
+
+Loads confluent_kafka, so it is imported only when a connection is near.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    DefenderError,
+    FailNow,
+    MissingHub,
+    ServiceUnavailable,
+)
+from airflow_provider_defender.hooks._access_token import AccessToken
+from airflow_provider_defender.hooks._kafka_batches import Offsets
+from airflow_provider_defender.hooks._kafka_errors import MISSING, Troubles, hub_error
+from airflow_provider_defender.hooks._kafka_probe import diagnose
+from airflow_provider_defender.hooks._kafka_settings import EventHubSettings
+from airflow_provider_defender.hooks._text import excerpt
+from airflow_provider_defender.hooks._waiting import Log as BaseLog
+
+__all__ = ["HubClient", "Log"]
+
+_Result = TypeVar("_Result")
+
+_CONTACT_SECONDS = 9.0
+_PATIENCE_SECONDS = 2.5
+_PROBE_SECONDS = 2.5
+_QUERY_SECONDS = 60.0
+_SLICE_SECONDS = 0.5
+_CLOSE_SECONDS = 3.0
+_RENEW_AGAIN_SECONDS = 30.0
+_SECONDS_BETWEEN_THROTTLE_REPORTS = 60.0
+_EARLIEST, _LATEST = -2, -1
+
+Token = Callable[[bool], AccessToken]
+"""Gets a token of Entra ID. True allows to wait for Entra ID as long as a drain may; False does not."""
+
+
+class Log(BaseLog, Protocol):
+    """The part of a logger that is used here."""
+
+    def debug(self, message: str, /, *values: object) -> None:
+        """Log at level DEBUG."""
+
+
+class HubClient:
+    """A consumer of one namespace, without a group's rebalances, and what is asked beside reading."""
+
+    def __init__(
+        self,
+        settings: EventHubSettings,
+        log: Log,
+        *,
+        token: Token | None = None,
+        config: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        """Build the consumer; no network but Entra ID's. `deadline` (`time.monotonic`) bounds the contact.
+
+        Raises `ConfigurationError` where librdkafka does not know a setting, and all of
+        `EntraIdHook.get_token`.
+        """
+        self.settings = settings
+        self.troubles = Troubles(settings)
+        self.throttled_seconds = 0.0
+        self.reading = False
+        """Whether partitions are assigned."""
+        self._log = log
+        self._deadline = deadline
+        self._token = token
+        self._token_value: AccessToken | None = None
+        self._token_error: DefenderError | None = None
+        self._token_lock = threading.Lock()
+        self._throttle_reported = float("-inf")
+        self._reached = False
+        self._committed: list[KafkaError | None] = []
+        if token is not None:
+            # Before the constructor: that would wait ten seconds, and lose Entra ID's own words.
+            self._token_value = token(deadline is None)
+        self.consumer = self._build({**settings.client_config(), **(config or {})})
+
+    def _build(self, config: dict[str, str]) -> Any:
+        callbacks: dict[str, Any] = {
+            "error_cb": self.troubles.note,
+            "throttle_cb": self._note_throttle,
+            "on_commit": self._note_commit,
+            "logger": _QuietLogger(self._log, self.settings.secrets),
+        }
+        if self._token is not None:
+            callbacks["oauth_cb"] = self._renew
+        try:
+            return Consumer({**config, **callbacks})
+        except (KafkaException, TypeError, ValueError, SystemError) as error:
+            reason = error.args[0] if isinstance(error, KafkaException) and error.args else error
+            text = reason.str() if isinstance(reason, KafkaError) else str(reason)
+            raise ConfigurationError(
+                f"Connection {self.settings.conn_id!r}: librdkafka does not take its settings: "
+                f"{excerpt(text, self.settings.secrets)}"
+            ) from None
+
+    # Callbacks ------------------------------------------------------------------------------------
+
+    def _renew(self, _: str) -> tuple[str, float]:
+        """Give librdkafka a token: from msal's cache, a new one near the end of the old one's life.
+
+        Called from librdkafka's own thread, where an error would be lost and ten seconds with it: so the
+        error is kept, and the old token shown once more.
+        """
+        assert self._token is not None  # noqa: S101  only then is this callback set
+        with self._token_lock:
+            try:
+                token = self._token(False)
+            except DefenderError as error:
+                self._token_error = error
+                self._log.warning("The token could not be renewed: %s", error)
+                if self._token_value is None:
+                    raise
+                return self._token_value.value, time.time() + _RENEW_AGAIN_SECONDS
+            self._token_value, self._token_error = token, None
+            return token.value, token.expires_at.timestamp()
+
+    def _note_throttle(self, event: Any) -> None:
+        self.throttled_seconds += event.throttle_time
+        now = time.monotonic()
+        if now - self._throttle_reported >= _SECONDS_BETWEEN_THROTTLE_REPORTS:
+            self._throttle_reported = now
+            self._log.warning(
+                "%s slows us down: its throughput units are used up (%.1f s so far).",
+                self.settings.namespace,
+                self.throttled_seconds,
+            )
+
+    # First contact --------------------------------------------------------------------------------
+
+    def partitions(self, hub: str) -> list[int]:
+        """The hub's partitions, ascending. The first call is the first contact and ends within ten seconds.
+
+        Raises `CredentialError`, `FirewallRefused`, `PermissionMissing`, `MissingHub`, `HostUnreachable`
+        and `TlsMismatch`, which do not heal, and `ServiceUnavailable`.
+        """
+        metadata = self._metadata(hub)
+        return sorted(metadata.topics[hub].partitions)
+
+    def hubs(self) -> list[str]:
+        """The names of the namespace's hubs, as far as we may see them."""
+        return sorted(name for name in self._metadata(None).topics if not name.startswith("__"))
+
+    def _metadata(self, hub: str | None) -> Any:
+        start = time.monotonic()
+        end = min(start + _CONTACT_SECONDS, self._deadline or float("inf")) - _PROBE_SECONDS
+        seen: DefenderError | None = None
+        while True:
+            self.serve()
+            try:
+                metadata = self.consumer.list_topics(hub, timeout=_SLICE_SECONDS)
+            except KafkaException as error:
+                self._check_authorization(hub, error.args[0])
+                metadata = None
+            if metadata is not None:
+                seen = self._hub_trouble(metadata, hub)
+                self._reached = True
+                if seen is None:
+                    self.troubles.clear()
+                    return metadata
+                time.sleep(_SLICE_SECONDS / 5)
+            self._check_contact(start, end, seen)
+
+    def _hub_trouble(self, metadata: Any, hub: str | None) -> DefenderError | None:
+        """What is wrong with the hub: raised where it stays so, returned where it may heal."""
+        if hub is None:
+            return None
+        topic = metadata.topics.get(hub)
+        errors = [topic.error, *(part.error for part in topic.partitions.values())] if topic else []
+        for error in errors:
+            if error is None or error.code() == KafkaError.REPLICA_NOT_AVAILABLE:
+                continue
+            final = hub_error(self.settings, hub, error)
+            if final is not None and not isinstance(final, MissingHub):
+                raise final
+            return final or self._unavailable(f"hub {hub!r}: {self.troubles.text(error)}")
+        if topic is None or not topic.partitions:
+            return self._unavailable(f"it names no partition of hub {hub!r}")
+        return None
+
+    def _check_contact(self, start: float, end: float, seen: DefenderError | None) -> None:
+        """Raise as soon as the reason of the silence is clear, or time is up."""
+        self.serve()
+        self.check()
+        now = time.monotonic()
+        if seen is not None:
+            if now >= min(end, start + _PATIENCE_SECONDS):
+                raise seen
+            return
+        since = self.troubles.since
+        hopeless = since is not None and (self.troubles.certificate or now - since > _PATIENCE_SECONDS)
+        if hopeless or now >= end:
+            raise self._explain_silence()
+
+    def _explain_silence(self) -> DefenderError:
+        settings = self.settings
+        host, port = settings.first_server
+        found = None
+        if not self._reached:
+            found = diagnose(
+                host,
+                port,
+                tls=settings.protocol.endswith("SSL"),
+                ca_bundle=settings.options.get("ssl.ca.location") or settings.ca_bundle,
+                prefix=f"Connection {settings.conn_id!r}",
+                seconds=_PROBE_SECONDS,
+            )
+        return found or self._unavailable(self.troubles.seen)
+
+    def _unavailable(self, seen: str) -> ServiceUnavailable:
+        return ServiceUnavailable(
+            f"Connection {self.settings.conn_id!r}: {self.settings.namespace} gave no whole answer: {seen}"
+        )
+
+    # Later ----------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Let callbacks come in. Not while partitions are assigned: it would take a message, too."""
+        if not self.reading:
+            self.consumer.poll(0)
+
+    def check(self, patience: float = 0.0) -> None:
+        """Raise where the key or the token is refused, for `patience` seconds at least."""
+        if isinstance(self._token_error, FailNow) and self.troubles.since is not None:
+            raise self._token_error
+        refused = self.troubles.refused_since
+        if refused is not None and time.monotonic() - refused >= patience:
+            error = self.troubles.authentication_error(self._token_error)
+            if error is not None:
+                raise error
+
+    def watermarks(
+        self, hub: str, partitions: Iterable[int], *, seconds: float = _QUERY_SECONDS
+    ) -> dict[int, Offsets]:
+        """First and next offset of each partition, asked for all of them at once."""
+        wanted = sorted(partitions)
+        low = self.offsets(hub, dict.fromkeys(wanted, _EARLIEST), seconds=seconds)
+        high = self.offsets(hub, dict.fromkeys(wanted, _LATEST), seconds=seconds)
+        return {partition: Offsets(low[partition], high[partition]) for partition in wanted}
+
+    def lows(self, hub: str, partitions: Iterable[int], *, seconds: float = _QUERY_SECONDS) -> dict[int, int]:
+        """The first offset of each partition that is still there."""
+        return self.offsets(hub, dict.fromkeys(partitions, _EARLIEST), seconds=seconds)
+
+    def offsets(
+        self, hub: str, times: Mapping[int, int], *, seconds: float = _QUERY_SECONDS
+    ) -> dict[int, int]:
+        """Partition → first offset at or after a time (ms since 1970 UTC); -1 where none is.
+
+        The protocol's special times -1 and -2 ask for the next offset and the first one.
+        """
+        wanted = [TopicPartition(hub, partition, moment) for partition, moment in sorted(times.items())]
+        if not wanted:
+            return {}
+
+        def ask(timeout: float) -> dict[int, int] | KafkaError:
+            answers = self.consumer.offsets_for_times(wanted, timeout=timeout)
+            errors = [answer.error for answer in answers if answer.error is not None]
+            return errors[0] if errors else {answer.partition: answer.offset for answer in answers}
+
+        return self._patiently(ask, hub, seconds)
+
+    def _patiently(self, ask: Callable[[float], _Result | KafkaError], hub: str, seconds: float) -> _Result:
+        """Ask until there is an answer, through outages of at most `seconds`."""
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            try:
+                answer = ask(max(1.0, min(10.0, left)))
+            except KafkaException as error:
+                answer = error.args[0]
+            self.serve()
+            if not isinstance(answer, KafkaError):
+                self.troubles.clear()
+                return answer
+            self._check_authorization(hub, answer)
+            if answer.code() in MISSING and left < seconds - _PATIENCE_SECONDS:
+                final = hub_error(self.settings, hub, answer)
+                if final is not None:
+                    raise final
+            self.check(_PATIENCE_SECONDS)
+            if left <= 0:
+                raise self._unavailable(self.troubles.last or self.troubles.text(answer))
+            time.sleep(min(_SLICE_SECONDS, max(0.0, left)))
+
+    def _check_authorization(self, hub: str | None, error: KafkaError) -> None:
+        final = hub_error(self.settings, hub or "", error)
+        if final is not None and not isinstance(final, MissingHub):
+            raise final
+
+    def commit(self, hub: str, offsets: Mapping[int, int], *, seconds: float) -> str | None:
+        """Commit offsets to the consumer's group; what went wrong, or None."""
+        wanted = [TopicPartition(hub, partition, offset) for partition, offset in sorted(offsets.items())]
+        end = time.monotonic() + seconds
+        self._committed.clear()
+        self.consumer.commit(offsets=wanted, asynchronous=True)
+        while not self._committed and time.monotonic() < end:
+            self.consumer.poll(0.1)
+        if not self._committed:
+            return f"no answer within {seconds:.0f} s: {self.troubles.seen}"
+        return next((self.troubles.text(error) for error in self._committed if error is not None), None)
+
+    def _note_commit(self, error: KafkaError | None, partitions: list[Any]) -> None:
+        self._committed += [error, *(partition.error for partition in partitions)]
+
+    def close(self) -> None:
+        """Close the consumer; a name server or broker that hangs is left to a thread of its own."""
+        thread = threading.Thread(target=self.consumer.close, daemon=True)
+        thread.start()
+        thread.join(_CLOSE_SECONDS)
+
+
+class _QuietLogger:
+    """librdkafka's own log lines, for those who look at DEBUG: what matters comes by its callbacks."""
+
+    def __init__(self, log: Log, secrets: list[str]) -> None:
+        self._log = log
+        self._secrets = secrets
+
+    def log(self, _: int, message: str, *values: object) -> None:
+        """Take a line of librdkafka."""
+        self._log.debug(
+            "librdkafka: %s", excerpt(message % values if values else message, self._secrets, 500)
+        )

@@ -1,0 +1,362 @@
+"""Reads ranges of offsets to their ends: every offset is handed out once, or known to be lost or empty.
+
+Loads confluent_kafka, so it is imported only when a connection is near.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, TopicPartition
+
+from airflow_provider_defender.exceptions import DefenderError, PositionAhead, ServiceUnavailable
+from airflow_provider_defender.hooks._kafka_batches import MessageBatch, Offsets
+from airflow_provider_defender.hooks._kafka_client import HubClient, Log
+from airflow_provider_defender.hooks._kafka_errors import MISSING, hub_error
+
+__all__ = ["Limits", "RangeReader"]
+
+_CONSUME_SECONDS = 0.1
+_BATCH_SECONDS = 1.0
+_BATCH_BYTES = 16 * 1024 * 1024
+_CHUNK_BYTES = 8 * 1024 * 1024
+_FIRST_CHUNK = 100
+_AUTHENTICATION_PATIENCE_SECONDS = 5.0
+_MISSING_PATIENCE_SECONDS = 30.0
+_SECONDS_BETWEEN_REPORTS = 15.0
+_TRIES_AT_ONE_OFFSET = 20
+_SECONDS_BETWEEN_LOOKS = 2.0
+_OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a read ends before its ranges do. None is no limit; the duration is in seconds."""
+
+    records: int | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+    one_each: bool = False
+    """Read one message of each partition only."""
+
+
+class _Lane:
+    """What is still to be read of one partition: the next offset, and the ranges from there on."""
+
+    __slots__ = ("end", "partition", "position", "ranges", "seen", "tries")
+
+    def __init__(self, partition: int, ranges: Sequence[tuple[int, int]]) -> None:
+        self.partition = partition
+        self.ranges = deque(ranges)
+        self.position, self.end = self.ranges.popleft()
+        self.seen = self.position
+        """The offset that the consumer gives next, as far as we know."""
+        self.tries = 0
+
+    @property
+    def done(self) -> bool:
+        return self.position >= self.end
+
+    @property
+    def last(self) -> int:
+        """The end of the last range."""
+        return self.ranges[-1][1] if self.ranges else self.end
+
+    @property
+    def remaining(self) -> int:
+        return self.end - self.position + sum(end - start for start, end in self.ranges)
+
+    def advance(self, target: int) -> list[tuple[int, int]]:
+        """Go on to `target`, or to the next offset wanted from there; return what was passed over."""
+        passed = []
+        while True:
+            stop = min(target, self.end)
+            if stop > self.position:
+                passed.append((self.position, stop))
+                self.position = stop
+            if self.position < self.end or not self.ranges:
+                return passed
+            self.position, self.end = self.ranges.popleft()
+
+
+class RangeReader:
+    """One read of one hub's ranges by a client that is this reader's alone."""
+
+    def __init__(
+        self,
+        client: HubClient,
+        hub: str,
+        ranges: Mapping[int, Sequence[tuple[int, int]]],
+        *,
+        limits: Limits,
+        batch_records: int,
+        outage_seconds: float,
+        log: Log,
+    ) -> None:
+        self._client = client
+        self._hub = hub
+        self._lanes = {partition: _Lane(partition, wanted) for partition, wanted in ranges.items()}
+        self._limits = limits
+        self._batch_records = batch_records
+        self._outage_seconds = outage_seconds
+        self._log = log
+        self._started = self._progressed = self._reported = time.monotonic()
+        self._chunk = _FIRST_CHUNK
+        self._records = self._bytes = 0
+        self._missing_since: float | None = None
+        self._stopped = False
+        self.waited_seconds = 0.0
+        """Seconds lost in outages."""
+
+    def batches(self) -> Iterator[MessageBatch]:
+        """Yield batches until all ranges are read, or a limit is met.
+
+        Raises `PermissionMissing`, `MissingHub`, `CredentialError` (fail now), `PositionAhead` (stop and
+        look) and, after an outage of `outage_seconds` in all, `ServiceUnavailable` (try again).
+        """
+        self._client.reading = True
+        self._client.consumer.assign(
+            [TopicPartition(self._hub, lane.partition, lane.position) for lane in self._lanes.values()]
+        )
+        while self._lanes and not self._over():
+            batch = self._fill()
+            if batch.reached:
+                yield batch
+            del batch  # else two of them would be in memory
+        self._report("Read", time.monotonic())
+
+    def _over(self) -> bool:
+        limits = self._limits
+        return (
+            self._stopped
+            or (limits.records is not None and self._records >= limits.records)
+            or (limits.bytes is not None and self._bytes >= limits.bytes)
+            or (limits.seconds is not None and time.monotonic() - self._started >= limits.seconds)
+        )
+
+    def _fill(self) -> MessageBatch:
+        """Collect messages until a batch is full, a second is over, or there are no more to come."""
+        batch = MessageBatch()
+        begun = time.monotonic()
+        while self._lanes and not self._over():
+            messages = self._consume(len(batch))
+            now = time.monotonic()
+            before = len(batch)
+            if messages:
+                self._take(messages, batch)
+            if messages and (len(batch) > before or batch.reached):
+                self._progress(now)
+            else:
+                self._wait(now)
+            full = len(batch) >= self._batch_records or batch.bytes >= _BATCH_BYTES
+            if full or (batch.reached and now - begun >= _BATCH_SECONDS):
+                break
+        return batch
+
+    def _consume(self, have: int) -> list[Any]:
+        """The next messages and news. Never more than are wanted: it would wait for them."""
+        wanted = min(
+            self._chunk, self._batch_records - have, sum(lane.remaining for lane in self._lanes.values())
+        )
+        if self._limits.records is not None:
+            wanted = min(wanted, self._limits.records - self._records)
+        return list(self._client.consumer.consume(max(1, wanted), _CONSUME_SECONDS))
+
+    # Messages -------------------------------------------------------------------------------------
+
+    def _take(self, messages: list[Any], batch: MessageBatch) -> None:
+        """Sort out what came: messages, ends of partitions, errors."""
+        size = batch.bytes
+        count = len(batch)
+        lows: dict[int, int] = {}
+        broken: list[_Lane] = []
+        for message in messages:
+            if self._over():
+                return  # what is left of these messages was not handed out, so nothing after it counts
+            lane = self._lanes.get(message.partition())
+            error = message.error()
+            if error is not None:
+                self._take_error(message, error, lane, batch, lows, broken)
+            elif lane is not None:
+                self._take_message(message, lane, batch, lows)
+        for lane in broken:
+            self._recover(lane, batch)
+        self._follow()
+        taken = len(batch) - count
+        if taken:
+            average = max(1, (batch.bytes - size) // taken)
+            self._chunk = max(16, min(self._batch_records, _CHUNK_BYTES // average))
+
+    def _take_message(self, message: Any, lane: _Lane, batch: MessageBatch, lows: dict[int, int]) -> None:
+        offset = message.offset()
+        lane.seen = offset + 1
+        if offset < lane.position:
+            return  # between two ranges, or given twice
+        if offset > lane.position:
+            self._pass(lane, offset, batch, lows)
+            if self._lanes.get(lane.partition) is None or offset < lane.position:
+                return
+        value = message.value()
+        batch.values.append(value)
+        batch.partitions.append(lane.partition)
+        batch.offsets.append(offset)
+        kind, moment = message.timestamp()
+        batch.enqueued.append(moment if kind else -1)
+        size = len(value) if value is not None else 0
+        batch.bytes += size
+        self._bytes += size
+        self._records += 1
+        lane.tries = 0
+        self._go_on(lane, offset + 1, batch)
+
+    def _go_on(self, lane: _Lane, offset: int, batch: MessageBatch) -> None:
+        """Note that a partition was read up to `offset`."""
+        lane.advance(offset)
+        batch.reached[lane.partition] = lane.position if not lane.done else lane.end
+        if lane.done or self._limits.one_each:
+            self._drop(lane)
+
+    def _pass(self, lane: _Lane, offset: int, batch: MessageBatch, lows: dict[int, int]) -> None:
+        """Pass over offsets that have no message: compaction and control marks leave such, and retention."""
+        if not lows:
+            lows.update(self._client.lows(self._hub, self._lanes, seconds=self._outage_seconds))
+        for start, end in lane.advance(offset):
+            lost = min(end, lows.get(lane.partition, 0))
+            if lost > start:
+                batch.lost.append((lane.partition, start, lost))
+        batch.reached[lane.partition] = lane.position
+        if lane.done:
+            self._drop(lane)
+
+    def _drop(self, lane: _Lane) -> None:
+        del self._lanes[lane.partition]
+        self._client.consumer.incremental_unassign([TopicPartition(self._hub, lane.partition)])
+
+    def _follow(self) -> None:
+        """Let the consumer jump to the next range of a partition where it is not there yet."""
+        for lane in self._lanes.values():
+            if lane.position > lane.seen:
+                self._jump(lane)
+
+    def _jump(self, lane: _Lane) -> None:
+        where = TopicPartition(self._hub, lane.partition, lane.position)
+        self._client.consumer.incremental_unassign([where])
+        self._client.consumer.incremental_assign([where])
+        lane.seen = lane.position
+
+    # News and errors ------------------------------------------------------------------------------
+
+    def _take_error(
+        self,
+        message: Any,
+        error: KafkaError,
+        lane: _Lane | None,
+        batch: MessageBatch,
+        lows: dict[int, int],
+        broken: list[_Lane],
+    ) -> None:
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            if lane is not None and message.offset() > lane.position:
+                self._pass(lane, message.offset(), batch, lows)
+            if lane is not None and not lane.done and message.offset() >= lane.position:
+                broken.append(lane)  # its log ends before the range does
+        elif code in _OUT_OF_RANGE:
+            if lane is not None and lane not in broken:
+                broken.append(lane)
+        else:
+            self._check_hub(error)
+            self._client.troubles.note(error)
+
+    def _check_hub(self, error: KafkaError) -> None:
+        """Raise where the hub is closed to us or gone; brokers that restart may say so for a while."""
+        final = hub_error(self._client.settings, self._hub, error)
+        if final is None:
+            return
+        if error.code() not in MISSING:
+            raise final
+        now = time.monotonic()
+        self._missing_since = self._missing_since or now
+        if now - self._missing_since >= _MISSING_PATIENCE_SECONDS:
+            raise final
+
+    def _recover(self, lane: _Lane, batch: MessageBatch) -> None:
+        """The broker has no such offset: retention was faster, or the hub is not the one it was."""
+        offsets = self._watermarks(lane)
+        if lane.last > offsets.high:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)  # a leader elected just now may be behind for a moment
+            offsets = self._watermarks(lane)
+        if lane.last > offsets.high:
+            raise self._position_ahead(lane, offsets.high)
+        lane.tries += 1
+        if lane.tries > _TRIES_AT_ONE_OFFSET:
+            raise self._unavailable(f"partition {lane.partition} gives nothing at offset {lane.position}")
+        if offsets.low > lane.position:
+            lost = [(lane.partition, start, end) for start, end in lane.advance(offsets.low)]
+            batch.lost += lost
+            batch.reached[lane.partition] = lane.position
+            lane.tries = 0
+        if lane.done:
+            self._drop(lane)
+        else:
+            self._jump(lane)
+
+    def _watermarks(self, lane: _Lane) -> Offsets:
+        answer = self._client.watermarks(self._hub, [lane.partition], seconds=self._outage_seconds)
+        return answer[lane.partition]
+
+    def _position_ahead(self, lane: _Lane, high: int) -> DefenderError:
+        settings = self._client.settings
+        return PositionAhead(
+            f"Connection {settings.conn_id!r}: partition {lane.partition} of hub {self._hub!r} ends at "
+            f"offset {high}, before the offsets {lane.position} to {lane.last} that were to be read: the hub "
+            "was deleted and created again, or cut."
+        )
+
+    # Waiting --------------------------------------------------------------------------------------
+
+    def _progress(self, now: float) -> None:
+        troubles = self._client.troubles
+        if troubles.since is not None:
+            self.waited_seconds += now - self._progressed
+            self._log.info(
+                "%s answers again after %.0f s.", self._client.settings.namespace, now - self._progressed
+            )
+            troubles.clear()
+        self._missing_since = None
+        self._progressed = now
+        if now - self._reported >= _SECONDS_BETWEEN_REPORTS:
+            self._report("Reading", now)
+
+    def _wait(self, now: float) -> None:
+        """Nothing came: an outage, a throttle, or a range that ends in nothing. Bounded in all cases."""
+        client = self._client
+        client.check(_AUTHENTICATION_PATIENCE_SECONDS)
+        silent = now - self._progressed
+        if silent + self.waited_seconds > self._outage_seconds:
+            raise self._unavailable(client.troubles.seen)
+        if now - self._reported >= _SECONDS_BETWEEN_REPORTS:
+            self._report(f"Waiting for {silent:.0f} s ({client.troubles.seen})", now)
+
+    def _unavailable(self, seen: str) -> ServiceUnavailable:
+        settings = self._client.settings
+        return ServiceUnavailable(
+            f"Connection {settings.conn_id!r}: {settings.namespace} gave no messages of hub {self._hub!r} "
+            f"for {time.monotonic() - self._progressed + self.waited_seconds:.0f} s in all: {seen}"
+        )
+
+    def _report(self, what: str, now: float) -> None:
+        self._reported = now
+        left = sum(lane.remaining for lane in self._lanes.values())
+        self._log.info(
+            "%s: %d messages of hub %s so far, %.1f MB; %d offsets left.",
+            what,
+            self._records,
+            self._hub,
+            self._bytes / 1_000_000,
+            left,
+        )
