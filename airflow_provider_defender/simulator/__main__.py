@@ -32,6 +32,8 @@ Control it from other processes under /_simulator (no token needed):
   curl --cacert CA.pem URL/_simulator/faults -d '{"kind": "cut", "page": 1}'   break the second page, once
   curl --cacert CA.pem URL/_simulator/faults -X DELETE                         switch all faults off
   curl --cacert CA.pem URL/_simulator/truth                                    every version of every alert
+  curl --cacert CA.pem URL/_simulator/events -d '{"records": 1000}'            1000 events (with --events)
+  curl --cacert CA.pem URL/_simulator/events                                   what events were sent so far
 
 Kinds of faults: answer, truncated, cut, reset, silent, slow, next_link, revoke, throttle, aadsts.
 Their fields are described in airflow_provider_defender.simulator.Fault."""
@@ -73,6 +75,18 @@ def _parser() -> argparse.ArgumentParser:
     tenant.add_argument(
         "--alerts-per-day", type=float, metavar="N", help="how many come from now on (default: as before)"
     )
+    events = parser.add_argument_group("events")
+    events.add_argument(
+        "--events",
+        action="store_true",
+        help="also an event hub (Kafka without TLS, 127.0.0.1 only, any port) with the tenant's events",
+    )
+    events.add_argument(
+        "--events-per-minute", type=float, default=300, metavar="N", help="0 for none (default: %(default)s)"
+    )
+    events.add_argument(
+        "--partitions", type=int, default=4, metavar="N", help="of the hub (default: %(default)s)"
+    )
     api = parser.add_argument_group("API")
     api.add_argument("--page-size", type=int, default=10_000, help="rows a page (default: %(default)s)")
     api.add_argument(
@@ -107,6 +121,8 @@ def _simulator(options: argparse.Namespace) -> Simulator:
         imds_port=options.imds_port,
         names=options.name,
         state_folder=options.state,
+        events=options.events,
+        event_partitions=options.partitions,
     )
     simulator.entra.token_seconds = options.token_seconds
     if options.restless:
@@ -114,7 +130,14 @@ def _simulator(options: argparse.Namespace) -> Simulator:
     return simulator
 
 
-def _greeting(simulator: Simulator, credentials: dict[str, str]) -> str:
+def _hub_lines(simulator: Simulator, *, events: bool) -> list[str]:
+    if not events:
+        return []
+    state = simulator.exporter.state()
+    return [f"  event hub                   {state['bootstrap_servers']}, hub {state['hub']!r}, no TLS"]
+
+
+def _greeting(simulator: Simulator, credentials: dict[str, str], *, events: bool) -> str:
     """What a person needs to begin."""
     state = simulator.state()
     lines = [
@@ -125,6 +148,7 @@ def _greeting(simulator: Simulator, credentials: dict[str, str]) -> str:
         f"  authority to trust          {state['ca_bundle']}",
         f"  client id                   {state['client_id']}",
         f"  client secret               {simulator.client_secret}",
+        *_hub_lines(simulator, events=events),
         *(f"  {name.replace('_', ' '):<27} {path}" for name, path in credentials.items()),
         "",
         "Connections for Airflow:",
@@ -154,9 +178,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"The simulator cannot start: {error}.{cure}\n")
         return 1
     with simulator:
+        if options.events and options.events_per_minute > 0:
+            simulator.exporter.send_for_ever(options.events_per_minute)
         credentials = simulator.write_credentials(options.state) if options.state else {}
         if not options.quiet:
-            sys.stdout.write(_greeting(simulator, credentials))
+            sys.stdout.write(_greeting(simulator, credentials, events=options.events))
             sys.stdout.flush()
         if options.ready_file:
             ready = {**simulator.ready(), "credentials": credentials, "pid": os.getpid()}

@@ -10,6 +10,8 @@
 | `GET /_simulator/truth` | the ground truth: every version of every alert; `?records=1`: with its text |
 | `GET`, `POST`, `DELETE /_simulator/faults` | the faults switched on; switch one on; switch all off |
 | `GET /_simulator/requests` | the requests answered so far |
+| `GET /_simulator/events` | with `--events`: the hub, and the truth about the events sent so far |
+| `POST /_simulator/events` `{"records": 1000, "over_seconds": 30, "oddities": []}` | send events |
 """
 
 from __future__ import annotations
@@ -43,6 +45,12 @@ class _NewAlerts(msgspec.Struct, forbid_unknown_fields=True):
     changes: dict[str, Any] = {}
 
 
+class _NewEvents(msgspec.Struct, forbid_unknown_fields=True):
+    records: int = 0
+    over_seconds: float = 0.0
+    oddities: list[str] = []
+
+
 class _Changes(msgspec.Struct, forbid_unknown_fields=True):
     ids: list[str]
     changes: dict[str, Any]
@@ -64,6 +72,8 @@ class Control:
             ("POST", "/faults"): self._add_fault,
             ("DELETE", "/faults"): self._clear_faults,
             ("GET", "/requests"): self._requests,
+            ("GET", "/events"): lambda request: simulator.exporter.state(),
+            ("POST", "/events"): self._send_events,
         }
 
     @staticmethod
@@ -78,10 +88,10 @@ class Control:
             return json_answer(404, {"error": f"There is no {request.method} {request.path}"})
         try:
             return json_answer(200, route(request))
-        except (msgspec.DecodeError, ValueError, TypeError) as error:
+        except (msgspec.DecodeError, ValueError, TypeError, RuntimeError) as error:
             return json_answer(400, {"error": str(error)})
         except KeyError as error:
-            return json_answer(404, {"error": f"There is no alert {error}"})
+            return json_answer(404, {"error": f"There is no {error}"})
 
     def _advance(self, request: Request) -> object:
         order = msgspec.json.decode(request.body, type=_Seconds)
@@ -120,6 +130,16 @@ class Control:
     def _clear_faults(self, request: Request) -> object:
         self._simulator.faults.clear()
         return {"faults": []}
+
+    def _send_events(self, request: Request) -> object:
+        order = msgspec.json.decode(request.body or b"{}", type=_NewEvents)
+        exporter = self._simulator.exporter
+        if order.over_seconds > 0:
+            exporter.send(0, oddities=order.oddities)
+            exporter.send_over(order.records, order.over_seconds)
+        else:
+            exporter.send(order.records, oddities=order.oddities)
+        return exporter.state()
 
     def _requests(self, request: Request) -> object:
         return {"requests": [asdict(entry) for entry in self._simulator.requests.all()]}

@@ -22,7 +22,6 @@ __all__ = [
     "Secret",
     "TrustedSubject",
     "WorkloadIssuer",
-    "resource_of",
 ]
 
 _DEFENDER_ROLES = frozenset(
@@ -69,16 +68,6 @@ _EVENT_HUBS_SUFFIXES = (
     ".servicebus.chinacloudapi.cn",
 )
 DEFAULT_ROLES = ("Alert.Read.All", "SecurityAlert.Read.All", "SecurityIncident.Read.All")
-
-
-def resource_of(name: str) -> frozenset[str] | None:
-    """The roles that a resource knows, or None when the tenant has no such resource."""
-    name = name.rstrip("/")
-    if name in RESOURCES:
-        return RESOURCES[name]
-    if name.startswith("https://") and name.endswith(_EVENT_HUBS_SUFFIXES):
-        return frozenset()
-    return None
 
 
 @dataclass(frozen=True)
@@ -201,6 +190,23 @@ class Directory:
         self._random = draw_for(seed, "directory")
         self._applications: dict[str, Application] = {}
         self.issuer = WorkloadIssuer("https://oidc.cluster.example/")
+        self._namespaces: set[str] = set()
+
+    def add_namespace(self, host: str) -> None:
+        """Issue tokens for the Event Hubs namespace at this host, too: scope `https://<host>/.default`.
+
+        Those under Microsoft's suffixes are known. Who may read there is the namespace's own business:
+        its rights are no application roles, and never stand in a token.
+        """
+        self._namespaces.add(f"https://{host.lower()}")
+
+    def roles_of(self, resource: str) -> frozenset[str] | None:
+        """The application roles that a resource knows, or None when the tenant has no such resource."""
+        resource = resource.rstrip("/").lower()
+        if resource in RESOURCES:
+            return RESOURCES[resource]
+        hosted = resource.startswith("https://") and resource.endswith(_EVENT_HUBS_SUFFIXES)
+        return frozenset() if hosted or resource in self._namespaces else None
 
     def guid(self) -> str:
         """The next GUID of the seed's sequence."""

@@ -25,7 +25,6 @@ from airflow_provider_defender.simulator._directory import (
     Application,
     Directory,
     FederatedCredential,
-    resource_of,
 )
 from airflow_provider_defender.simulator._messages import Answer, Request, json_answer
 
@@ -172,7 +171,7 @@ class EntraId:
         client_id, secret = _client(request, form)
         resource = _resource(form)
         application = self._authenticated(client_id, secret, form, self._root(request))
-        if resource_of(resource) is None:
+        if self.directory.roles_of(resource) is None:
             raise _RefusalError(500011, resource=resource)
         lifetime = self.token_seconds if application.token_seconds is None else application.token_seconds
         body: dict[str, Any] = {
@@ -290,7 +289,7 @@ class EntraId:
             "uti": uuid.uuid4().hex,
             "ver": "1.0",
         }
-        roles = sorted(application.roles & (resource_of(resource) or frozenset()))
+        roles = sorted(application.roles & (self.directory.roles_of(resource) or frozenset()))
         if roles:  # without a granted role there is no claim, yet a token is issued
             claims["roles"] = roles
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID, "x5t": _KEY_ID})

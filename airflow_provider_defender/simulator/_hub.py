@@ -22,8 +22,13 @@ __all__ = ["EmbeddedHub", "EmbeddedHubError", "produce"]
 
 _TEXT = 512
 _LISTENER = "127.0.0.1"
-#: Producer settings by which a message keeps its order, and a batch stays below the service's 1 MB.
-_PRODUCER_SETTINGS = {"linger.ms": 5, "enable.idempotence": True, "message.max.bytes": 1_000_000}
+#: Messages keep their order, batches stay below the service's 1 MB, and a stopped hub is no news.
+_PRODUCER_SETTINGS = {
+    "linger.ms": 5,
+    "enable.idempotence": True,
+    "message.max.bytes": 1_000_000,
+    "log.connection.close": False,
+}
 
 _POINTER, _STRING, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
 _INT16, _INT32, _INT64, _SIZE = ctypes.c_int16, ctypes.c_int32, ctypes.c_int64, ctypes.c_size_t

@@ -6,7 +6,7 @@ Source: Microsoft "How to use managed identities on an Azure VM to acquire an ac
 from __future__ import annotations
 
 from airflow_provider_defender.simulator._clock import ServiceClock
-from airflow_provider_defender.simulator._directory import Application, resource_of
+from airflow_provider_defender.simulator._directory import Application
 from airflow_provider_defender.simulator._entra import EntraId
 from airflow_provider_defender.simulator._messages import Answer, Request, json_answer
 
@@ -49,7 +49,7 @@ class InstanceMetadata:
         identity = self._identity(parameters)
         if identity is None:
             return _error(400, "invalid_request", "Identity not found")
-        if resource_of(resource) is None:
+        if self._entra.directory.roles_of(resource) is None:
             text = f"AADSTS500011: The resource principal named {resource} was not found in the tenant."
             return _error(400, "invalid_resource", text)
         return self._token(identity, resource)

@@ -15,7 +15,9 @@ from airflow_provider_defender.simulator._clock import ServiceClock
 from airflow_provider_defender.simulator._control import Control
 from airflow_provider_defender.simulator._directory import Directory
 from airflow_provider_defender.simulator._entra import EntraId
+from airflow_provider_defender.simulator._exporter import EventExporter
 from airflow_provider_defender.simulator._faults import Faults
+from airflow_provider_defender.simulator._hub import EmbeddedHub
 from airflow_provider_defender.simulator._imds import InstanceMetadata
 from airflow_provider_defender.simulator._messages import Answer, Request
 from airflow_provider_defender.simulator._quota import Quota
@@ -40,6 +42,7 @@ class Simulator:
     * `host`: the address to listen on. Links in answers name the host by which the client came.
     * `port`, `imds_port`: 0 lets the operating system choose. `names`: more host names for the certificate.
     * `state_folder`: where the certificates are kept from one start to the next; by default a temporary one.
+    * `events`: also an embedded event hub with `event_partitions` partitions, into which `exporter` sends.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class Simulator:
         imds_port: int = 0,
         names: Sequence[str] = (),
         state_folder: Path | str | None = None,
+        events: bool = False,
+        event_partitions: int = 4,
     ) -> None:
         self._temporary = (
             tempfile.TemporaryDirectory(prefix="defender-simulator-") if not state_folder else None
@@ -74,6 +79,8 @@ class Simulator:
         self.ca_bundle = str(tls.authority)
         self.faults = Faults()
         self.clock = ServiceClock()
+        self._event_partitions = event_partitions if events else 0
+        self._exporter: EventExporter | None = None
         self._build(tenant or Tenant(seed), page_size, Quota(self.clock, calls_per_minute, calls_per_hour))
 
     def _build(self, tenant: Tenant, page_size: int, quota: Quota) -> None:
@@ -112,6 +119,9 @@ class Simulator:
 
     def stop(self) -> None:
         """Stop serving and delete the temporary folder; open connections are broken."""
+        if self._exporter is not None:
+            self._exporter.stop()
+            self._exporter.namespace.stop()
         self._server.stop()
         self._clean()
 
@@ -155,6 +165,18 @@ class Simulator:
     def client_secret(self) -> str:
         """The client secret of the application "reader"."""
         return self.apps["reader"].client_secret
+
+    @property
+    def exporter(self) -> EventExporter:
+        """What sends this tenant's events into the embedded hub; both begin when first asked for.
+
+        Raises RuntimeError for a simulator without events, EmbeddedHubError when the hub cannot start.
+        """
+        if not self._event_partitions:
+            raise RuntimeError("This simulator has no event hub: make it with events=True (--events).")
+        if self._exporter is None:
+            self._exporter = EventExporter(self.tenant, EmbeddedHub(), partitions=self._event_partitions)
+        return self._exporter
 
     @property
     def requests(self) -> RequestLog:
@@ -217,10 +239,13 @@ class Simulator:
             "password": self.client_secret,
             "extra": {"tenant_id": self.tenant_id, "cloud": "custom", "ca_bundle": self.ca_bundle},
         }
-        return {
+        connections = {
             "entra_id_default": {"conn_type": "entra_id", **common},
             "defender_default": {"conn_type": "defender", **common},
         }
+        if self._event_partitions:
+            connections["event_hub_default"] = self.exporter.connection()
+        return connections
 
     def write_credentials(self, folder: Path | str) -> dict[str, str]:
         """Files for the other ways in which the application "reader" can prove who it is, by what they are.
@@ -273,6 +298,8 @@ _IDENTITY_RESOURCE = (
 def _default_directory(seed: int | str) -> Directory:
     """Applications for the usual cases: one that works, and one for each thing that can be wrong."""
     directory = Directory(seed)
+    directory.add_namespace("localhost")
+    directory.add_namespace("127.0.0.1")
     directory.register("reader")
     directory.register("no role", roles=())
     directory.register("other role", roles=("Machine.Read.All",))
