@@ -204,6 +204,7 @@ class DraftBase(ABC, Generic[P]):
             if other is None:
                 self._state = _State.CLOSED
                 return record
+            self._check_age()  # after a long sleep, the other record may have been shortened by now
             self._log.finish(other)
             files, number, before = (
                 self._rebase(other, files, before),
