@@ -106,7 +106,36 @@ related keyword: user[] hash[] hosts[]
 dataset `alerts` has a column for each of them."""
 
 EVENT_FIELDS: dict[str, str] = _parse("""
-event keyword: hash
+event keyword: hash reason
+organization keyword: id name
+observer keyword: version
+service keyword: id name
+host keyword: architecture type os.full
+user keyword: risk.calculated_level roles[] target.email target.full_name
+process keyword: args[] parent.user.id parent.user.name working_directory
+process long: args_count
+process wildcard: parent.command_line
+process keyword: pe.company pe.description pe.file_version pe.original_file_name pe.product
+process keyword: parent.pe.company parent.pe.description parent.pe.file_version
+process keyword: parent.pe.original_file_name parent.pe.product parent.code_signature.status
+process boolean: parent.code_signature.exists parent.code_signature.trusted
+file boolean: code_signature.exists code_signature.trusted
+file date: code_signature.timestamp x509.not_after x509.not_before
+file keyword: x509.issuer.common_name[] x509.subject.common_name[] x509.serial_number
+file keyword: origin_referrer_url origin_url
+dll keyword: name path hash.md5 hash.sha1 hash.sha256
+source keyword: domain as.organization.name geo.city_name geo.country_iso_code geo.country_name
+source keyword: geo.name geo.region_name
+destination keyword: domain
+network keyword: direction protocol type
+dns keyword: header_flags[] question.class question.type response_code
+http keyword: request.method request.referrer version
+http long: response.status_code
+tls boolean: established
+tls keyword: cipher client.server_name version version_protocol
+email keyword: cc.address[]
+container keyword: image.hash.all[]
+rule keyword: name
 """)
 """Further ECS fields, which only mappings of events fill."""
 

@@ -1,0 +1,281 @@
+"""Functions on columns that several streaming tables share; they take and give Arrow arrays of one length."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...columns import (
+    URL_PARTS,
+    by_distinct,
+    collect,
+    file_parts,
+    first_known,
+    join_known,
+    lower,
+    only_ip,
+    only_where,
+    url_parts,
+)
+from ..endpoint_alerts import TACTICS
+
+TEXTS = pa.list_(pa.string())
+
+Categorised: TypeAlias = "tuple[str | None, list[str] | None, list[str]]"
+"""`event.action`, `event.category`, `event.type`."""
+
+
+def device_event_id(device: pa.Array, report: pa.Array, ticks: pa.Array) -> pa.Array:
+    """`<device>-<report>-<time in 100 ns since 1970>`: Microsoft's report ids come again on other devices."""
+    return join_known("-", device, report, ticks)
+
+
+def action_name(action_type: str | None) -> str | None:
+    """An ActionType as `event.action`: in lower case, with hyphens for blanks."""
+    return "-".join(action_type.lower().split()) if action_type else None
+
+
+def by_action(rule: Callable[[str | None], Categorised]) -> Callable[[pa.Array], tuple[pa.Array, ...]]:
+    """A function that gives `event.action`, `.category` and `.type` by the column of action types."""
+
+    def fields(action_type: pa.Array) -> tuple[pa.Array, ...]:
+        return by_distinct(rule, (pa.string(), TEXTS, TEXTS), action_type)
+
+    return fields
+
+
+def outcomes(success: frozenset[str], failure: frozenset[str]) -> Callable[[pa.Array], pa.Array]:
+    """A function that gives `event.outcome` by the column of action types: unknown for all others."""
+
+    def outcome(action_type: pa.Array) -> pa.Array:
+        def find(text: str | None) -> tuple[str]:
+            return ("success" if text in success else "failure" if text in failure else "unknown",)
+
+        return by_distinct(find, (pa.string(),), action_type)[0]
+
+    return outcome
+
+
+def collect_few(*columns: pa.Array) -> pa.Array:
+    """As `collect`, but faster where the same values stand together again: accounts, files, machines."""
+    return by_distinct(_merged, (TEXTS,), *columns)[0]
+
+
+def _merged(*values: str | None) -> tuple[list[str] | None]:
+    return ([value for value in dict.fromkeys(values) if value is not None] or None,)
+
+
+def host_names(name: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`host.name` in lower case, and `related.hosts` with it."""
+    lowered = lower(name)
+    return lowered, collect(lowered)
+
+
+def image_path(path: pa.Array, name: pa.Array) -> pa.Array:
+    """The whole path of an image: Microsoft's folder path mostly ends in the file's name, but not always."""
+    return first_known(file_parts(path, name)[1], path)
+
+
+def first_account(*columns: pa.Array) -> tuple[pa.Array, ...]:
+    """Name, domain, id and address of the first account that has a name or an id.
+
+    Args:
+        columns: name, domain, id and address of each account, the preferred one first.
+    """
+    accounts = [columns[start : start + 4] for start in range(0, len(columns), 4)]
+    result = accounts[-1]
+    for account in reversed(accounts[:-1]):
+        known = pc.or_(pc.is_valid(account[0]), pc.is_valid(account[2]))
+        result = tuple(pc.if_else(known, mine, other) for mine, other in zip(account, result, strict=True))
+    return result
+
+
+_TRANSPORTS = {
+    "tcp": "tcp",
+    "tcpv4": "tcp",
+    "tcpv6": "tcp",
+    "udp": "udp",
+    "udpv4": "udp",
+    "udpv6": "udp",
+    "icmp": "icmp",
+    "icmpv6": "ipv6-icmp",
+    "igmp": "igmp",
+    "sctp": "sctp",
+}
+_NO_PROTOCOLS = {"unknown", "local", "negotiate", "none"}
+
+
+def protocol_fields(protocol: pa.Array) -> tuple[pa.Array, ...]:
+    """`network.transport` (tcp, udp, icmp …) and `network.protocol` (all others), both in lower case."""
+
+    def find(text: str | None) -> tuple[str | None, str | None]:
+        name = (text or "").strip().lower()
+        transport = _TRANSPORTS.get(name)
+        return transport, None if transport or name in _NO_PROTOCOLS else name or None
+
+    return by_distinct(find, (pa.string(), pa.string()), protocol)
+
+
+def url_fields(url: pa.Array) -> tuple[pa.Array, ...]:
+    """`url.full` where there is a scheme, `url.original`, and the parts of `URL_PARTS`."""
+    parts = url_parts(url)
+    scheme = parts[list(URL_PARTS).index("scheme")]
+    return only_where(pc.is_valid(scheme), url), url, *parts
+
+
+URL_FIELDS = ("url.full", "url.original", *(f"url.{part}" for part in URL_PARTS))
+"""What `url_fields` gives."""
+URL_DOMAIN = URL_FIELDS.index("url.domain")
+
+
+def domain_and_address(domain: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """A URL's host as a name, or as an IP address."""
+    address = only_ip(domain)
+    return only_where(pc.is_null(address), domain), address
+
+
+def network_type(*addresses: pa.Array) -> pa.Array:
+    """ipv4 or ipv6, by the first address that is known."""
+    address = first_known(*addresses)
+    return pc.if_else(pc.match_substring(address, ":"), "ipv6", "ipv4")
+
+
+_CLOUDS = {"amazon": "aws", "aws": "aws", "azure": "azure", "gcp": "gcp", "google": "gcp"}
+
+
+def cloud_provider(*texts: pa.Array) -> pa.Array:
+    """`cloud.provider`: aws, azure or gcp, by the first of them that a text names."""
+
+    def find(*values: str | None) -> tuple[str | None]:
+        names = [value.lower() for value in values if value]
+        return (next((cloud for name in names for word, cloud in _CLOUDS.items() if word in name), None),)
+
+    return by_distinct(find, (pa.string(),), *texts)[0]
+
+
+def json_items(text: str | None) -> list[Any]:
+    """The items of a JSON array's text; anything else is no item, and a JSON object is the only one."""
+    if not text or text[0] not in "[{":
+        return []
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+_TECHNIQUE = re.compile(r"\s*,?\s*(.*?)\s*\(?\b(T\d{4}(?:\.\d{3})?)\b\)?")
+THREAT_FIELDS = (
+    "threat.framework",
+    "threat.tactic.id",
+    "threat.tactic.name",
+    "threat.technique.id",
+    "threat.technique.name",
+    "threat.technique.subtechnique.id",
+    "threat.technique.subtechnique.name",
+)
+"""What `threat_fields` gives."""
+
+
+def threat_fields(categories: pa.Array, techniques: pa.Array) -> tuple[pa.Array, ...]:
+    """MITRE's tactics and techniques, as in `THREAT_FIELDS`.
+
+    Args:
+        categories: one name, names with commas between them, or a JSON array of names; those that are tactics
+            of MITRE count.
+        techniques: `Valid Accounts (T1078), Domain Accounts (T1078.002)`, or a JSON array of such texts.
+    """
+    return by_distinct(_threat, (pa.string(), *(TEXTS,) * 6), categories, techniques)
+
+
+def _threat(categories: str | None, techniques: str | None) -> tuple[Any, ...]:
+    tactics = tactics_of(categories)
+    names: dict[str, str | None] = {}
+    for text in _texts(techniques):
+        for name, identifier in _TECHNIQUE.findall(text):
+            names[identifier] = names.get(identifier) or name or None
+            names.setdefault(identifier.partition(".")[0], None)
+    main = {identifier: name for identifier, name in names.items() if "." not in identifier}
+    sub = {identifier: name for identifier, name in names.items() if "." in identifier}
+    lists = [
+        [identifier for identifier, _ in tactics],
+        [name for _, name in tactics],
+        list(main),
+        [name for name in main.values() if name],
+        list(sub),
+        [name for name in sub.values() if name],
+    ]
+    return "MITRE ATT&CK" if tactics or names else None, *(values or None for values in lists)
+
+
+def tactics_of(categories: str | None) -> list[tuple[str, str]]:
+    """Id and name of each of MITRE's tactics in a text of categories."""
+    words = [word for text in _texts(categories) for word in text.split(",")]
+    found = (TACTICS.get(re.sub(r"[\s_]", "", word).lower()) for word in words)
+    return list(dict.fromkeys(tactic for tactic in found if tactic))
+
+
+def _texts(text: str | None) -> list[str]:
+    if text and text[0] == "[":
+        return [item for item in json_items(text) if isinstance(item, str)]
+    return [text] if text else []
+
+
+_ODD_QUOTING = r'\\"|[\t\n\v\f\r\x1e\x1f]'
+_BLANK, _NOTHING = "\x1f", "\x1e"
+_ARGUMENT = re.compile(r'(?:[^\s"\\]+|\\"|\\|"(?:[^"\\]+|\\.)*"?)+', re.DOTALL | re.ASCII)
+_QUOTE = re.compile(r'(\\*)"')
+
+
+def arguments(command_line: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`process.args` and `.args_count`: the command line split at blanks as Windows does it.
+
+    Double quotes hold blanks together, a backslash before one makes it a character. Single quotes are
+    characters, also on Linux, where the shell has removed those that are none.
+    """
+    words = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(command_line))
+    quoted = pc.fill_null(pc.match_substring(command_line, '"'), False)
+    if pc.any(quoted).as_py():
+        odd = pc.and_(quoted, pc.fill_null(pc.match_substring_regex(command_line, _ODD_QUOTING), False))
+        words = pc.if_else(quoted, _split_quoted(command_line), words)
+        if pc.any(odd).as_py():
+            (slow,) = by_distinct(_split_oddly_quoted, (TEXTS,), only_where(odd, command_line))
+            words = pc.if_else(odd, slow, words)
+    return words, pc.list_value_length(words).cast(pa.int64())
+
+
+def _split_quoted(command_line: pa.Array) -> pa.Array:
+    """Words of texts in which every quote is one that holds blanks together: every other part is inside."""
+    parts = pc.split_pattern(command_line, '"')
+    values = parts.flatten()
+    starts = parts.offsets.take(pc.list_parent_indices(parts))
+    places = pc.subtract(pa.array(range(len(values)), pa.int32()), starts)
+    inside = pc.equal(pc.bit_wise_and(places, pa.scalar(1, pa.int32())), 1)
+    held = pc.replace_substring(values, " ", _BLANK)
+    held = pc.if_else(pc.equal(held, ""), _NOTHING, held)
+    joined = pc.binary_join(
+        pa.ListArray.from_arrays(parts.offsets, pc.if_else(inside, held, values), mask=parts.is_null()), ""
+    )
+    words = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(joined))
+    texts = pc.replace_substring(pc.replace_substring(words.flatten(), _BLANK, " "), _NOTHING, "")
+    return pa.ListArray.from_arrays(words.offsets, texts, mask=words.is_null())
+
+
+def _split_oddly_quoted(command_line: str | None) -> tuple[list[str] | None]:
+    """The same for texts in which a backslash makes a quote a character, word by word."""
+    if command_line is None:
+        return (None,)
+    return ([_unquoted(word) for word in _ARGUMENT.findall(command_line)],)
+
+
+def _unquoted(word: str) -> str:
+    def replace(match: re.Match[str]) -> str:
+        slashes = len(match[1])
+        return "\\" * (slashes // 2) + '"' * (slashes % 2)
+
+    return _QUOTE.sub(replace, word)
