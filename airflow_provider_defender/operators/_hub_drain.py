@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import pyarrow as pa
 
@@ -18,6 +18,7 @@ from airflow_provider_defender.lake import Covered, HubChange
 from airflow_provider_defender.operators._hub_plan import PartitionPlan, live_plans, window_plans
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from logging import Logger
 
     from structlog.typing import FilteringBoundLogger
@@ -152,13 +153,14 @@ class HubDrain:
         ranges = {partition: list(plan.ranges) for partition, plan in result.plans.items() if plan.ranges}
         if not ranges:
             return
+        longest = _LONGEST if self.max_duration is None else min(self.max_duration, _LONGEST)
         batches = self.hook.batches(
             ranges,
             max_records=self.max_records,
             max_bytes=self.max_bytes,
-            max_duration=min(self.max_duration or _LONGEST, _LONGEST),
+            max_duration=longest.total_seconds(),
         )
-        with closing(batches):
+        with closing(cast("Generator[MessageBatch]", batches)):
             while True:
                 try:
                     with _timed(result, "reading"):
@@ -234,9 +236,12 @@ def _note(batch: MessageBatch, result: HubResult) -> None:
     result.messages += len(batch.values)
     result.bytes += batch.bytes
     result.reached.update(batch.reached)
-    for partition, start, end in batch.lost:
-        for part in result.plans[partition].within(start, end):
-            result.lost.setdefault(partition, []).append(part)
+    for partition, *gone in batch.lost:
+        lost = result.lost.setdefault(partition, [])
+        for start, end in result.plans[partition].within(*gone):
+            if lost and lost[-1][1] == start:
+                start = lost.pop()[0]
+            lost.append((start, end))
 
 
 @contextmanager

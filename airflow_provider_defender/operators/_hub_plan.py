@@ -142,7 +142,7 @@ def live_plans(
     fresh = {partition: each for partition, each in marks.items() if partition not in begins}
     begins.update(_first_offsets(hook, log, fresh, start))
     return {
-        partition: _live_plan(position, partition, begins[partition], *each)
+        partition: _live_plan(position, partition, begins[partition], each)
         for partition, each in marks.items()
     }
 
@@ -166,7 +166,8 @@ def _first_offsets(
     return {partition: min(found[partition], offsets.high) for partition, offsets in marks.items()}
 
 
-def _live_plan(position: HubPosition, partition: int, begin: int, low: int, high: int) -> PartitionPlan:
+def _live_plan(position: HubPosition, partition: int, begin: int, there: Offsets) -> PartitionPlan:
+    low, high = max(begin, there.low), there.high
     if begin > high:
         raise PositionAhead(
             f"The lake has read partition {partition} up to offset {begin}, but the hub ends at {high}: it "
@@ -177,8 +178,8 @@ def _live_plan(position: HubPosition, partition: int, begin: int, low: int, high
         begin=begin,
         end=high,
         high=high,
-        ranges=tuple(position.missing(partition, max(begin, low), high)),
-        lost=tuple(position.missing(partition, begin, max(begin, low))),
+        ranges=tuple(position.missing(partition, low, high)),
+        lost=tuple(position.missing(partition, begin, low)),
     )
 
 
@@ -197,13 +198,14 @@ def window_plans(
     marks = hook.watermarks(_chosen_partitions(hook, partitions))
     starts, ends = (hook.offsets_at(moment, list(marks)) for moment in (since, until))
     plans = {}
-    for partition, (_, high) in marks.items():
-        begin = min(starts[partition], high)
-        end = max(begin, min(ends[partition], high))
-        plans[partition] = PartitionPlan(begin, end, high, tuple(position.missing(partition, begin, end)))
+    for partition, there in marks.items():
+        begin = min(starts[partition], there.high)
+        end = max(begin, min(ends[partition], there.high))
+        ranges = tuple(position.missing(partition, begin, end))
+        plans[partition] = PartitionPlan(begin, end, there.high, ranges)
     cut = {
-        partition: low
-        for partition, (low, _) in marks.items()
-        if plans[partition].begin <= low and position.missing(partition, 0, low)
+        partition: there.low
+        for partition, there in marks.items()
+        if plans[partition].begin <= there.low and position.missing(partition, 0, there.low)
     }
     return plans, dict(hook.enqueued_at(cut)) if cut else {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_defender import compat
-from airflow_provider_defender.exceptions import ConfigurationError, MessagesLost, TryAgain
+from airflow_provider_defender.exceptions import ConfigurationError, MessagesLost, StopAndLook, TryAgain
 from airflow_provider_defender.operators._landing import LandingOperator, check_spans
 
 if TYPE_CHECKING:
@@ -84,13 +85,15 @@ class EventHubToParquetOperator(LandingOperator):
         `unknown_fields` (columns whose values did not fit, or that have none, and so went to `unmapped`),
         `lost` (ranges of offsets by partition, the ends exclusive), `before_oldest` (partitions whose oldest
         message, of this time, is later than the window's start), `commit` (number of the record, None if
-        there was nothing to say), `complete`, and `seconds` by stage.
+        there was nothing to say), `complete`, and `seconds` by stage, with those of `reading` in which the
+        hub did not answer (`waited`) or slowed us down (`throttled`).
 
     Raises:
         FailNow: a credential, a right or a parameter is wrong; Airflow does not retry.
         TryAgain: the hub did not answer, or a limit ended a window early; what was read has landed.
         MessagesLost: the hub deleted messages before they were read; all others have landed.
-        PositionAhead: the hub is another one than the lake has read before.
+        StopAndLook: the hub is another one than the lake has read before (PositionAhead), or `max_duration`
+            is too short to read anything.
         LakeError: the commit did not succeed; nothing of this run has landed.
     """
 
@@ -148,11 +151,12 @@ class EventHubToParquetOperator(LandingOperator):
         self._check()
         self._warn_of_undeclared_asset()
         drain = self._drain(context)
-        with lake_errors():
-            head = drain.log.head()
-            self.log.info("Hub %s of %s, %s", drain.hook.hub, drain.hook.namespace, drain.window)
-            result = drain.run(head)
-        return self._report(context, drain, result)
+        with closing(drain.hook):
+            with lake_errors():
+                head = drain.log.head()
+                self.log.info("Hub %s of %s, %s", drain.hook.hub, drain.hook.namespace, drain.window)
+                result = drain.run(head)
+            return self._report(context, drain, result)
 
     def _check(self) -> None:
         """Configuration that only rendering completes, checked before any work."""
@@ -274,6 +278,11 @@ class EventHubToParquetOperator(LandingOperator):
             raise result.interruption
         if result.complete:
             return
+        if not result.messages:
+            raise StopAndLook(
+                f"max_duration={self.max_duration} was over before the first message came, so runs like this "
+                "one never get further. Raise max_duration."
+            )
         if not drain.window.incremental:
             raise TryAgain(
                 "A limit (max_records, max_bytes, max_duration) ended this window before all of it was read. "
@@ -315,7 +324,11 @@ def _summary(drain: HubDrain, result: HubResult) -> dict[str, Any]:
         },
         "commit": record.number if record is not None else None,
         "complete": result.complete,
-        "seconds": {stage: round(result.seconds[stage], 3) for stage in _STAGES},
+        "seconds": {
+            **{stage: round(result.seconds[stage], 3) for stage in _STAGES},
+            "waited": round(drain.hook.waited_seconds, 3),
+            "throttled": round(drain.hook.throttled_seconds, 3),
+        },
     }
 
 
@@ -389,5 +402,6 @@ class EventHubPartitionsOperator(BaseOperator):
 
         if not isinstance(self.groups, int) or self.groups < 1:
             raise ConfigurationError(f"groups={self.groups!r} must be a number from 1 on.")
-        partitions = sorted(EventHubHook(self.event_hub_conn_id, hub=self.hub).partitions())
+        with closing(EventHubHook(self.event_hub_conn_id, hub=self.hub)) as hook:
+            partitions = sorted(hook.partitions())
         return [partitions[number :: self.groups] for number in range(min(self.groups, len(partitions)))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,9 +78,11 @@ class EventHubSensor(BaseSensorOperator):
         from airflow_provider_defender.hooks import EventHubHook
 
         self._check()
-        hook = EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)
         try:
-            return self._look(hook)
+            with closing(
+                EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)
+            ) as hook:
+                return self._look(hook)
         except (TryAgain, HostUnreachable) as error:
             if isinstance(error, HostUnreachable) and not context.get("task_reschedule_count"):
                 raise  # it was never reached: more likely a wrong host than an outage

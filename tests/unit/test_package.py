@@ -130,6 +130,7 @@ print(json.dumps(sorted(new)))
     "code",
     [
         f"runpy.run_path({str(ROOT / 'dags' / 'defender_alerts.py')!r})",
+        f"runpy.run_path({str(ROOT / 'dags' / 'defender_events.py')!r})",
         "import airflow_provider_defender.operators",
         "import airflow_provider_defender.sensors",
     ],

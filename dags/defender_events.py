@@ -1,0 +1,55 @@
+"""Events of Microsoft Defender from an event hub, landed every 5 minutes as ECS Parquet partitions.
+
+Copy this file into your DAGs folder. It needs
+
+* a connection `event_hub_default` of type *Azure Event Hubs* (namespace, hub and how to sign in), and
+* the Airflow variable `defender_lake`: the root of your lake, for example `s3://aws_default@bucket/lake`,
+  `abfss://azure_default@container/lake` or `file:///data/lake`.
+
+The hub's partitions are spread over up to four tasks, each of which goes on from the offsets in the lake. To
+land what entered the hub in a past window, start a backfill in the UI (or `airflow backfill create --dag-id
+defender_events …`), or trigger one run with `since` and `until`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_defender.assets import defender_asset
+from airflow_provider_defender.compat import CronDataIntervalTimetable
+from airflow_provider_defender.operators.event_hub import (
+    EventHubPartitionsOperator,
+    EventHubToParquetOperator,
+)
+
+EVENTS = defender_asset("event_hub_default", "events/default")
+
+with DAG(
+    dag_id="defender_events",
+    # A bare cron string would give Airflow 3 empty data intervals, and backfills nothing to read.
+    schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,  # the offsets catch up by themselves, in one run
+    max_active_runs=1,  # one run at a time moves the offsets; backfills have a limit of their own
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
+    params={
+        "since": Param(None, type=["null", "string"], format="date-time", description="Land from here (UTC)"),
+        "until": Param(None, type=["null", "string"], format="date-time", description="… up to here"),
+    },
+    tags=["defender", "security"],
+    doc_md=__doc__,
+):
+    partitions = EventHubPartitionsOperator(task_id="partitions", groups=4)
+
+    EventHubToParquetOperator.partial(
+        task_id="land_events",
+        lake="{{ var.value.get('defender_lake', '') }}",
+        since="{{ params.since or '' }}",
+        until="{{ params.until or '' }}",
+        max_duration=timedelta(minutes=30),  # a long backlog lands piece by piece
+        inlets=[EVENTS],  # Airflow reads a mapped task's assets here
+        outlets=[EVENTS],
+        map_index_template="partitions {{ task.partitions | join(', ') }}",
+    ).expand(partitions=partitions.output)

@@ -1,0 +1,578 @@
+"""The operator against a hub in memory: what lands, once, and what it says about it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_defender.assets import defender_asset
+from airflow_provider_defender.compat import AirflowFailException
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    MessagesLost,
+    PermissionMissing,
+    PositionAhead,
+    ServiceUnavailable,
+    StopAndLook,
+    TryAgain,
+)
+from airflow_provider_defender.lake import CommitConflict, committed_files
+from airflow_provider_defender.operators import EventHubPartitionsOperator, EventHubToParquetOperator
+from tests.unit.airflow_fixtures import context
+from tests.unit.event_fixtures import (
+    DAY,
+    MINUTE,
+    NOW,
+    EventLake,
+    MemoryHub,
+    Partition,
+    backfill,
+    drain,
+    message,
+)
+
+ASSET = defender_asset("event_hub_default", "events/default")
+
+
+# Live drains --------------------------------------------------------------------------------------
+
+
+def test_the_first_run_lands_all_that_the_hub_holds(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(7, rows=2)
+    summary = drain(event_lake)
+    assert event_lake.ledger() == hub.ledger
+    assert event_lake.nexts() == {0: 4, 1: 3}
+    assert (summary["messages"], summary["records"], summary["rows"]) == (7, 14, {"events/DeviceInfo": 14})
+    assert summary["partitions"] == {
+        "0": {"from": 0, "to": 4, "high": 4, "lag": 0},
+        "1": {"from": 0, "to": 3, "high": 3, "lag": 0},
+    }
+    assert (summary["complete"], summary["commit"], summary["lost"]) == (True, 1, {})
+    assert summary["files"] == len(event_lake.files()) == 1
+    assert summary["window"]["origin"] == "position"
+    assert sorted(committed_files(event_lake.path, "events/DeviceInfo")) == [str(event_lake.files()[0])]
+
+
+def test_later_runs_land_only_what_came_since(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.fill(3)
+    summary = drain(event_lake)
+    assert summary["messages"] == 3
+    assert summary["partitions"]["0"] == {"from": 2, "to": 4, "high": 4, "lag": 0}
+    assert event_lake.ledger() == hub.ledger
+
+
+def test_a_run_that_finds_nothing_new_writes_no_record(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(2)
+    drain(event_lake)
+    summary = drain(event_lake)
+    assert (summary["messages"], summary["commit"], summary["complete"]) == (0, None, True)
+    assert len(event_lake.records()) == 1
+
+
+def test_every_row_knows_where_it_comes_from(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.send(message({"DeviceId": "a"}), 1)
+    drain(event_lake)
+    [landing] = event_lake.rows("DeviceInfo")["landing"].to_pylist()
+    assert landing["log"] == "event_hub-contoso.servicebus.windows.net-defender"
+    expected = {"namespace": hub.namespace, "hub": hub.name, "partition": 1, "offset": 0, "record": 0}
+    assert {name: landing["kafka"][name] for name in expected} == expected
+    assert landing["kafka"]["enqueued"] == NOW
+
+
+def test_the_record_tells_which_offsets_stand_in_which_file(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    hub.fill(2, table="DeviceEvents")
+    drain(event_lake)
+    files = {file["path"].split("/")[1]: file["offsets"] for file in event_lake.records()[0]["added"]}
+    assert files == {"DeviceInfo": {"0": [0, 1], "1": [0, 1]}, "DeviceEvents": {"0": [2, 2], "1": [2, 2]}}
+
+
+def test_partitions_that_are_added_are_found(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.partitions[2] = Partition()
+    hub.fill(6)
+    drain(event_lake)
+    assert event_lake.ledger() == hub.ledger
+    assert event_lake.nexts() == {0: 4, 1: 4, 2: 2}
+
+
+def test_chosen_partitions_only(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(6)
+    summary = drain(event_lake, partitions=[1])
+    assert (summary["messages"], list(summary["partitions"])) == (3, ["1"])
+    assert event_lake.nexts() == {1: 3}
+    drain(event_lake, partitions="0, 1")
+    assert event_lake.ledger() == hub.ledger
+
+
+# Where a first drain begins -----------------------------------------------------------------------
+
+
+def test_latest_begins_with_what_comes_from_now_on(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    summary = drain(event_lake, start="latest")
+    assert (summary["messages"], summary["commit"]) == (
+        0,
+        1,
+    )  # without the record the next run would not know
+    assert event_lake.nexts() == {0: 2, 1: 2}
+    hub.fill(4)
+    assert drain(event_lake, start="latest")["messages"] == 4
+
+
+def test_latest_means_the_hubs_first_drain_for_every_partition(hub: MemoryHub, event_lake: EventLake) -> None:
+    """A mapped task that starts later, and a partition that is added later, miss nothing."""
+    hub.now = datetime.now(timezone.utc) - timedelta(hours=1)  # the lake's clock is the machine's
+    hub.fill(4)
+    drain(event_lake, start="latest", partitions=[0])
+    hub.advance(timedelta(hours=2))
+    hub.partitions[2] = Partition()
+    hub.fill(6)
+    drain(event_lake, start="latest")
+    assert event_lake.nexts() == {0: 4, 1: 4, 2: 2}
+    assert sum(event_lake.ledger().values()) == 6
+
+
+def test_a_time_to_start_at(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    hub.advance(DAY)
+    hub.fill(2)
+    assert drain(event_lake, start=NOW + DAY)["messages"] == 2
+    assert drain(event_lake, start=NOW)["messages"] == 0  # the lake has a position now
+
+
+def test_an_empty_partition_gets_a_position_so_that_a_gap_would_show(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    drain(event_lake)
+    hub.fill(6)
+    hub.expire(0, 2)
+    with pytest.raises(MessagesLost, match="partition 0: 0 to 1"):
+        drain(event_lake)
+
+
+# Limits -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "messages"),
+    [({"max_records": 4}, 4), ({"max_bytes": 1}, 3), ({"max_duration": timedelta(seconds=0.5)}, 3)],
+)
+def test_a_limit_commits_what_was_read_and_the_next_run_goes_on(
+    hub: MemoryHub, event_lake: EventLake, limit: dict[str, Any], messages: int
+) -> None:
+    hub.fill(10)
+    summary = drain(event_lake, **limit)
+    assert (summary["messages"], summary["complete"]) == (messages, False)
+    assert sum(each["lag"] for each in summary["partitions"].values()) == 10 - messages
+    assert drain(event_lake)["messages"] == 10 - messages
+    assert event_lake.ledger() == hub.ledger
+
+
+def test_runs_that_max_duration_keeps_from_getting_anywhere_say_so(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.fill(2)
+    with pytest.raises(StopAndLook, match="Raise max_duration"):
+        drain(event_lake, max_duration=timedelta(0))
+
+
+def test_a_limit_that_ends_a_window_fails_so_that_a_retry_lands_the_rest(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.fill(5)
+    with pytest.raises(TryAgain, match="a retry lands what is missing"):
+        backfill(event_lake, NOW, NOW + DAY, max_records=3)
+    assert backfill(event_lake, NOW, NOW + DAY, max_records=3)["messages"] == 2
+    assert event_lake.ledger() == hub.ledger
+
+
+# Gaps ---------------------------------------------------------------------------------------------
+
+
+def test_a_gap_lands_what_is_there_then_fails_without_retry(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.fill(8)
+    hub.expire(0, 4)
+    with pytest.raises(MessagesLost, match=r"2 messages .*partition 0: 2 to 3") as raised:
+        drain(event_lake)
+    assert isinstance(raised.value, AirflowFailException)
+    del hub.ledger[0, 2], hub.ledger[0, 3]
+    assert event_lake.ledger() == hub.ledger
+    assert event_lake.position()["0"]["lost"] == [[2, 4]]
+    hub.fill(2)
+    assert drain(event_lake)["lost"] == {}
+    assert event_lake.ledger() == hub.ledger
+
+
+def test_a_gap_can_be_a_warning(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drain(event_lake)
+    hub.fill(4)
+    hub.expire(1, 1)
+    summary = drain(event_lake, on_gap="continue")
+    assert (summary["lost"], summary["messages"]) == ({"1": [[0, 1]]}, 3)
+    assert "partition 1: 0 to 0" in capsys.readouterr().out
+
+
+def test_messages_that_are_deleted_while_they_are_read_are_a_gap(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.fill(12)
+
+    def expire(batch: int) -> None:
+        if batch == 1:
+            hub.expire(0, 5)
+
+    hub.before_batch = expire
+    with pytest.raises(MessagesLost, match="partition 0: 3 to 4"):
+        drain(event_lake)
+    del hub.ledger[0, 3], hub.ledger[0, 4]
+    assert event_lake.ledger() == hub.ledger
+    assert event_lake.position()["0"] == {"next": 6, "covered": [[0, 3], [5, 6]], "lost": [[3, 5]]}
+
+
+def test_what_a_backfill_has_landed_is_not_lost(hub: MemoryHub, event_lake: EventLake) -> None:
+    drain(event_lake)
+    hub.fill(4)
+    backfill(event_lake, NOW, NOW + DAY)
+    hub.expire(0, 2)
+    assert drain(event_lake)["lost"] == {}
+
+
+def test_a_hub_that_was_created_again_is_not_read(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(6)
+    drain(event_lake)
+    hub.recreate()
+    hub.fill(2)
+    with pytest.raises(PositionAhead, match="offset 3, but the hub ends at 1") as raised:
+        drain(event_lake)
+    assert isinstance(raised.value, AirflowFailException)
+    assert len(event_lake.records()) == 1
+
+
+# Backfills ----------------------------------------------------------------------------------------
+
+
+def test_backfills_land_their_interval_and_leave_the_live_position(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    for _ in range(3):
+        hub.fill(4)
+        hub.advance(DAY)
+    summary = backfill(event_lake, NOW + DAY, NOW + 2 * DAY)
+    assert summary["partitions"]["0"] == {"from": 2, "to": 4, "high": 6, "lag": None}
+    assert event_lake.nexts() == {0: None, 1: None}
+    again = backfill(event_lake, NOW + DAY, NOW + 2 * DAY)
+    assert (again["messages"], again["commit"]) == (0, None)
+    live = drain(event_lake)
+    assert hub.reads[-1] == {0: [(0, 2), (4, 6)], 1: [(0, 2), (4, 6)]}
+    assert (live["messages"], event_lake.nexts()) == (8, {0: 6, 1: 6})
+    assert event_lake.ledger() == hub.ledger
+
+
+def test_a_backfill_passes_over_what_is_landed(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake, start="latest")
+    hub.advance(DAY)
+    hub.fill(4)
+    drain(event_lake)
+    assert backfill(event_lake, NOW - DAY, NOW + 9 * DAY)["messages"] == 4
+    assert event_lake.ledger() == hub.ledger
+    assert event_lake.position()["0"] == {"next": 4, "covered": [[0, 4]], "lost": []}
+
+
+def test_an_explicit_window(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    hub.advance(MINUTE)
+    hub.fill(2)
+    window = drain(event_lake, since=NOW, until="2026-11-20T12:01:00Z")["window"]
+    assert window["by"] == "enqueued"
+    assert sum(event_lake.ledger().values()) == 4
+
+
+def test_a_window_that_begins_before_the_oldest_message_says_so(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.fill(4)
+    hub.advance(DAY)
+    hub.fill(4)
+    hub.expire(0, 2)
+    summary = backfill(event_lake, NOW - DAY, NOW + 2 * DAY)
+    assert summary["before_oldest"] == {"0": (NOW + DAY).isoformat()}
+    assert "before the oldest message of partition 0" in capsys.readouterr().out
+    assert summary["messages"] == 6
+
+
+def test_a_window_whose_beginning_is_in_the_lake_is_whole(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.advance(DAY)
+    hub.fill(4)
+    hub.expire(0, 2)
+    assert backfill(event_lake, NOW - DAY, NOW + 2 * DAY)["before_oldest"] == {}
+
+
+def test_a_backfill_run_with_an_empty_interval_fails_at_once(hub: MemoryHub, event_lake: EventLake) -> None:
+    with pytest.raises(ConfigurationError, match="CronDataIntervalTimetable"):
+        backfill(event_lake, NOW, NOW)
+
+
+# Outages and other runs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable("gone"), PermissionMissing("no more")])
+def test_an_error_in_the_middle_lands_what_was_read(
+    hub: MemoryHub, event_lake: EventLake, error: ServiceUnavailable | PermissionMissing
+) -> None:
+    hub.fill(10)
+    hub.failure = (4, error)
+    with pytest.raises(type(error)):
+        drain(event_lake)
+    assert sum(event_lake.ledger().values()) == 4
+    hub.failure = None
+    assert drain(event_lake)["messages"] == 6
+    assert event_lake.ledger() == hub.ledger
+
+
+def test_an_error_before_the_first_message_leaves_no_trace(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    hub.failure = (0, ServiceUnavailable("gone"))
+    with pytest.raises(ServiceUnavailable):
+        drain(event_lake)
+    assert event_lake.records() == []
+
+
+def test_a_hub_that_refuses_fails_before_anything_is_written(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.refusal = PermissionMissing("grant Azure Event Hubs Data Receiver")
+    with pytest.raises(PermissionMissing, match="Data Receiver"):
+        drain(event_lake)
+    assert not event_lake.path.exists()
+
+
+def test_of_two_live_drains_of_a_partition_one_counts(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    hub.before_batch = lambda number: _interfere(hub, event_lake)
+    with pytest.raises(CommitConflict):
+        drain(event_lake)
+    assert event_lake.ledger() == hub.ledger
+    assert len(event_lake.records()) == 1
+
+
+def _interfere(hub: MemoryHub, lake: EventLake, **arguments: Any) -> None:
+    hub.before_batch = lambda number: None
+    drain(lake, **arguments)
+
+
+def test_tasks_over_other_partitions_and_backfills_do_not_disturb_each_other(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.fill(12)
+    hub.before_batch = lambda number: _interfere(hub, event_lake, partitions=[1])
+    assert drain(event_lake, partitions=[0])["messages"] == 6
+    hub.fill(6)
+    hub.before_batch = lambda number: _interfere(hub, event_lake, since=NOW, until=NOW + DAY)
+    assert drain(event_lake)["rows"] == {}  # the backfill was faster
+    assert event_lake.ledger() == hub.ledger
+    assert event_lake.nexts() == {0: 9, 1: 9}
+
+
+# Odd input ----------------------------------------------------------------------------------------
+
+
+def test_whatever_comes_is_in_a_dataset_or_in_quarantine(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(3)
+    odd = [None, b"", b"{", b'{"records": []}', b"\xff\xfe", b"[1, 2", b'"text"', b"7"]
+    for number, value in enumerate(odd):
+        hub.send(value, number % 2)
+    hub.send(message({"DeviceId": "a"}, table="NoSuchTable"))
+    hub.send(message({"DeviceId": "a"}, table="../../evil"))
+    summary = drain(event_lake)
+    assert event_lake.ledger() == hub.ledger
+    assert summary["rejects"] == len(event_lake.rejects()) == len(odd) + 1
+    assert {row["error"] for row in event_lake.rejects()} > {""} - {""}
+    assert len(event_lake.files("NoSuchTable")) == 1
+    _assert_nothing_outside(event_lake)
+
+
+def _assert_nothing_outside(lake: EventLake) -> None:
+    assert {path.name for path in lake.path.iterdir()} <= {"events", "_defender"}
+    assert [path.name for path in lake.path.parent.iterdir()] == [lake.path.name]
+
+
+def test_a_broken_element_of_records_rejects_only_itself(hub: MemoryHub, event_lake: EventLake) -> None:
+    good = message({"DeviceId": "a"}, {"DeviceId": "b"})
+    hub.send(good[:-2] + b", 17]}", parts=3)
+    summary = drain(event_lake)
+    assert (summary["rows"], summary["rejects"]) == ({"events/DeviceInfo": 2}, 1)
+    assert event_lake.ledger() == hub.ledger
+
+
+def test_repeats_of_the_exporter_are_dropped_and_counted(hub: MemoryHub, event_lake: EventLake) -> None:
+    twice = {"DeviceId": "a", "Timestamp": "2026-11-20T11:00:00Z"}
+    hub.send(message(twice))
+    hub.send(message(twice, at=NOW + MINUTE), 1, parts=0)
+    summary = drain(event_lake)
+    assert (summary["repeats"], summary["rows"]) == (1, {"events/DeviceInfo": 1})
+    assert event_lake.records()[0]["counts"]["repeats"] == 1
+    assert event_lake.nexts() == {0: 1, 1: 1}
+    hub.send(message(twice), parts=1)
+    hub.send(message(twice), parts=1)
+    assert drain(event_lake, drop_repeats=False)["repeats"] == 0
+    assert +hub.ledger == event_lake.ledger()
+
+
+def test_unknown_tables_of_earlier_runs_count_against_their_limit(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    for number in range(100):
+        hub.send(message({"A": number}, table=f"New{number}"), number % 2)
+    drain(event_lake, keep_original=False)
+    assert not event_lake.files("Unknown")
+    hub.send(message({"A": 1}, table="OneMore"))
+    hub.send(message({"A": 2}, table="new7"))
+    assert drain(event_lake)["rows"] == {"events/New7": 1, "events/Unknown": 1}
+
+
+# Reporting ----------------------------------------------------------------------------------------
+
+
+def test_the_asset_event_tells_what_landed(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    given = context()
+    summary = drain(event_lake, given)
+    event = given["outlet_events"][ASSET]
+    for name in ("messages", "rows", "files", "partitions", "commit", "lost"):
+        assert event.extra[name] == summary[name]
+    assert event.extra["hours"] == ["2026-11-20T12:00:00"]
+    assert event.partition_keys == set()
+
+
+def test_partition_keys_are_emitted_on_request(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(2)
+    given = context()
+    drain(event_lake, given, partitioned_asset_events=True)
+    assert given["outlet_events"][ASSET].partition_keys == {"2026-11-20T12:00:00"}
+
+
+def test_the_asset_is_named_after_the_hub_that_the_task_names(hub: MemoryHub) -> None:
+    operator = EventHubToParquetOperator(task_id="land", lake="file:///lake", hub="Alerts")
+    uris = [asset.uri for asset in operator.outlets]
+    assert uris == [asset.uri for asset in operator.inlets] == ["defender://event_hub_default/events/Alerts"]
+
+
+def test_the_position_is_mirrored_and_committed_for_those_who_watch(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    class Store(dict[str, Any]):
+        def __getitem__(self, asset: Any) -> Any:
+            return SimpleNamespace(set=lambda key, value: self.update({f"{asset.uri} {key}": value}))
+
+    store = Store()
+    hub.fill(10)
+    drain(event_lake, context(asset_state_store=store), group_id="monitoring", max_records=7)
+    assert store == {
+        f"{ASSET.uri} partition-0": {"next": 5, "lag": 0},
+        f"{ASSET.uri} partition-1": {"next": 2, "lag": 3},
+    }
+    assert hub.commits == [({0: 5, 1: 2}, "monitoring")]
+
+
+def test_backfills_do_not_touch_what_watches_the_live_position(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    backfill(event_lake, NOW, NOW + DAY, group_id="monitoring")
+    assert hub.commits == []
+
+
+def test_lag_and_loss_are_metrics(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, float] = {}
+    monkeypatch.setattr("airflow_provider_defender.compat.gauge", found.__setitem__)
+    drain(event_lake, hub="my.hub")
+    hub.fill(8)
+    hub.expire(1, 1)
+    drain(event_lake, hub="my.hub", on_gap="continue", max_records=5)
+    assert found == {
+        "defender.event_hub.lag.my_hub.0": 0,
+        "defender.event_hub.lag.my_hub.1": 2,
+        "defender.event_hub.lost.my_hub.0": 0,
+        "defender.event_hub.lost.my_hub.1": 1,
+    }
+
+
+def test_long_drains_report_progress(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_defender.operators._hub_drain._PROGRESS_SECONDS", 0.0)
+    hub.fill(6)
+    drain(event_lake)
+    assert "3 messages still to come" in capsys.readouterr().out
+
+
+# Parameters ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"on_gap": "ignore"}, "on_gap='ignore'"),
+        ({"max_records": 0}, "max_records=0"),
+        ({"max_bytes": "1"}, "max_bytes='1'"),
+        ({"max_duration": 60}, "max_duration=60"),
+        ({"start": "newest"}, "start='newest'"),
+        ({"start": None}, "start=None"),
+        ({"partitions": []}, r"partitions=\[\]"),
+        ({"partitions": "zero"}, "partitions='zero'"),
+        ({"partitions": [0, 7]}, "partitions 0, 1, and not 7"),
+        ({"since": "last week"}, "since='last week'"),
+        ({"lake": ""}, "lake is empty"),
+    ],
+)
+def test_wrong_parameters_fail_at_once(
+    hub: MemoryHub, event_lake: EventLake, arguments: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        EventHubToParquetOperator(task_id="land", **{"lake": event_lake.uri, **arguments}).execute(context())  # type: ignore[arg-type]
+    assert hub.reads == []
+    assert not event_lake.path.exists()
+
+
+def test_a_lake_that_cannot_be_written_is_named(hub: MemoryHub, tmp_path: Path) -> None:
+    hub.fill(1)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ConfigurationError, match=r"cannot be written \(Not a directory"):
+        drain(EventLake(tmp_path / "file" / "lake"))
+
+
+# Groups of partitions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("partitions", "groups", "expected"),
+    [
+        (2, 4, [[0], [1]]),
+        (5, 2, [[0, 2, 4], [1, 3]]),
+        (1, 1, [[0]]),
+    ],
+)
+def test_partitions_are_spread_over_groups(
+    hub: MemoryHub, partitions: int, groups: int, expected: list[list[int]]
+) -> None:
+    hub.partitions = {number: Partition() for number in range(partitions)}
+    operator = EventHubPartitionsOperator(task_id="partitions", groups=groups)
+    assert operator.execute(context()) == expected  # type: ignore[arg-type]
+
+
+def test_groups_from_one_on(hub: MemoryHub) -> None:
+    with pytest.raises(ConfigurationError, match="groups=0"):
+        EventHubPartitionsOperator(task_id="partitions", groups=0).execute(context())  # type: ignore[arg-type]

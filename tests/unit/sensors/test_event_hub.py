@@ -1,0 +1,118 @@
+"""The sensor: true when enough messages wait, or one has waited for long enough."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    HostUnreachable,
+    PermissionMissing,
+    PositionAhead,
+    ServiceUnavailable,
+)
+from airflow_provider_defender.sensors import EventHubSensor
+from tests.unit.airflow_fixtures import context
+from tests.unit.event_fixtures import DAY, MINUTE, NOW, EventLake, MemoryHub, backfill, drain
+
+
+def poke(lake: EventLake, given: dict[str, Any] | None = None, **arguments: Any) -> bool:
+    sensor = EventHubSensor(task_id="wait", lake=lake.uri, **arguments)
+    return sensor.poke(given or context())  # type: ignore[arg-type]
+
+
+def test_any_message_is_enough_unless_more_is_asked(hub: MemoryHub, event_lake: EventLake) -> None:
+    assert not poke(event_lake)
+    hub.fill(1)
+    assert poke(event_lake)
+    assert not event_lake.path.exists()
+
+
+def test_lag_over_a_number_of_messages(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.fill(3)
+    assert poke(event_lake, lag=2)
+    assert not poke(event_lake, lag=3)
+    assert not poke(event_lake, lag=2, partitions=[0])
+
+
+def test_what_backfills_have_landed_does_not_wait(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    backfill(event_lake, NOW, NOW + DAY)
+    assert not poke(event_lake)
+
+
+def test_an_age_of_the_oldest_message(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(2)
+    drain(event_lake)
+    hub.fill(2)
+    hub.advance(5 * MINUTE)
+    hub.fill(1)
+    assert not poke(event_lake, oldest=5 * MINUTE)
+    assert poke(event_lake, oldest=timedelta(seconds=299))
+    assert poke(event_lake, oldest=DAY, lag=2)
+    drain(event_lake)
+    assert not poke(event_lake, oldest=timedelta(0))
+
+
+def test_messages_before_the_start_of_the_first_drain_do_not_wait(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.fill(4)
+    assert not poke(event_lake, start="latest")
+    assert not poke(event_lake, start=NOW + MINUTE)
+    assert poke(event_lake, start=NOW)
+
+
+def test_one_line_for_each_poke(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.fill(3)
+    hub.advance(MINUTE)
+    capsys.readouterr()
+    poke(event_lake, oldest=DAY)
+    [line] = capsys.readouterr().out.splitlines()
+    assert "3 messages wait in hub defender, the oldest for 0:01:00: not enough" in line
+
+
+def test_outages_are_waited_out(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.refusal = ServiceUnavailable("gone")
+    assert not poke(event_lake)
+    hub.refusal = HostUnreachable("refused")
+    assert not poke(event_lake, context(task_reschedule_count=1))
+
+
+@pytest.mark.parametrize("error", [HostUnreachable("no such host"), PermissionMissing("Listen")])
+def test_what_no_waiting_heals_fails_at_once(
+    hub: MemoryHub, event_lake: EventLake, error: HostUnreachable | PermissionMissing
+) -> None:
+    hub.refusal = error
+    with pytest.raises(type(error)):
+        poke(event_lake)
+
+
+def test_another_hub_of_the_same_name_fails(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.recreate()
+    with pytest.raises(PositionAhead):
+        poke(event_lake)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [({"lag": -1}, "lag=-1"), ({"oldest": 5}, "oldest=5"), ({"start": "soon"}, "start='soon'")],
+)
+def test_wrong_parameters_are_named(
+    hub: MemoryHub, event_lake: EventLake, arguments: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        poke(event_lake, **arguments)
+
+
+def test_a_sensor_gives_its_slot_back_by_default() -> None:
+    assert EventHubSensor(task_id="wait", lake="file:///lake").reschedule
