@@ -6,16 +6,21 @@ cannot land. How a source is mapped is data (`Mapping`); `register` adds mapping
 
 from __future__ import annotations
 
+from ._mapped import HUB_REJECTS_SCHEMA, REJECTS_SCHEMA, MappedRecords
+from .event_hub import EventMapper, known_event_tables
 from .fields import ECS_VERSION
-from .mapper import REJECTS_SCHEMA, MappedRecords, Version, map_batches, map_records, record_versions
-from .mapping import Computed, Deviation, Kind, ListOf, Mapping, Scalar, Shape
+from .mapper import Version, map_batches, map_records, record_versions
+from .mapping import ENVELOPE, Computed, Deviation, Kind, ListOf, Mapping, Scalar, Shape
 from .registry import find_mapping, register, registered, schema
 
 __all__ = [
     "ECS_VERSION",
+    "ENVELOPE",
+    "HUB_REJECTS_SCHEMA",
     "REJECTS_SCHEMA",
     "Computed",
     "Deviation",
+    "EventMapper",
     "Kind",
     "ListOf",
     "MappedRecords",
@@ -24,6 +29,7 @@ __all__ = [
     "Shape",
     "Version",
     "find_mapping",
+    "known_event_tables",
     "map_batches",
     "map_records",
     "record_versions",

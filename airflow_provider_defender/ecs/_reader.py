@@ -20,6 +20,7 @@ __all__ = ["Leftovers", "OddCounts", "RecordReader", "read_tolerantly", "strict_
 _ABSENT_JSON = {b"null", b'""', b'"-"', b'"N/A"'}
 _NULL_JSON = msgspec.Raw(b"null")
 _NO_ITEMS = (None,)
+_decode_strings = msgspec.json.Decoder(list[str]).decode
 _MOST_PATHS = 1000
 
 _STRICT_TYPES: dict[str, Any] = {
@@ -29,21 +30,29 @@ _STRICT_TYPES: dict[str, Any] = {
     "double": float,
     "boolean": bool,
     "time": str,
+    "json": msgspec.Raw,
+    "dynamic": msgspec.Raw,
 }
+_RAW_KINDS = ("json", "dynamic")
 
 
 @lru_cache(maxsize=1024)
-def strict_type(shape: Shape) -> type[msgspec.Struct]:
-    """A class that msgspec decodes an object of exactly this shape into; anything else raises."""
+def strict_type(shape: Shape, others: bool = False) -> type[msgspec.Struct]:
+    """A class that msgspec decodes an object of exactly this shape into; anything else raises.
+
+    `others`: other properties are passed over.
+    """
     fields: list[Any] = []
     for number, kind in enumerate(shape.properties.values()):
-        fields.append((f"p{number}", _strict_annotation(kind), _NULL_JSON if kind == "json" else None))
+        fields.append((f"p{number}", _strict_annotation(kind), _NULL_JSON if kind in _RAW_KINDS else None))
     spelling = {f"p{number}": name for number, name in enumerate(shape.properties)}
-    return msgspec.defstruct("Strict", fields, rename=spelling, forbid_unknown_fields=True, gc=False)
+    return msgspec.defstruct(
+        "Strict", fields, rename=spelling, forbid_unknown_fields=not others, gc=False, eq=False
+    )
 
 
 def _strict_annotation(kind: Kind) -> Any:
-    if kind == "json":
+    if kind in _RAW_KINDS:
         return msgspec.Raw
     return _strict_value(kind) | None
 
@@ -54,7 +63,7 @@ def _strict_value(kind: Kind) -> Any:
         return strict_type(kind)
     if isinstance(kind, ListOf):
         return list[_strict_value(kind.item)]  # type: ignore[misc]
-    return msgspec.Raw if kind == "json" else _STRICT_TYPES[kind]
+    return _STRICT_TYPES[kind]
 
 
 @dataclass
@@ -165,13 +174,17 @@ def read_tolerantly(
 
 
 class RecordReader:
-    """Reads records of one shape; `items` names the property that holds a list of objects, one a row."""
+    """Reads records of one shape; `items` names the property that holds a list of objects, one a row.
 
-    def __init__(self, shape: Shape, items: str | None = None) -> None:
+    `others`: other properties than the shape's are passed over, and so is what does not fit.
+    """
+
+    def __init__(self, shape: Shape, items: str | None = None, *, others: bool = False) -> None:
         self.shape = shape
         self.items = items
         self.counts = OddCounts()
-        self._decode = msgspec.json.Decoder(strict_type(shape)).decode
+        self._others = others
+        self._decode = msgspec.json.Decoder(strict_type(shape, others)).decode
         self._has_json = _has_json(shape)
 
     def read(self, record: bytes) -> tuple[Any, Leftovers | None]:
@@ -182,15 +195,19 @@ class RecordReader:
         """
         try:
             result = self._decode(record)
-            if self._has_json:
+            if self._has_json and not record.isascii():
                 record.decode()  # msgspec does not look into texts that it keeps raw
             return result, None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self.reread(record)
 
     def reread(self, record: bytes) -> tuple[Any, Leftovers]:
-        """The same without the strict attempt."""
-        return read_tolerantly(self.shape, self.items, parse_object(record), self.counts)
+        """The same without the strict attempt. If others are passed over, the leftovers are the record."""
+        data = parse_object(record)
+        if self._others:
+            result, _ = read_tolerantly(self.shape, self.items, data, OddCounts())
+            return result, Leftovers(data)
+        return read_tolerantly(self.shape, self.items, data, self.counts)
 
     def gather(self, objects: Sequence[Any]) -> pa.StructArray:
         """Objects that `read` has returned as one Arrow array, so that they need not be kept.
@@ -203,7 +220,7 @@ class RecordReader:
 def _has_json(kind: Kind) -> bool:
     if isinstance(kind, Shape):
         return any(map(_has_json, kind.properties.values()))
-    return _has_json(kind.item) if isinstance(kind, ListOf) else kind == "json"
+    return _has_json(kind.item) if isinstance(kind, ListOf) else kind in _RAW_KINDS
 
 
 def _transpose(objects: Sequence[Any], width: int) -> list[Sequence[Any]]:
@@ -242,11 +259,13 @@ def _raw_column(kind: Kind, values: Sequence[Any]) -> pa.Array:
         return _identifiers(values)
     if kind == "json":
         return pa.array([_raw_text(value) for value in values], pa.string())
+    if kind == "dynamic":
+        return pa.array(_dynamic_texts(values), pa.string())
     return pa.array(values, raw_type(kind))
 
 
 def _raw_list(kind: ListOf, values: Sequence[Any]) -> pa.ListArray:
-    if not isinstance(kind.item, (Shape, ListOf)) and kind.item not in ("identifier", "json"):
+    if not isinstance(kind.item, (Shape, ListOf)) and kind.item not in ("identifier", *_RAW_KINDS):
         return pa.array(values, raw_type(kind))
     offsets: list[int | None] = []
     end = 0
@@ -264,6 +283,18 @@ def _identifiers(values: Sequence[Any]) -> pa.Array:
         return pa.array(values, pa.int64()).cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _dynamic_texts(values: Sequence[Any]) -> list[str | bytes | None]:
+    """Texts of JSON values: of strings, which are decoded all at once, what they say."""
+    texts: list[Any] = [
+        value if isinstance(value, str) or value is None else bytes(value) for value in values
+    ]
+    strings = [place for place, text in enumerate(texts) if text.__class__ is bytes and text.startswith(b'"')]
+    decoded = _decode_strings(b"[" + b",".join(map(texts.__getitem__, strings)) + b"]")
+    for place, text in zip(strings, decoded, strict=True):
+        texts[place] = text
+    return [None if text in (b"null", *ABSENT_TEXTS) else text for text in texts]
 
 
 def _raw_text(value: Any) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -15,23 +15,32 @@ from ._reader import Leftovers
 from ._typed import Columns
 from ._values import json_text
 from .fields import ECS_VERSION, field_type, nested_columns, null_column
-from .mapping import LANDING_TYPE, Computed, Mapping
+from .mapping import HUB_SOURCE, LANDING_TYPE, Computed, Mapping
 
 __all__ = ["Chunk", "RowBuilder"]
 
 
 @dataclass
 class Chunk:
-    """Records that can land, read: everything by record, in the same order."""
+    """Records that can land, read: everything by record, in the same order.
+
+    Attributes:
+        columns: the records' typed columns.
+        texts: the records' exact texts, if they are kept.
+        landing: what is known of `landing`, by name.
+        sizes: the records' lengths in bytes.
+        leftovers: what has no column, by record.
+        fields: ECS fields that are known already.
+        unmapped: the whole column, if it does not follow from the leftovers.
+    """
 
     columns: Columns
     texts: pa.Array | None
-    keys: pa.Array
-    versions: pa.Array
-    tenants: pa.Array
-    logs: pa.Array
+    landing: dict[str, pa.Array]
     sizes: Sequence[int]
     leftovers: dict[int, Leftovers]
+    fields: dict[str, pa.Array] = field(default_factory=dict)
+    unmapped: pa.Array | None = None
 
 
 @lru_cache(maxsize=256)
@@ -64,12 +73,12 @@ class RowBuilder:
 
     def prepare(self, chunk: Chunk) -> dict[str, pa.Array]:
         """The fields that are computed once a record."""
-        fields: dict[str, pa.Array] = {}
+        fields: dict[str, pa.Array] = dict(chunk.fields)
         for entry in self._by_record:
             inputs = [record_column(chunk.columns, name) for name in entry.inputs]
             _store(fields, entry, entry.function(*inputs))
-        times = [chunk.columns.record[name] for name in self._mapping.times]
-        fields["@timestamp"] = pc.coalesce(*times)
+        if "@timestamp" not in fields:
+            fields["@timestamp"] = pc.coalesce(*(chunk.columns.record[name] for name in self._mapping.times))
         return fields
 
     def build(self, chunk: Chunk, by_record: dict[str, pa.Array], start: int, stop: int) -> pa.RecordBatch:
@@ -80,7 +89,10 @@ class RowBuilder:
             name: constant_column(value, field_type(name), length) for name, value in self._constants.items()
         }
         leaves.update((name, rows.take(column)) for name, column in by_record.items())
-        leaves.update((name, rows.column(source)) for name, source in self._mapping.copies.items())
+        leaves.update(
+            (name, _as_type(rows.column(source), field_type(name)))
+            for name, source in self._mapping.copies.items()
+        )
         for entry in self._by_row:
             _store(leaves, entry, entry.function(*map(rows.column, entry.inputs)))
         if chunk.texts is not None:
@@ -92,29 +104,26 @@ class RowBuilder:
     def _container(self, chunk: Chunk, rows: _Rows) -> pa.Array:
         mapping = self._mapping
         columns = []
-        for field in mapping.container_type:
-            if field.name == "unmapped":
-                columns.append(rows.unmapped(chunk.leftovers, mapping.items))
-            elif field.name == mapping.items:
-                children = [rows.column(f"{field.name}.{child.name}") for child in field.type]
-                columns.append(
-                    pa.StructArray.from_arrays(children, fields=list(field.type), mask=rows.without_item())
-                )
+        for part in mapping.container_type:
+            if part.name == "unmapped":
+                columns.append(rows.unmapped(chunk, mapping.items))
+            elif part.name in (mapping.items, mapping.envelope and "envelope"):
+                children = [rows.column(f"{part.name}.{child.name}") for child in part.type]
+                mask = rows.without_item() if part.name == mapping.items else None
+                columns.append(pa.StructArray.from_arrays(children, fields=list(part.type), mask=mask))
             else:
-                columns.append(rows.column(field.name))
+                columns.append(rows.column(part.name))
         return pa.StructArray.from_arrays(columns, fields=list(mapping.container_type))
 
     def _landing(self, chunk: Chunk, rows: _Rows) -> pa.Array:
+        source = HUB_SOURCE if self._mapping.from_hub else self._mapping.source
         leaves = {
-            "source": constant_column(self._mapping.source, pa.string(), rows.length),
-            "log": rows.take(chunk.logs),
-            "tenant": rows.take(chunk.tenants),
-            "key": rows.take(chunk.keys),
-            "version": rows.take(chunk.versions),
+            "source": constant_column(source, pa.string(), rows.length),
             "item": rows.numbers,
             "time_origin": constant_column("record", pa.string(), rows.length),
+            **{name: rows.take(column) for name, column in chunk.landing.items()},
         }
-        columns = [leaves.get(field.name, null_column(field.type, rows.length)) for field in LANDING_TYPE]
+        columns = [leaves.get(part.name, null_column(part.type, rows.length)) for part in LANDING_TYPE]
         return pa.StructArray.from_arrays(columns, fields=list(LANDING_TYPE))
 
 
@@ -129,6 +138,11 @@ def record_column(columns: Columns, name: str) -> pa.Array:
     return columns.record[name]
 
 
+def _as_type(column: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    """The column itself, or its numbers as texts where the field is one of texts."""
+    return column if column.type == arrow_type else column.cast(arrow_type)
+
+
 def _store(fields: dict[str, pa.Array], entry: Computed, result: Any) -> None:
     fields.update(zip(entry.fields, result if isinstance(result, tuple) else (result,), strict=False))
 
@@ -138,6 +152,7 @@ class _Rows:
 
     def __init__(self, chunk: Chunk, start: int, stop: int) -> None:
         self._columns = chunk.columns
+        self._one_each = len(chunk.columns.parents) == chunk.columns.length
         self._start = start
         self.length = stop - start
         self._parents = chunk.columns.parents.slice(start, self.length)
@@ -146,13 +161,15 @@ class _Rows:
 
     def take(self, column: pa.Array) -> pa.Array:
         """A record's value on each of its rows."""
-        return column.take(self._parents)
+        return self._own(column) if self._one_each else column.take(self._parents)
 
     def on_first(self, texts: pa.Array) -> pa.Array:
         """A record's text on its first row, null on the others; the texts are not copied.
 
         A row's text begins where its record's does, or ends there if it is the row of another item.
         """
+        if self._one_each:
+            return self.take(texts)
         is_first = pc.equal(self.numbers, 0)
         _, offsets, data = texts.buffers()
         begins = pa.Array.from_buffers(pa.int32(), len(texts) + 1, [None, offsets])
@@ -180,12 +197,17 @@ class _Rows:
         return self._known[name]
 
     def _own(self, column: pa.Array) -> pa.Array:
-        """A column of items, cut to the range; copied, as `if_else` of Arrow 21 breaks slices of texts."""
+        """A column of rows, cut to the range; copied, as `if_else` of Arrow 21 breaks slices of texts."""
+        if len(column) == self.length:
+            return column
         part = column.slice(self._start, self.length)
         return pa.concat_arrays([part]) if self._start else part
 
-    def unmapped(self, leftovers: dict[int, Leftovers], items: str | None) -> pa.Array:
+    def unmapped(self, chunk: Chunk, items: str | None) -> pa.Array:
         """JSON of what has no column: of the record, and of the row's own item under the items' name."""
+        leftovers = chunk.leftovers
+        if chunk.unmapped is not None:
+            return self.take(chunk.unmapped)
         if not leftovers:
             return null_column(pa.string(), self.length)
         texts: list[str | None] = [None] * self.length

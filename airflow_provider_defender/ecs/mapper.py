@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Sequence
-from collections.abc import Mapping as MappingType
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
@@ -15,38 +12,25 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._mapped import MAX_BYTES, REJECTS_SCHEMA, MappedRecords, collector_paused, pieces
 from ._reader import Leftovers, OddCounts, RecordReader
 from ._rows import Chunk, RowBuilder
 from ._typed import Columns, typed_columns
 from ._values import ABSENT_TEXTS, UnreadableError, convert, parse_object
 from .columns import join_known
-from .mapping import Mapping
+from .event_hub import map_messages
+from .mapping import HUB_SOURCE, Mapping
 from .registry import find_mapping, schema
 
 __all__ = ["MappedRecords", "Record", "Version", "map_batches", "map_records", "record_versions"]
 
 Record: TypeAlias = "bytes | bytearray | memoryview | msgspec.Raw"
 
-MAX_BYTES = 32 * 1024 * 1024
 _CHUNK_RECORDS = 2500
 _CHUNK_BYTES = 10 * 1024 * 1024
 _READ_RECORDS = 256
 """Records that are Python objects at once: few enough for the processor's cache, enough for Arrow's calls."""
 _ROW_BYTES = 6 * 1024
-
-REJECTS_SCHEMA = pa.schema(
-    [
-        pa.field("bytes", pa.binary()),
-        pa.field("error", pa.string()),
-        pa.field("path", pa.string()),
-        pa.field("record_index", pa.int64()),
-        pa.field("key", pa.string()),
-        pa.field("version", pa.string()),
-        pa.field("tenant", pa.string()),
-    ]
-)
-"""Rejected records: their exact bytes, why and where (a property's name) they could not land, their place
-among the records given, and the key and version under which `record_versions` knows them."""
 
 
 class Version(NamedTuple):
@@ -54,25 +38,6 @@ class Version(NamedTuple):
 
     key: str
     version: str
-
-
-@dataclass(frozen=True)
-class MappedRecords:
-    """Rows of records, and what could not land.
-
-    Attributes:
-        tables: dataset name → rows, always in the dataset's schema.
-        rejects: rows as in `REJECTS_SCHEMA`.
-        records: how many records came in.
-        unfit_values: property → how many values did not fit their column and went to `unmapped`.
-        unknown_fields: property without a column → how often it came.
-    """
-
-    tables: MappingType[str, pa.Table]
-    rejects: pa.Table
-    records: int = 0
-    unfit_values: MappingType[str, int] = field(default_factory=dict)
-    unknown_fields: MappingType[str, int] = field(default_factory=dict)
 
 
 def map_records(
@@ -86,12 +51,19 @@ def map_records(
     """All records as rows, in one piece; see `map_batches` for many.
 
     Args:
-        source: the name of a registered mapping, for example `endpoint_alerts`, or a mapping.
-        records: JSON objects as the source sent them, in UTF-8.
+        source: the name of a registered mapping, for example `endpoint_alerts`, or a mapping; or `event_hub`
+            for messages of any kind from an event hub, for which `EventMapper` says more.
+        records: JSON objects as the source sent them, in UTF-8; the values of an event hub's messages.
         origins: a table with columns `tenant` and, if wanted, `log`: one row a record, or one row for all.
+            For an event hub also `namespace`, `hub`, `partition`, `offset` and `enqueued`.
         ingested: the run's start, for `event.ingested`.
         keep_original: whether `event.original` holds the record's text (on its first row).
     """
+    if source == HUB_SOURCE:
+        values = [
+            record if isinstance(record, bytes) or record is None else bytes(record) for record in records
+        ]
+        return map_messages(values, origins=origins, ingested=ingested, keep_original=keep_original)
     mapping = find_mapping(source)
     parts = list(
         map_batches(
@@ -132,7 +104,7 @@ def map_batches(
     for first, chunk in _chunks(records):
         pending.records += len(chunk)
         for table, rejects in mapper.map_chunk(chunk, first, max_bytes or MAX_BYTES):
-            for piece, size in _pieces(table, max_bytes or MAX_BYTES):
+            for piece, size in pieces(table, max_bytes or MAX_BYTES):
                 if (
                     max_bytes is not None
                     and pending.size
@@ -143,17 +115,6 @@ def map_batches(
                 rejects = rejects.slice(0, 0)
     if pending.records or pending.size:
         yield pending.take(mapper.reader)
-
-
-def _pieces(table: pa.Table, max_bytes: int) -> Iterator[tuple[pa.Table, int]]:
-    """The table in parts that fit, each with its size."""
-    size = table.nbytes
-    if size <= max_bytes or len(table) <= 1:
-        yield table, size
-        return
-    half = len(table) // 2
-    yield from _pieces(table.slice(0, half), max_bytes)
-    yield from _pieces(table.slice(half), max_bytes)
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[tuple[int, list[bytes]]]:
@@ -239,19 +200,6 @@ class _Origins:
         return pa.repeat(pa.scalar(self._source), len(tenants))
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Without garbage collection: reading makes many tuples and no cycles, and collections take long."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
 class _Mapper:
     """Maps chunks of records by one mapping."""
 
@@ -271,7 +219,7 @@ class _Mapper:
     ) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Rows and rejects of the records, whose first is number `first` of all, in slices that fit."""
         rejects: dict[int, dict[str, Any]] = {}
-        with _collector_paused():
+        with collector_paused():
             chunk = self._read_chunk(records, first, rejects)
             by_record = self._builder.prepare(chunk) if chunk else {}
         rejected = pa.Table.from_pylist([rejects[index] for index in sorted(rejects)], REJECTS_SCHEMA)
@@ -279,7 +227,7 @@ class _Mapper:
             yield self.empty, rejected
             return
         for start, stop in _ranges(chunk.sizes, chunk.columns, max_bytes):
-            with _collector_paused():
+            with collector_paused():
                 batch = self._builder.build(chunk, by_record, start, stop)
             yield pa.Table.from_batches([batch]), rejected
             rejected = rejected.slice(0, 0)
@@ -393,10 +341,12 @@ class _Mapper:
         return Chunk(
             columns=columns,
             texts=pa.array(landed, pa.string()) if self._keep_original else None,
-            keys=keys,
-            versions=versions,
-            tenants=tenants,
-            logs=self._origins.logs(first, places, tenants),
+            landing={
+                "log": self._origins.logs(first, places, tenants),
+                "tenant": tenants,
+                "key": keys,
+                "version": versions,
+            },
             sizes=list(map(len, landed)),
             leftovers=odd,
         )

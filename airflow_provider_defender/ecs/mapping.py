@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ._shapes import Kind, ListOf, Scalar, Shape, arrow_type
-from .fields import ECS_FIELDS, EVENT_FIELDS, SEED_FIELDS, field_type, nested_schema
+from .fields import ECS_FIELDS, EVENT_FIELDS, SEED_FIELDS, TIMESTAMP, field_type, nested_schema
 
 __all__ = ["ENVELOPE", "Computed", "Deviation", "Kind", "ListOf", "Mapping", "Scalar", "Shape"]
 
@@ -40,6 +40,16 @@ LANDING_TYPE = pa.struct(
     ]
 )
 """Where a row comes from: enough to find its record again and to know a repeat."""
+
+ORIGIN_FIELDS = (
+    pa.field("namespace", pa.string()),
+    pa.field("hub", pa.string()),
+    pa.field("partition", pa.int32()),
+    pa.field("offset", pa.int64()),
+    pa.field("enqueued", TIMESTAMP),
+    pa.field("tenant", pa.string()),
+)
+"""What is known of a message besides its value."""
 
 ENGINE_FIELDS = ("@timestamp", "ecs.version", "event.ingested", "event.original")
 """Fields that the engine fills for every mapping."""
@@ -166,6 +176,13 @@ class Mapping:
         if twice:
             raise ValueError(f"mapping of {self.source}: filled twice: {', '.join(sorted(twice))}")
         return tuple(names)
+
+    @cached_property
+    def wire_shape(self) -> Shape:
+        """The shape with the properties' other spellings, each a property of its own."""
+        properties = self.shape.properties
+        others = {alias: properties[name] for alias, name in self.aliases.items()}
+        return Shape({**others, **properties}) if others else self.shape
 
     @cached_property
     def container_type(self) -> pa.DataType:

@@ -8,6 +8,7 @@ from .fields import leaf_fields
 from .mapping import Mapping
 from .tables.alerts import alerts_schema
 from .tables.endpoint_alerts import ENDPOINT_ALERTS
+from .tables.streaming import AZURE_MONITOR, STREAMING_TABLES, UNKNOWN_TABLE
 
 __all__ = ["find_mapping", "register", "registered", "schema"]
 
@@ -81,4 +82,5 @@ def schema(dataset: str | Mapping) -> pa.Schema:
     raise ValueError(f"no dataset {name!r}")
 
 
-register(ENDPOINT_ALERTS)
+for known in (ENDPOINT_ALERTS, *STREAMING_TABLES, UNKNOWN_TABLE, AZURE_MONITOR):
+    register(known)

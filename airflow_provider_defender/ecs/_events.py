@@ -1,0 +1,382 @@
+"""Records of one table of the event hub: read one by one, kept until there are enough, then mapped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ._mapped import HUB_REJECTS_SCHEMA
+from ._reader import Leftovers, RecordReader
+from ._rows import Chunk, RowBuilder, constant_column
+from ._shapes import Shape
+from ._typed import Columns, typed_columns
+from ._values import UnreadableError, json_text, parse_object
+from .fields import TIMESTAMP
+from .mapping import ENVELOPE, Mapping
+
+__all__ = ["EventTable", "Outer", "Reject", "Row", "rejects_table"]
+
+_NO_TIME = "no time, neither in the record nor of the message"
+_READ_RECORDS = 256
+"""Records that are Python objects at once: few enough for the processor's cache, enough for Arrow's calls."""
+_HASH_BYTES = 16
+_MOST_BEFORE = pa.scalar(timedelta(days=400), pa.duration("us"))
+_MOST_AFTER = pa.scalar(timedelta(days=1), pa.duration("us"))
+
+
+class Outer(NamedTuple):
+    """The keys around `properties` that are the same for many records, and the table of these."""
+
+    table: EventTable
+    tenant: str | None
+    operation: str | None
+    category: str | None
+    instance: str | None
+
+
+class Reject(NamedTuple):
+    """Bytes that could not land: why, at which property, and from which message and record of it."""
+
+    data: bytes
+    error: str
+    path: str
+    message: int
+    record: int
+
+
+def rejects_table(rejects: Sequence[Reject], origins: pa.Table) -> pa.Table:
+    """The rejects as `HUB_REJECTS_SCHEMA` has them; `origins` has a row for each."""
+    data, errors, paths, messages, records = zip(*rejects, strict=True)
+    columns: dict[str, Any] = {
+        **{name: origins.column(name).combine_chunks() for name in origins.column_names},
+        "bytes": pa.array(data, pa.binary()),
+        "error": pa.array(errors, pa.string()),
+        "path": pa.array(paths, pa.string()),
+        "record_index": pa.array(messages, pa.int64()),
+        "key": pa.array([f"reject:{hashlib.sha256(each).hexdigest()}" for each in data], pa.string()),
+        "version": constant_column("", pa.string(), len(data)),
+        "record": pa.array(records, pa.int32()),
+    }
+    return pa.table([columns[name] for name in HUB_REJECTS_SCHEMA.names], schema=HUB_REJECTS_SCHEMA)
+
+
+class Row(NamedTuple):
+    """A record that was read: its text and where in it its object is, and what is around that object."""
+
+    text: bytes
+    start: int
+    end: int
+    time: bytes | str | None
+    received: bytes | str | None
+    outer: Outer
+    digest: bytes
+    message: int
+    record: int
+
+
+class EventTable:
+    """The records of one table, from their bytes to the rows of its dataset."""
+
+    def __init__(
+        self, name: str, mapping: Mapping, *, ingested: datetime | None, log: str | None, keep_original: bool
+    ) -> None:
+        self.name = name
+        self.mapping = mapping
+        self.dataset = f"events/{name}"
+        self.schema = mapping.own_schema()
+        self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed)
+        self.size = 0
+        self._salt = name.encode() + b"\0"
+        self._log = log
+        self._keep_original = keep_original
+        self._builder = RowBuilder(mapping, self.schema, ingested)
+        self._rows: list[Row] = []
+        self._objects: list[Any] = []
+        self._raw: list[pa.StructArray] = []
+        self._origins: list[pa.RecordBatch] = []
+        self._settled = 0
+        self._leftovers: dict[int, Leftovers] = {}
+        self._outer_leftovers: dict[int, dict[str, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def digest(self, content: bytes) -> bytes:
+        """128 bits that tell the table's name and these bytes from all others."""
+        return hashlib.sha256(self._salt + content).digest()[:_HASH_BYTES]
+
+    def add(self, row: Row, content: bytes, outer_leftovers: dict[str, Any] | None = None) -> None:
+        """Read the record's object, which is `content`, and keep it.
+
+        Raises:
+            UnreadableError: it is not a JSON object in UTF-8.
+        """
+        read, rest = self.reader.read(content)
+        number = len(self._rows)
+        if rest is not None:
+            self._leftovers[number] = rest
+        if outer_leftovers:
+            self._outer_leftovers[number] = outer_leftovers
+        self._rows.append(row)
+        self._objects.append(read)
+        self.size += len(row.text)
+        if len(self._objects) >= _READ_RECORDS:
+            self._gather()
+
+    def _gather(self) -> None:
+        self._raw.append(self.reader.gather(self._objects))
+        self._objects = []
+
+    def settle(self, origins: pa.RecordBatch, first: int) -> int:
+        """Note the origins of the records added since the last call, and give their number.
+
+        Row 0 of the origins is of message number `first`.
+        """
+        fresh = self._rows[self._settled :]
+        if fresh:
+            self._origins.append(origins.take(pa.array([row.message - first for row in fresh], pa.int32())))
+            self._settled = len(self._rows)
+        return len(fresh)
+
+    def build(self) -> tuple[pa.Table, pa.Table]:
+        """The rows of all records kept, and as rejects those without any time; afterwards none is kept."""
+        if self._objects:
+            self._gather()
+        records = self._take()
+        chunk = records.chunk(self._log, self._keep_original)
+        batch = self._builder.build(chunk, self._builder.prepare(chunk), 0, len(records.rows))
+        table = pa.Table.from_batches([batch])
+        known = chunk.fields["@timestamp"].is_valid()
+        if pc.all(known).as_py():
+            return table, HUB_REJECTS_SCHEMA.empty_table()
+        rejects = [
+            Reject(row.text, _NO_TIME, "time", row.message, row.record)
+            for row, valid in zip(records.rows, known.to_pylist(), strict=True)
+            if not valid
+        ]
+        return table.filter(known), rejects_table(rejects, records.origins.filter(pc.invert(known)))
+
+    def _take(self) -> _Records:
+        records = _Records(
+            self.mapping,
+            self.reader,
+            self._rows,
+            pa.concat_arrays(self._raw),
+            pa.Table.from_batches(self._origins).combine_chunks(),
+            self._leftovers,
+            self._outer_leftovers,
+        )
+        self._rows, self._raw, self._origins, self._settled, self.size = [], [], [], 0, 0
+        self._leftovers, self._outer_leftovers = {}, {}
+        return records
+
+
+@dataclass
+class _Records:
+    """Records on their way to a chunk of columns."""
+
+    mapping: Mapping
+    reader: RecordReader
+    rows: list[Row]
+    raw: pa.StructArray
+    origins: pa.Table
+    leftovers: dict[int, Leftovers]
+    outer_leftovers: dict[int, dict[str, Any]]
+
+    def chunk(self, log: str | None, keep_original: bool) -> Chunk:
+        (texts, _, _, times, received, outers, digests, _, numbers) = zip(*self.rows, strict=True)
+        columns = self._columns()
+        if self.mapping.envelope is not None:
+            self._add_envelope(columns, times, received, outers)
+        add_inside(self.mapping, columns)
+        stamps, origins_of_times = self._stamps(columns)
+        hashes = _hexadecimal(digests)
+        return Chunk(
+            columns=columns,
+            texts=pa.array(texts, pa.string()) if keep_original else None,
+            landing={
+                "log": constant_column(log, pa.string(), len(texts)),
+                "tenant": self._tenants(columns),
+                "key": hashes,
+                "version": constant_column("", pa.string(), len(texts)),
+                "time_origin": origins_of_times,
+                "kafka": self._kafka(numbers),
+            },
+            sizes=list(map(len, texts)),
+            leftovers=self._all_leftovers(),
+            fields={"event.hash": hashes, "@timestamp": stamps},
+            unmapped=None if self.mapping.typed else self._whole(),
+        )
+
+    def _columns(self) -> Columns:
+        """The typed columns; records with a time that is none are read again, without it."""
+        columns = typed_columns(self.reader.shape, None, self.raw)
+        if columns.unfit:
+            objects: list[Any] = []
+            order = list(range(len(self.raw)))
+            for number in columns.unfit:
+                order[number] = len(self.raw) + len(objects)
+                read, self.leftovers[number] = self.reader.reread(self._content(number))
+                objects.append(read)
+            parts = pa.concat_arrays([self.raw, self.reader.gather(objects)])
+            columns = typed_columns(self.reader.shape, None, parts.take(pa.array(order, pa.int64())))
+        for alias, name in self.mapping.aliases.items():
+            self._merge(columns, alias, name)
+        return columns
+
+    def _merge(self, columns: Columns, alias: str, name: str) -> None:
+        """The property under its other spelling, where it has no value under its own."""
+        other, own = columns.record.pop(alias), columns.record[name]
+        if other.null_count == len(other):
+            return
+        columns.record[name] = pc.coalesce(own, other)
+        if alias in columns.ticks:
+            columns.ticks[name] = pc.coalesce(columns.ticks[name], columns.ticks[alias])
+        differ = pc.fill_null(pc.not_equal(own, other), False)
+        if not pc.any(differ).as_py():
+            return
+        for number, value in enumerate(differ.to_pylist()):
+            if value:
+                rest = self.leftovers.setdefault(number, Leftovers())
+                rest.record[alias] = parse_object(self._content(number)).get(alias, other[number].as_py())
+
+    def _content(self, number: int) -> bytes:
+        row = self.rows[number]
+        return row.text[row.start : row.end]
+
+    def _whole(self) -> pa.Array:
+        """All of each record's object, as it came; what is no strict JSON, written anew."""
+        texts: list[bytes | str] = [row.text[row.start : row.end] for row in self.rows]
+        for number, rest in self.leftovers.items():
+            texts[number] = json_text(rest.record)
+        for number, outer in self.outer_leftovers.items():
+            texts[number] = json_text(_with_envelope(parse_object(self._content(number)), outer))
+        return pa.array(texts, pa.string())
+
+    def _all_leftovers(self) -> dict[int, Leftovers]:
+        for number, outer in self.outer_leftovers.items():
+            leftovers = self.leftovers.setdefault(number, Leftovers())
+            leftovers.record = _with_envelope(leftovers.record, outer)
+        return self.leftovers
+
+    def _add_envelope(
+        self, columns: Columns, times: Sequence[Any], received: Sequence[Any], outers: Sequence[Outer]
+    ) -> None:
+        """The keys around the object as columns `envelope.…`; times that are none go to the leftovers."""
+        length = len(times)
+        known = dict.fromkeys(outers)
+        if len(known) == 1:
+            (outer,) = known
+            repeated = [constant_column(value, pa.string(), length) for value in outer[1:]]
+        else:
+            places = {outer: place for place, outer in enumerate(known)}
+            indices = pa.array([places[outer] for outer in outers], pa.int32())
+            values = zip(*(outer[1:] for outer in known), strict=True)
+            repeated = [pa.array(column, pa.string()).take(indices) for column in values]
+        tenant, operation, category, instance = repeated
+        raw = {
+            "time": pa.array(times, pa.string()),
+            "tenantId": tenant,
+            "operationName": operation,
+            "category": category,
+            "_TimeReceivedBySvc": pa.array(received, pa.string()),
+            "Tenant": instance,
+        }
+        typed = self._typed_envelope(raw)
+        columns.record.update((f"envelope.{name}", column) for name, column in typed.record.items())
+        columns.ticks.update((f"envelope.{name}", ticks) for name, ticks in typed.ticks.items())
+
+    def _typed_envelope(self, raw: dict[str, pa.Array]) -> Columns:
+        typed = typed_columns(ENVELOPE, None, pa.StructArray.from_arrays(raw.values(), raw.keys()))
+        if not typed.unfit:
+            return typed
+        for name in typed.ticks:
+            values = raw[name].to_pylist()
+            column = typed.record[name].to_pylist()
+            for number in typed.unfit:
+                if values[number] is not None and column[number] is None:
+                    self.outer_leftovers.setdefault(number, {})[name] = values[number]
+        return typed
+
+    def _stamps(self, columns: Columns) -> tuple[pa.Array, pa.Array]:
+        """`@timestamp` and where it is from: the record, else the envelope, else the broker.
+
+        A record's time that is over 400 days before the envelope's, or a day after it, is a wrong clock.
+        """
+        length = len(self.rows)
+        own = [columns.record[name] for name in self.mapping.times if name in columns.record]
+        record = pc.coalesce(*own) if own else pa.nulls(length, TIMESTAMP)
+        broker = self.origins.column("enqueued").combine_chunks()
+        envelope = columns.record.get("envelope.time", pa.nulls(length, TIMESTAMP))
+        early = pc.less(record, pc.subtract(envelope, _MOST_BEFORE))
+        late = pc.greater(record, pc.add(pc.coalesce(envelope, broker), _MOST_AFTER))
+        wrong = pc.or_(pc.fill_null(early, False), pc.fill_null(late, False))
+        usable = pc.if_else(wrong, pa.scalar(None, TIMESTAMP), record)
+        if not usable.null_count:
+            return usable, constant_column("record", pa.string(), length)
+        names = pc.if_else(
+            pc.is_valid(usable), "record", pc.if_else(pc.is_valid(envelope), "envelope", "broker")
+        )
+        return pc.coalesce(usable, envelope, broker), names
+
+    def _tenants(self, columns: Columns) -> pa.Array:
+        names = ["envelope.tenantId", self.mapping.tenant]
+        known = [columns.record[name] for name in names if name in columns.record]
+        return pc.coalesce(*known, self.origins.column("tenant").combine_chunks())
+
+    def _kafka(self, numbers: Sequence[int]) -> pa.Array:
+        columns = {
+            name: self.origins.column(name).combine_chunks()
+            for name in ("namespace", "hub", "partition", "offset", "enqueued")
+        }
+        columns["record"] = pa.array(numbers, pa.int32())
+        names = ("namespace", "hub", "partition", "offset", "record", "enqueued")
+        return pa.StructArray.from_arrays([columns[name] for name in names], names)
+
+
+def _with_envelope(data: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
+    """The data with unknown keys of the envelope under `envelope`, or a longer name if that is taken."""
+    name = "envelope"
+    while name in data:
+        name = f"_{name}"
+    return {**data, name: rest}
+
+
+def _hexadecimal(digests: Sequence[bytes]) -> pa.Array:
+    """The digests, all of one length, as texts."""
+    text = b"".join(digests).hex().encode()
+    width = 2 * _HASH_BYTES
+    offsets = pa.array(range(0, len(text) + 1, width), pa.int32()).buffers()[1]
+    return pa.Array.from_buffers(pa.string(), len(digests), [None, offsets, pa.py_buffer(text)])
+
+
+def add_inside(mapping: Mapping, columns: Columns) -> None:
+    """The keys that the mapping wants of the JSON objects in its columns, as columns `property.key`."""
+    for name, shape in mapping.inside.items():
+        texts = columns.record[name]
+        typed = typed_columns(shape, None, _objects_inside(shape, texts))
+        columns.record.update((f"{name}.{key}", column) for key, column in typed.record.items())
+
+
+def _objects_inside(shape: Shape, texts: pa.Array) -> pa.StructArray:
+    reader = RecordReader(shape, others=True)
+    parts = []
+    for start in range(0, len(texts), _READ_RECORDS):
+        objects = [_object_inside(reader, text) for text in texts.slice(start, _READ_RECORDS).to_pylist()]
+        parts.append(reader.gather(objects))
+    return pa.concat_arrays(parts)
+
+
+def _object_inside(reader: RecordReader, text: str | None) -> Any:
+    if text is None or not text.startswith("{"):
+        return None
+    try:
+        return reader.read(text.encode())[0]
+    except UnreadableError:
+        return None

@@ -1,0 +1,86 @@
+"""Which table of the event hub a record belongs to, by name or by what it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ._events import EventTable
+from .mapping import HUB_SOURCE, Mapping
+from .registry import registered
+
+__all__ = ["MOST_UNKNOWN_TABLES", "EventTables", "known_event_tables"]
+
+MOST_UNKNOWN_TABLES = 100
+"""How many tables without a mapping get a dataset of their own in a lake."""
+
+UNKNOWN = "Unknown"
+AZURE_MONITOR = "AzureMonitor"
+CLOUD_ALERTS = "DefenderForCloudAlerts"
+_CLOUD_ASSESSMENTS = "DefenderForCloudAssessments"
+_CLOUD_FINDINGS = "DefenderForCloudSubAssessments"
+_CLOUD_SCORES = "DefenderForCloudScores"
+_NOT_STREAMING = (UNKNOWN, AZURE_MONITOR, CLOUD_ALERTS, _CLOUD_ASSESSMENTS, _CLOUD_FINDINGS, _CLOUD_SCORES)
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}\Z")
+_POSTURE = "microsoft.security/"
+
+
+def _mappings() -> dict[str, Mapping]:
+    prefix = f"{HUB_SOURCE}/"
+    return {each.source.removeprefix(prefix): each for each in registered() if each.from_hub}
+
+
+def known_event_tables() -> tuple[str, ...]:
+    """The names of all tables with a mapping: each is a dataset `events/<name>`."""
+    return tuple(sorted(_mappings()))
+
+
+class EventTables:
+    """The tables that a drain has met so far, each made when its first record comes.
+
+    `make` gives the table of a name with a mapping. `unknown_tables` are tables without a mapping that the
+    lake has a dataset for already.
+    """
+
+    def __init__(self, make: Callable[[str, Mapping], EventTable], unknown_tables: Iterable[str]) -> None:
+        self._make = make
+        self._mappings = _mappings()
+        self._spelling = {name.lower(): name for name in self._mappings}
+        self._unknown = {name.lower(): name for name in unknown_tables if name.lower() not in self._spelling}
+        self._tables: dict[str, EventTable] = {}
+
+    def __iter__(self) -> Iterator[EventTable]:
+        return iter(self._tables.values())
+
+    def named(self, name: str) -> EventTable | None:
+        """The streaming table of that name in any case; None if that is no table's name at all."""
+        if not _NAME.match(name):
+            return None
+        lower = name.lower()
+        known = self._spelling.get(lower)
+        if known is not None:
+            return self.own(known if known not in _NOT_STREAMING else UNKNOWN)
+        if lower not in self._unknown and len(self._unknown) >= MOST_UNKNOWN_TABLES:
+            return self.own(UNKNOWN)
+        return self._table(self._unknown.setdefault(lower, name), UNKNOWN)
+
+    def own(self, name: str) -> EventTable:
+        """The table of that name, which has a mapping."""
+        return self._table(name, name)
+
+    def by_type(self, resource_type: Any) -> EventTable | None:
+        """The table of a resource that Defender for Cloud exports, by its type; None if it is another's."""
+        if not isinstance(resource_type, str) or not resource_type.lower().startswith(_POSTURE):
+            return None
+        kind = resource_type.lower().removeprefix(_POSTURE)
+        if not kind.startswith("assessments"):
+            return self.own(_CLOUD_SCORES)
+        return self.own(_CLOUD_FINDINGS if "subassessments" in kind else _CLOUD_ASSESSMENTS)
+
+    def _table(self, name: str, mapped_as: str) -> EventTable:
+        table = self._tables.get(name)
+        if table is None:
+            table = self._tables[name] = self._make(name, self._mappings.get(mapped_as, self._mappings[UNKNOWN]))
+        return table

@@ -1,0 +1,231 @@
+"""Messages of an event hub as rows of the datasets `events/<Table>`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+from ._events import EventTable, rejects_table
+from ._mapped import HUB_REJECTS_SCHEMA, MAX_BYTES, MappedRecords, collector_paused, pieces
+from ._messages import MessageReader
+from ._repeats import RecentHashes
+from ._tables import EventTables, known_event_tables
+from .mapping import ORIGIN_FIELDS, Mapping
+
+__all__ = ["EventMapper", "known_event_tables", "map_messages"]
+
+_READ_MESSAGES = 1000
+_READ_BYTES = 4 * 1024 * 1024
+"""Messages that are read before full tables are looked for."""
+_TABLE_RECORDS = 5000
+"""Records that make mapping them at once worth while."""
+
+
+class EventMapper:
+    """Maps the messages of one drain, batch by batch.
+
+    Records are kept until there are a few thousand of their table, so what `map` gives need not be of the
+    messages it was given: only after `finish` is every record of every message in a table or in the rejects,
+    or was dropped as a repeat. Memory does not grow with the number of messages.
+
+    What comes may be what the Streaming API sends (a list `records`, or bare records, or several documents),
+    Defender for Cloud's continuous export, or logs of Azure Monitor; everything else is rejected. A record of
+    a streaming table without a mapping lands in a dataset of its own, all of its properties in `unmapped`, if
+    the lake has fewer than 100 such tables, else in `events/Unknown`; if its name is not one of at most 64
+    letters and digits, it is rejected.
+
+    Args:
+        ingested: the run's start, for `event.ingested`.
+        log: the name of the log that the rows are committed to, for `landing.log`.
+        keep_original: whether `event.original` holds the record's exact text.
+        drop_repeats: whether to drop a record whose table and content are those of one of the last 1,000,000:
+            the exporter sends some records again, with a new time in the envelope.
+        unknown_tables: tables without a mapping that the lake has a dataset for.
+        max_bytes: the most Arrow data that `map` and `finish` give at a time; a single row is never divided.
+            None for no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        ingested: datetime | None = None,
+        log: str | None = None,
+        keep_original: bool = True,
+        drop_repeats: bool = True,
+        unknown_tables: Iterable[str] = (),
+        max_bytes: int | None = MAX_BYTES,
+    ) -> None:
+        def make(name: str, mapping: Mapping) -> EventTable:
+            return EventTable(name, mapping, ingested=ingested, log=log, keep_original=keep_original)
+
+        self._tables = EventTables(make, unknown_tables)
+        self._reader = MessageReader(self._tables, RecentHashes() if drop_repeats else None)
+        self._max_bytes = max_bytes or 2**62
+        self._most_kept = min(self._max_bytes, MAX_BYTES)
+        self._read = 0
+        self._counts: Counter[str] = Counter()
+        self._rejects: list[pa.Table] = []
+
+    def map(self, values: Sequence[bytes | None], origins: pa.Table | None = None) -> Iterator[MappedRecords]:
+        """Read these messages, and give the rows of tables that have enough of them.
+
+        Args:
+            values: the messages' values; None for one without a value.
+            origins: one row a message (or one for all), with any of the columns `namespace`, `hub`,
+                `partition`, `offset`, `enqueued` and `tenant` (the hub's tenant, for records that name none).
+        """
+        rows = origin_rows(origins, len(values))
+        start = 0
+        while start < len(values):
+            with collector_paused():
+                stop = self._read_some(values, start)
+                self._settle(rows.slice(start, stop - start), self._read + start)
+            start = stop
+            yield from self._due()
+        self._read += len(values)
+
+    def finish(self) -> Iterator[MappedRecords]:
+        """Give the rows of all records that are kept, and the last rejects."""
+        yield from self._give(sorted(self._tables, key=lambda table: table.dataset))
+        if self._rejects or self._counts:
+            yield self._mapped({})
+
+    def _read_some(self, values: Sequence[bytes | None], start: int) -> int:
+        read, size, stop = self._reader.read, 0, start
+        for number, value in enumerate(values[start : start + _READ_MESSAGES], start):
+            read(value, self._read + number)
+            size += len(value or b"")
+            stop = number + 1
+            if size >= _READ_BYTES:
+                break
+        self._counts["messages"] += stop - start
+        return stop
+
+    def _settle(self, origins: pa.RecordBatch, first: int) -> None:
+        """Put the origins of messages from number `first` on beside their records and rejects."""
+        for table in self._tables:
+            self._counts["records"] += table.settle(origins, first)
+        rejects, self._reader.rejects = self._reader.rejects, []
+        if rejects:
+            places = pa.array([each.message - first for each in rejects], pa.int32())
+            self._rejects.append(rejects_table(rejects, pa.Table.from_batches([origins.take(places)])))
+            self._counts["records"] += len(rejects)
+        self._counts["repeats"] += self._reader.repeats
+        self._counts["records"] += self._reader.repeats
+        self._reader.repeats = 0
+
+    def _due(self) -> Iterator[MappedRecords]:
+        """The rows of tables with many records; of the largest, if all together are too much."""
+        kept = sorted(self._tables, key=lambda table: table.size)
+        total = sum(table.size for table in kept)
+        due = []
+        while kept and (total > self._most_kept // 2 or self._is_full(kept[-1])):
+            due.append(kept.pop())
+            total -= due[-1].size
+        due += [table for table in kept if self._is_full(table)]
+        yield from self._give(due)
+        if sum(table.nbytes for table in self._rejects) > self._most_kept // 4:
+            yield self._mapped({})
+
+    def _is_full(self, table: EventTable) -> bool:
+        return len(table) >= _TABLE_RECORDS or table.size > self._most_kept // 4
+
+    def _give(self, due: Iterable[EventTable]) -> Iterator[MappedRecords]:
+        """The tables' rows, several small tables together."""
+        ready: dict[str, pa.Table] = {}
+        size = 0
+        for source in due:
+            if not len(source):
+                continue
+            with collector_paused():
+                table, timeless = source.build()
+            self._rejects.append(timeless)
+            for piece, piece_size in pieces(table, self._max_bytes):
+                if ready and (size + piece_size > self._max_bytes or source.dataset in ready):
+                    yield self._mapped(ready)
+                    ready, size = {}, 0
+                ready[source.dataset] = piece
+                size += piece_size
+            del table
+        if ready:
+            yield self._mapped(ready)
+
+    def _mapped(self, tables: dict[str, pa.Table]) -> MappedRecords:
+        unfit: dict[str, int] = {}
+        unknown: dict[str, int] = {}
+        for table in self._tables:
+            counts = table.reader.counts
+            unfit.update((f"{table.name}.{name}", count) for name, count in counts.unfit.items())
+            unknown.update((f"{table.name}.{name}", count) for name, count in counts.unknown.items())
+            counts.unfit.clear()
+            counts.unknown.clear()
+        rejects, self._rejects = self._rejects, []
+        counted, self._counts = self._counts, Counter()
+        return MappedRecords(
+            tables,
+            pa.concat_tables(rejects or [HUB_REJECTS_SCHEMA.empty_table()]),
+            counted["records"],
+            unfit,
+            unknown,
+            counted["messages"],
+            counted["repeats"],
+        )
+
+
+def origin_rows(origins: pa.Table | None, count: int) -> pa.RecordBatch:
+    """The origins of `count` messages, every column of its type; what is not given is null.
+
+    Raises:
+        ValueError: there are origins for another number of messages.
+    """
+    given = (
+        origins if origins is not None and len(origins) else pa.table({"tenant": pa.nulls(1, pa.string())})
+    )
+    if len(given) not in (1, count):
+        raise ValueError(f"{count} messages, but {len(given)} rows of origins")
+    columns = []
+    for field in ORIGIN_FIELDS:
+        known = field.name in given.column_names
+        column = given.column(field.name).cast(field.type) if known else pa.nulls(len(given), field.type)
+        column = column.combine_chunks() if known else column
+        columns.append(pa.repeat(column[0], count) if len(given) == 1 and count != 1 else column)
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(ORIGIN_FIELDS))
+
+
+def map_messages(
+    values: Iterable[bytes | None],
+    *,
+    origins: pa.Table | None = None,
+    ingested: datetime | None = None,
+    keep_original: bool = True,
+) -> MappedRecords:
+    """All messages' records, in one piece; `origins` as for `EventMapper.map`, or with a column `log`."""
+    has_log = origins is not None and "log" in origins.column_names and len(origins)
+    mapper = EventMapper(
+        ingested=ingested,
+        log=origins.column("log")[0].as_py() if has_log and origins is not None else None,
+        keep_original=keep_original,
+        max_bytes=None,
+    )
+    parts = [*mapper.map(list(values), origins), *mapper.finish()]
+    names = dict.fromkeys(name for part in parts for name in part.tables)
+    unfit: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    for part in parts:
+        unfit.update(part.unfit_values)
+        unknown.update(part.unknown_fields)
+    return MappedRecords(
+        {
+            name: pa.concat_tables([part.tables[name] for part in parts if name in part.tables])
+            for name in names
+        },
+        pa.concat_tables([part.rejects for part in parts] or [HUB_REJECTS_SCHEMA.empty_table()]),
+        sum(part.records for part in parts),
+        dict(unfit),
+        dict(unknown),
+        sum(part.messages for part in parts),
+        sum(part.repeats for part in parts),
+    )
