@@ -1,0 +1,474 @@
+"""Logs of hubs: positions, live drains, backfills and what they do to each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lake_hub_support import (
+    HUB,
+    committed_offsets,
+    each,
+    events,
+    hub_backfill,
+    hub_drain,
+    hub_position,
+    hub_rejects,
+    rejected_offsets,
+    visible_offsets,
+)
+from lake_support import LOG, START, alerts, drain, local_lake, version
+
+from airflow_provider_defender.lake import (
+    CommitConflict,
+    Covered,
+    DataFile,
+    HubChange,
+    HubDraft,
+    HubPosition,
+    PartitionPosition,
+    PositionTooLarge,
+    Record,
+    RecordUnreadable,
+    RestPosition,
+    WriterSettings,
+    _hub,
+    committed_files,
+)
+from airflow_provider_defender.lake._position import parse_position
+
+
+def begin(root: Path, kind: str = "drain", **options: Any) -> HubDraft:
+    log = local_lake(root, **options).log(HUB, HubPosition)
+    return log.begin(log.head(), kind=kind)
+
+
+def fill(draft: HubDraft, *rows: tuple[int, range], records: int = 1) -> None:
+    """Write rows of a table for some partitions' offsets."""
+    wanted = [(partition, offset) for partition, offsets in rows for offset in offsets]
+    draft.write("events/DeviceInfo", events(wanted, records))
+
+
+def change(read: Mapping[int, tuple[int, int]], *, live: bool = True) -> HubChange:
+    return HubChange(
+        {partition: Covered([piece], piece[1] if live else None) for partition, piece in read.items()}
+    )
+
+
+def offsets(*rows: tuple[int, range]) -> list[tuple[int, int, int]]:
+    return [(partition, offset, 0) for partition, some in rows for offset in some]
+
+
+def staged(root: Path) -> list[Path]:
+    return list((root / "_defender" / HUB / "staging").rglob("*"))
+
+
+# Positions ----------------------------------------------------------------------------------------
+
+
+def test_what_is_missing() -> None:
+    position = HubPosition({0: PartitionPosition(40, ((10, 20), (30, 40)), ((20, 22),))})
+    assert position.missing(0, 0, 50) == [(0, 10), (22, 30), (40, 50)]
+    assert position.missing(0, 12, 18) == []
+    assert position.missing(0, 18, 18) == []
+    assert position.missing(1, 5, 9) == [(5, 9)]
+    assert (position.next(0), position.next(1)) == (40, None)
+
+
+def test_a_position_survives_its_record() -> None:
+    position = HubPosition(
+        {3: PartitionPosition(40, ((10, 20), (30, 40)), ((20, 22),)), 0: PartitionPosition()}
+    )
+    values = json.loads(json.dumps(position.dump()))
+    assert values["partitions"]["3"] == {"next": 40, "covered": [[10, 20], [30, 40]], "lost": [[20, 22]]}
+    assert parse_position(values) == position
+
+
+def test_a_change_is_added_to_whatever_the_position_is() -> None:
+    before = HubPosition(
+        {0: PartitionPosition(20, ((0, 20), (30, 40)), ((90, 95),)), 1: PartitionPosition(5)}
+    )
+    after = HubChange(
+        {
+            0: Covered(read=[(25, 30), (20, 25)], next=40, lost=[(50, 60)]),
+            2: Covered(read=[(7, 8)]),
+            3: Covered(read=[(4, 4)]),
+        }
+    ).apply(before, rebased=True)
+    assert after.partitions == {
+        0: PartitionPosition(40, ((0, 40),), ((50, 60), (90, 95))),
+        1: PartitionPosition(5),
+        2: PartitionPosition(None, ((7, 8),)),
+    }
+
+
+def test_what_one_run_has_read_is_not_lost_whatever_another_says() -> None:
+    lost = HubPosition({0: PartitionPosition(10, (), ((0, 10),))})
+    assert HubChange({0: Covered(read=[(4, 6)])}).apply(lost, rebased=True).partition(0).lost == (
+        (0, 4),
+        (6, 10),
+    )
+    covered = HubPosition({0: PartitionPosition(None, ((4, 6),))})
+    after = HubChange({0: Covered(next=10, lost=[(0, 10)])}).apply(covered, rebased=True)
+    assert after.partition(0) == PartitionPosition(10, ((4, 6),), ((0, 4), (6, 10)))
+
+
+def test_the_next_offset_never_goes_back() -> None:
+    before = HubPosition({0: PartitionPosition(20, ((0, 20),))})
+    assert HubChange({0: Covered(next=10)}).apply(before, rebased=False).next(0) == 20
+
+
+def test_a_log_of_another_kind_says_so(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    hub_drain(lake, {0: 5})
+    drain(lake, [("a", START)])
+    with pytest.raises(RecordUnreadable, match="has a HubPosition in the place of a RestPosition"):
+        lake.log(HUB).head()
+    with pytest.raises(RecordUnreadable, match="belongs to a source of another kind"):
+        lake.log(LOG, HubPosition).head()
+    assert [type(log.read_head().position) for log in lake.logs()] == [RestPosition, HubPosition]
+
+
+def test_records_without_offsets_still_parse() -> None:
+    file = {"path": "events/DeviceInfo/date=2026-11-22/hour=12/x.parquet", "rows": 1, "bytes": 2}
+    assert DataFile.parse(file) == DataFile(file["path"], 1, 2)  # type: ignore[arg-type]
+    assert DataFile.parse({**file, "offsets": {"3": [1, 5]}}).offsets == {3: (1, 5)}
+
+
+# Drains and backfills, undisturbed ----------------------------------------------------------------
+
+
+def test_the_record_is_complete(tmp_path: Path) -> None:
+    with begin(tmp_path) as draft:
+        fill(draft, (0, range(8, 12)), (1, range(3)), records=2)
+        draft.quarantine(hub_rejects([(1, 3)]))
+        record = draft.commit(
+            HubChange(
+                {0: Covered([(8, 12)], 12, lost=[(5, 8)]), 1: Covered([(0, 4)], 4)},
+                counts={"read": 9, "repeats": 1},
+            )
+        )
+    assert record is not None
+    values = json.loads((tmp_path / "_defender" / HUB / "commits" / "00000001.json").read_bytes())
+    assert {file["path"][:43]: file["offsets"] for file in values["added"]} == {
+        "events/DeviceInfo/date=2026-11-22/hour=12/e": {"0": [8, 9], "1": [0, 2]},
+        "events/DeviceInfo/date=2026-11-22/hour=13/e": {"0": [10, 11]},
+    }
+    assert [file["offsets"] for file in values["rejects"]] == [{"1": [3, 3]}]
+    assert values["counts"] == {"read": 9, "repeats": 1, "rows": 14, "rejected": 1}
+    assert values["position"] == {
+        "type": "hub",
+        "partitions": {
+            "0": {"next": 12, "covered": [[8, 12]], "lost": [[5, 8]]},
+            "1": {"next": 4, "covered": [[0, 4]], "lost": []},
+        },
+    }
+    assert Record.parse(json.dumps(values).encode(), "x") == record
+    assert rejected_offsets(tmp_path) == [(1, 3)]
+
+
+def test_drains_go_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    hub_drain(lake, {0: 15, 1: 4})
+    hub_drain(lake, {0: 30})
+    assert hub_position(lake).partitions == {
+        0: PartitionPosition(30, ((0, 30),)),
+        1: PartitionPosition(4, ((0, 4),)),
+    }
+    assert visible_offsets(tmp_path) == committed_offsets(lake) == offsets((0, range(30)), (1, range(4)))
+
+
+def test_a_drain_without_news_writes_no_record(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    assert hub_drain(lake, {0: 5}) is not None
+    assert hub_drain(lake, {0: 5}) is None
+    assert lake.log(HUB, HubPosition).head().number == 1
+
+
+@pytest.mark.parametrize("covered", [Covered(next=7), Covered(lost=[(0, 3)], next=3), Covered([(0, 3)], 3)])
+def test_a_drain_that_moved_or_lost_writes_a_record_without_files(tmp_path: Path, covered: Covered) -> None:
+    """It began at the hub's end; or found nothing but a gap; or offsets without messages."""
+    with begin(tmp_path) as draft:
+        record = draft.commit(HubChange({0: covered}))
+    assert record is not None
+    assert record.files == ()
+    assert record.position is not None
+    assert record.position.next(0) == covered.next
+
+
+def test_a_live_drain_passes_over_what_a_backfill_has_landed(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    hub_drain(lake, {0: 10})
+    hub_backfill(lake, {0: (20, 30), 1: (5, 8)})
+    assert hub_position(lake).next(0) == 10
+    assert hub_position(lake).partition(0).covered == ((0, 10), (20, 30))
+    hub_drain(lake, {0: 40, 1: 10})
+    assert hub_position(lake).partition(0) == PartitionPosition(40, ((0, 40),))
+    assert visible_offsets(tmp_path) == offsets((0, range(40)), (1, range(10)))
+
+
+def test_the_same_backfill_again_adds_nothing(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    assert hub_backfill(lake, {0: (5, 25)}) is not None
+    assert hub_backfill(lake, {0: (5, 25)}) is None
+    assert hub_backfill(lake, {0: (0, 30)}) is not None
+    assert hub_position(lake).partitions == {0: PartitionPosition(None, ((0, 30),))}
+    assert visible_offsets(tmp_path) == offsets((0, range(30)))
+
+
+# The caller's mistakes ----------------------------------------------------------------------------
+
+
+def test_offsets_that_were_covered_before_are_refused(tmp_path: Path) -> None:
+    hub_drain(local_lake(tmp_path), {0: 10})
+    with begin(tmp_path, "backfill") as draft:
+        fill(draft, (0, range(5, 12)))
+        with pytest.raises(ValueError, match="partition 0: offsets 5 to 9 was covered"):
+            draft.commit(change({0: (5, 12)}, live=False))
+    assert staged(tmp_path) == []
+    assert visible_offsets(tmp_path) == offsets((0, range(10)))
+
+
+@pytest.mark.parametrize(
+    ("covered", "passed"),
+    [
+        (Covered([(10, 15)], 20), "offsets 15 to 19"),
+        (Covered([(12, 20)], 20, lost=[(10, 11)]), "offsets 11 to 11"),
+        (Covered(next=12), "offsets 10 to 11"),
+    ],
+)
+def test_a_live_drain_that_would_pass_over_offsets_is_refused(
+    tmp_path: Path, covered: Covered, passed: str
+) -> None:
+    hub_drain(local_lake(tmp_path), {0: 10})
+    with begin(tmp_path) as draft, pytest.raises(ValueError, match=f"pass over {passed}"):
+        draft.commit(HubChange({0: covered}))
+
+
+def test_a_first_drain_passes_over_nothing_behind_its_first_offset(tmp_path: Path) -> None:
+    with begin(tmp_path) as draft, pytest.raises(ValueError, match="pass over offsets 60 to 69"):
+        draft.commit(HubChange({0: Covered([(50, 60)], 70)}))
+
+
+def test_rows_that_were_not_read_are_refused(tmp_path: Path) -> None:
+    """They would land once more, since no position covers them."""
+    with begin(tmp_path) as draft:
+        fill(draft, (0, range(5, 12)))
+        with pytest.raises(ValueError, match="partition 0: a row of offset 11, which was not read"):
+            draft.commit(change({0: (5, 11)}))
+    with begin(tmp_path) as draft:
+        draft.quarantine(hub_rejects([(1, 5)]))
+        with pytest.raises(ValueError, match="partition 1: a row of offset 5"):
+            draft.commit(change({0: (5, 11)}))
+
+
+def test_only_drains_move_and_compactions_cover_nothing(tmp_path: Path) -> None:
+    with begin(tmp_path, "backfill") as draft, pytest.raises(ValueError, match="leaves the next offset"):
+        draft.commit(change({0: (0, 5)}))
+    with begin(tmp_path, "compaction") as draft, pytest.raises(ValueError, match="covers no offsets"):
+        draft.commit(change({0: (0, 5)}, live=False))
+
+
+def test_too_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backfills may not add any, but join them; the live drain always goes on."""
+    monkeypatch.setattr(_hub, "PIECES_LIMIT", 3)
+    lake = local_lake(tmp_path)
+    for start in (10, 20, 30):
+        hub_backfill(lake, {0: (start, start + 2)})
+    with pytest.raises(PositionTooLarge, match="partition 0 would have 4 separate ranges"):
+        hub_backfill(lake, {0: (40, 42)})
+    with begin(tmp_path) as draft:
+        draft.commit(HubChange({0: Covered(next=50)}))
+        assert hub_position(lake).next(0) == 50
+    with begin(tmp_path) as draft:
+        fill(draft, (0, range(55, 60)))
+        draft.commit(HubChange({0: Covered([(55, 60)], 60, lost=[(50, 55)])}))
+    hub_backfill(lake, {0: (12, 20)})
+    assert hub_position(lake).partition(0).covered == ((10, 22), (30, 32), (55, 60))
+
+
+# Side by side -------------------------------------------------------------------------------------
+
+
+def test_mapped_tasks_commit_side_by_side_and_rewrite_nothing(tmp_path: Path) -> None:
+    with begin(tmp_path) as one, begin(tmp_path) as two:
+        fill(one, (0, range(15)), (2, range(15)))
+        fill(two, (1, range(15)))
+        assert one.commit(change({0: (0, 15), 2: (0, 15)})) is not None
+        second = two.commit(change({1: (0, 15)}))
+    assert second is not None
+    assert second.number == 2
+    assert [file.path[-9:] for file in second.added] == ["1.parquet", "2.parquet"]
+    assert visible_offsets(tmp_path) == offsets((0, range(15)), (1, range(15)), (2, range(15)))
+    assert hub_position(local_lake(tmp_path)).partitions == {
+        partition: PartitionPosition(15, ((0, 15),)) for partition in range(3)
+    }
+
+
+def test_two_drains_of_the_same_partition_conflict(tmp_path: Path) -> None:
+    with begin(tmp_path) as one, begin(tmp_path) as two:
+        fill(one, (0, range(5)))
+        fill(two, (0, range(7)), (1, range(7)))
+        assert one.commit(change({0: (0, 5)})) is not None
+        with pytest.raises(
+            CommitConflict, match=r"in partitions 0 while this one was reading.*max_active_runs=1"
+        ):
+            two.commit(change({0: (0, 7), 1: (0, 7)}))
+    assert staged(tmp_path) == []
+    assert visible_offsets(tmp_path) == offsets((0, range(5)))
+
+
+def test_a_partition_in_which_a_drain_does_not_move_is_no_conflict(tmp_path: Path) -> None:
+    hub_drain(local_lake(tmp_path), {0: 5})
+    with begin(tmp_path) as one:
+        fill(one, (1, range(5)))
+        hub_drain(local_lake(tmp_path), {0: 9})
+        record = one.commit(HubChange({0: Covered(next=5), 1: Covered([(0, 5)], 5)}))
+    assert record is not None
+    assert record.position is not None
+    assert (record.position.next(0), record.position.next(1)) == (9, 5)
+
+
+def test_a_drain_drops_what_a_backfill_has_covered_meanwhile(tmp_path: Path) -> None:
+    """Rows and rejects; also of offsets that the backfill has found empty, or rejected."""
+    with begin(tmp_path) as draft:
+        fill(draft, (0, range(20)), (1, range(5)), records=3)
+        draft.quarantine(hub_rejects([(0, 20), (0, 21)]))
+        with begin(tmp_path, "backfill") as other:
+            fill(other, (0, range(4, 6)), (0, range(8, 12)))
+            other.quarantine(hub_rejects([(0, 21)]))
+            other.commit(HubChange({0: Covered([(4, 6), (7, 12), (21, 22), (30, 40)])}))
+        record = draft.commit(HubChange({0: Covered([(0, 22)], 22), 1: Covered([(0, 5)], 5)}))
+    assert record is not None
+    kept = [offset for offset in range(20) if offset not in (4, 5, 7, 8, 9, 10, 11)]
+    mine = each({1: [(0, 5)]}) + [(0, offset) for offset in kept]
+    landed = [(*row, record) for row in mine for record in range(3)]
+    landed += [(0, offset, 0) for offset in (4, 5, 8, 9, 10, 11)]
+    assert visible_offsets(tmp_path) == committed_offsets(tmp_path) == sorted(landed)
+    assert rejected_offsets(tmp_path) == [(0, 20), (0, 21)]
+    assert record.counts == {"read": 0, "repeats": 0, "rows": 3 * len(mine), "rejected": 1}
+    spans = sorted((file.rows, file.offsets) for file in record.added)
+    assert spans == [(24, {0: (12, 19)}), (30, {0: (0, 6), 1: (0, 4)})]
+    assert record.position is not None
+    assert record.position.partition(0) == PartitionPosition(22, ((0, 22), (30, 40)))
+
+
+def test_files_whose_offsets_are_not_concerned_are_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with begin(tmp_path) as draft:
+        fill(draft, (0, range(30)), (1, range(30)))
+        hub_backfill(local_lake(tmp_path), {0: (12, 15)})
+        opened: list[str] = []
+        original = draft._storage.open_input
+        monkeypatch.setattr(draft._storage, "open_input", lambda path: opened.append(path) or original(path))
+        draft.commit(change({0: (0, 30), 1: (0, 30)}))
+    assert [Path(path).name for path in opened] == ["2.staged"]
+    assert visible_offsets(tmp_path) == offsets((0, range(30)), (1, range(30)))
+
+
+def test_a_backfill_drops_what_a_drain_has_covered_and_moves_nothing(tmp_path: Path) -> None:
+    with begin(tmp_path, "backfill") as draft:
+        fill(draft, (0, range(10, 30)))
+        hub_drain(local_lake(tmp_path), {0: 20})
+        hub_drain(local_lake(tmp_path), {0: 25, 1: 3})
+        record = draft.commit(change({0: (10, 30)}, live=False))
+    assert record is not None
+    assert record.counts["rows"] == 5
+    assert hub_position(local_lake(tmp_path)).partition(0) == PartitionPosition(25, ((0, 30),))
+    assert visible_offsets(tmp_path) == offsets((0, range(30)), (1, range(3)))
+
+
+def test_a_backfill_of_which_nothing_is_left_writes_no_record(tmp_path: Path) -> None:
+    with begin(tmp_path, "backfill") as draft:
+        fill(draft, (0, range(10, 20)))
+        hub_drain(local_lake(tmp_path), {0: 25})
+        assert draft.commit(change({0: (10, 20)}, live=False)) is None
+    assert staged(tmp_path) == []
+    assert visible_offsets(tmp_path) == offsets((0, range(25)))
+
+
+def test_a_drain_goes_on_upon_a_compaction(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    first = hub_drain(lake, {0: 5})
+    assert first is not None
+    with begin(tmp_path) as draft:
+        fill(draft, (0, range(5, 8)))
+        with begin(tmp_path, "compaction") as other:
+            fill(other, (0, range(5)))
+            other.remove([file.path for file in first.added])
+            compacted = other.commit()
+        assert draft.commit(change({0: (5, 8)})) is not None
+    assert compacted is not None
+    assert [file.offsets for file in compacted.added] == [{0: (0, 4)}]
+    assert compacted.position == first.position
+    assert visible_offsets(tmp_path) == committed_offsets(lake) == offsets((0, range(8)))
+
+
+def test_a_compaction_goes_on_upon_a_drain_and_drops_nothing(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    first = hub_drain(lake, {0: 5})
+    assert first is not None
+    with begin(tmp_path, "compaction") as draft:
+        fill(draft, (0, range(5)))
+        draft.remove([file.path for file in first.added])
+        hub_drain(lake, {0: 8})
+        assert draft.commit() is not None
+    assert hub_position(lake).partition(0) == PartitionPosition(8, ((0, 8),))
+    assert visible_offsets(tmp_path) == committed_offsets(lake) == offsets((0, range(8)))
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def test_committed_files_of_events_by_hour(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    hub_drain(lake, {0: 30})
+
+    def hours(since: datetime | None, until: datetime | None) -> list[str]:
+        paths = committed_files(lake, "events/DeviceInfo", since, until)
+        return sorted(Path(path).parent.name for path in paths)
+
+    assert hours(None, None) == ["hour=12", "hour=13", "hour=14"]
+    assert hours(START + timedelta(hours=1), START + timedelta(hours=2)) == ["hour=13"]
+    assert hours(START + timedelta(minutes=59), START + timedelta(hours=1, seconds=1)) == [
+        "hour=12",
+        "hour=13",
+    ]
+    assert committed_files(lake, "events/EmailEvents") == []
+
+
+def test_datasets_of_a_lake(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    assert lake.datasets("events") == []
+    with begin(tmp_path) as draft:
+        for table in ("Unknown", "DeviceInfo"):
+            draft.write(f"events/{table}", events([(0, 1)]))
+        draft.commit(change({0: (1, 2)}))
+    (tmp_path / "events" / "not a table").mkdir()
+    drain(lake, [("a", START)])
+    assert lake.datasets("events") == ["events/DeviceInfo", "events/Unknown"]
+
+
+def test_logs_of_both_kinds_share_a_dataset_folder(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    hub_drain(lake, {0: 3})
+    log = lake.log(LOG)
+    with log.begin(log.head(), kind="backfill") as draft:
+        draft.write("alerts", alerts([("a", version(START), START)]))
+        draft.commit()
+    assert len(committed_files(lake, "alerts")) == len(committed_files(lake, "events/DeviceInfo")) == 1
+
+
+def test_a_large_partition_goes_on_in_another_file(tmp_path: Path) -> None:
+    """Each file says its own offsets."""
+    with begin(tmp_path, settings=WriterSettings(buffer_bytes=0, file_bytes=1)) as draft:
+        fill(draft, (0, range(4)))
+        fill(draft, (0, range(4, 9)))
+        record = draft.commit(change({0: (0, 9)}))
+    assert record is not None
+    assert [file.offsets for file in record.added] == [{0: (0, 3)}, {0: (4, 8)}]

@@ -1,0 +1,86 @@
+"""Sets of offsets as ranges, beside Python's own sets."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lake_hub_support import events, hub_rejects
+
+from airflow_provider_defender.lake._offsets import DATA_COLUMNS, REJECT_COLUMNS, OffsetSpans, rows_outside
+from airflow_provider_defender.lake._ranges import Ranges, common, holds, union, without
+
+pieces = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)).map(lambda pair: (pair[0], sum(pair))))
+
+
+def members(ranges: Ranges) -> set[int]:
+    return {offset for start, end in ranges for offset in range(start, end)}
+
+
+@given(pieces, pieces)
+def test_ranges_are_sets(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
+    first, second = union(one), union(other)
+    assert members(first) == members(tuple(one))
+    assert members(union(one, other)) == members(first) | members(second)
+    assert members(without(first, second)) == members(first) - members(second)
+    assert members(common(first, second)) == members(first) & members(second)
+    assert [offset for offset in range(30) if holds(first, offset)] == sorted(members(first))
+    for ranges in (first, union(one, other), without(first, second), common(first, second)):
+        assert all(start < end for start, end in ranges)
+    for ranges in (first, union(one, other)):
+        ends = [end for _, end in ranges[:-1]]
+        assert all(end < start for end, (start, _) in zip(ends, ranges[1:], strict=True)), "they touch"
+
+
+@pytest.mark.parametrize("ranges", [(5, 4), (-1, 3)])
+def test_no_ranges(ranges: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="is no range of offsets"):
+        union([ranges])
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 25)), max_size=30), pieces, pieces)
+def test_rows_outside_of_ranges(
+    rows: list[tuple[int, int]], one: list[tuple[int, int]], other: list[tuple[int, int]]
+) -> None:
+    ranges = {0: union(one), 2: union(other), 7: ((0, 100),)}
+    gone = {partition: members(ranges[partition]) for partition in (0, 2)}
+    kept = [row for row in rows if row[1] not in gone.get(row[0], ())]
+    assert rows_outside(events(rows), DATA_COLUMNS, ranges).equals(events(kept))
+    chunks = [hub_rejects(rows[:3]), hub_rejects(rows[3:])]
+    found = rows_outside(pa.concat_tables(chunks), REJECT_COLUMNS, ranges)
+    assert list(zip(found["partition"].to_pylist(), found["offset"].to_pylist(), strict=True)) == kept
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 25)), max_size=30), st.booleans())
+def test_spans_of_offsets(rows: list[tuple[int, int]], encoded: bool) -> None:
+    spans = OffsetSpans(REJECT_COLUMNS)
+    for start in range(0, len(rows), 7):
+        table = hub_rejects(rows[start : start + 7])
+        if encoded:
+            partition = table["partition"].combine_chunks().dictionary_encode()
+            table = table.set_column(2, "partition", partition)
+        spans.add(table)
+    expected: dict[int, tuple[int, int]] = {}
+    for partition, offset in rows:
+        first, last = expected.get(partition, (offset, offset))
+        expected[partition] = (min(first, offset), max(last, offset))
+    assert spans.result() == expected
+    assert spans.result() == expected
+
+
+def test_spans_of_slices_and_of_many_rows() -> None:
+    spans = OffsetSpans(DATA_COLUMNS)
+    table = events([(partition, offset) for partition in range(2) for offset in range(40_000)])
+    spans.add(table.slice(10, 10))
+    assert spans.result() == {0: (10, 19)}
+    for start in range(1000, table.num_rows, 30_000):
+        spans.add(table.slice(start, 30_000))
+    assert spans._waiting_rows < 64 * 1024
+    assert spans.result() == {0: (10, 39_999), 1: (0, 39_999)}
+
+
+def test_rows_without_an_offset_are_an_error() -> None:
+    table = hub_rejects([(0, 1)]).set_column(3, "offset", pa.array([None], pa.int64()))
+    with pytest.raises(ValueError, match="without partition or offset"):
+        OffsetSpans(REJECT_COLUMNS).add(table)
