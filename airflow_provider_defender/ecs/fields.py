@@ -136,6 +136,8 @@ tls keyword: cipher client.server_name version version_protocol
 email keyword: cc.address[]
 container keyword: image.hash.all[]
 rule keyword: name
+vulnerability float: score.base
+vulnerability keyword: category[] description enumeration id reference score.version severity
 """)
 """Further ECS fields, which only mappings of events fill."""
 

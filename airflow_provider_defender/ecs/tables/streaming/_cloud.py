@@ -147,6 +147,11 @@ def _resources(*columns: pa.Array) -> tuple[pa.Array, ...]:
     return by_distinct(_resource, (pa.string(),) * 5, *columns)
 
 
+def resource_of(identifier: pa.Array) -> tuple[pa.Array, ...]:
+    """`RESOURCE_FIELDS` by one id, whichever cloud's it is."""
+    return _resources(identifier, identifier, identifier)
+
+
 def resource(
     audit_source: pa.Array,
     data_source: pa.Array,
@@ -266,6 +271,7 @@ __all__ = [
     "process_action",
     "process_name",
     "resource",
+    "resource_of",
     "source_address",
     "storage_resource",
 ]

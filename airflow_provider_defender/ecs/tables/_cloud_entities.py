@@ -1,0 +1,284 @@
+"""The entities of Defender for Cloud's alerts: objects that refer to each other, as ECS fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from ..columns import URL_PARTS, _file_parts, _url_parts, by_distinct, extension_of, is_ip
+from .streaming._functions import TEXTS, json_items
+
+__all__ = ["ENTITY_FIELDS", "entity_fields"]
+
+_TEXT, _LONG = pa.string(), pa.int64()
+
+_TYPES: dict[str, pa.DataType] = {
+    "event.category": TEXTS,
+    "host.hostname": _TEXT,
+    "host.name": _TEXT,
+    "host.os.type": _TEXT,
+    "user.name": _TEXT,
+    "user.domain": _TEXT,
+    "user.id": _TEXT,
+    "process.pid": _LONG,
+    "process.name": _TEXT,
+    "process.executable": _TEXT,
+    "process.command_line": _TEXT,
+    "process.hash.md5": _TEXT,
+    "process.hash.sha1": _TEXT,
+    "process.hash.sha256": _TEXT,
+    "process.parent.pid": _LONG,
+    "process.parent.name": _TEXT,
+    "process.parent.command_line": _TEXT,
+    "file.name": _TEXT,
+    "file.directory": _TEXT,
+    "file.path": _TEXT,
+    "file.extension": _TEXT,
+    "file.hash.md5": _TEXT,
+    "file.hash.sha1": _TEXT,
+    "file.hash.sha256": _TEXT,
+    "source.ip": _TEXT,
+    "source.geo.country_iso_code": _TEXT,
+    "source.geo.city_name": _TEXT,
+    "dns.question.name": _TEXT,
+    "url.full": _TEXT,
+    "url.original": _TEXT,
+    **{f"url.{part}": arrow_type for part, arrow_type in URL_PARTS.items()},
+    "container.id": _TEXT,
+    "container.name": _TEXT,
+    "container.image.name": _TEXT,
+    "related.ip": TEXTS,
+    "related.hosts": TEXTS,
+    "related.user": TEXTS,
+    "related.hash": TEXTS,
+}
+ENTITY_FIELDS = tuple(_TYPES)
+"""What `entity_fields` gives."""
+
+
+def entity_fields(alert_type: pa.Array, entities: pa.Array) -> tuple[pa.Array, ...]:
+    """The ECS fields of `ENTITY_FIELDS`.
+
+    Args:
+        alert_type: tells malware.
+        entities: JSON array of objects with a `Type`. `{"$ref": "4"}` stands for the object whose `$id` is 4,
+            anywhere in the array.
+
+    Single fields are those of the first entity of their kind; `related.*` has what all entities have.
+    """
+    return by_distinct(_fields, tuple(_TYPES.values()), alert_type, entities)
+
+
+def _fields(alert_type: str | None, text: str | None) -> tuple[Any, ...]:
+    entities = _Entities(json_items(text))
+    found: dict[str, Any] = {}
+    for part in (_host, _account, _process, _file, _address, _url, _container):
+        found.update(part(entities))
+    found["event.category"] = _categories(alert_type, entities)
+    found.update(_related(entities))
+    return tuple(found.get(name) for name in ENTITY_FIELDS)
+
+
+class _Entities:
+    """An alert's entities, with their references resolved on the way."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self._by_id: dict[str, dict[str, Any]] = {}
+        self.all = list(self._walk(items))
+        for each in self.all:
+            if "$id" in each:
+                self._by_id.setdefault(str(each["$id"]), each)
+
+    def _walk(self, value: Any) -> Iterator[dict[str, Any]]:
+        """All objects, each before those inside it."""
+        stack = [value]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, dict):
+                yield value
+                stack.extend(reversed(list(value.values())))
+            elif isinstance(value, list):
+                stack.extend(reversed(value))
+
+    def of(self, owner: dict[str, Any], key: str) -> dict[str, Any]:
+        """The object under a key, or the one it refers to; empty where there is none."""
+        value = owner.get(key)
+        if isinstance(value, dict) and "$ref" in value:
+            value = self._by_id.get(str(value["$ref"]))
+        return value if isinstance(value, dict) else {}
+
+    def listed(self, owner: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        """The objects of a list under a key, with references resolved."""
+        values = owner.get(key)
+        return [self.of({"": value}, "") for value in values] if isinstance(values, list) else []
+
+    def kind(self, name: str) -> list[dict[str, Any]]:
+        """All entities of a type."""
+        return [each for each in self.all if str(each.get("Type", "")).lower() == name]
+
+    def first(self, name: str) -> dict[str, Any]:
+        """The first entity of a type; empty where there is none."""
+        return next(iter(self.kind(name)), {})
+
+
+def _text(entity: dict[str, Any], *keys: str) -> str | None:
+    """The first text or number under the keys that is not empty."""
+    for key in keys:
+        value = entity.get(key)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+            return str(value)
+    return None
+
+
+def _number(entity: dict[str, Any], key: str) -> int | None:
+    """A process id: a number, its text, or hexadecimal with 0x."""
+    try:
+        number = int(_text(entity, key) or "", 0)
+    except ValueError:
+        return None
+    return number if 0 <= number < 2**63 else None
+
+
+def _host(entities: _Entities) -> dict[str, Any]:
+    host = entities.first("host")
+    name = _text(host, "HostName", "NetBiosName")
+    family = (_text(host, "OSFamily") or "").lower()
+    return {
+        "host.hostname": name,
+        "host.name": name.lower() if name else None,
+        "host.os.type": family if family in ("windows", "linux", "macos", "ios", "android") else None,
+    }
+
+
+def _account(entities: _Entities) -> dict[str, Any]:
+    account = entities.first("account")
+    return {
+        "user.name": _text(account, "Name"),
+        "user.domain": _text(account, "NTDomain", "DnsDomain", "UPNSuffix"),
+        "user.id": _text(account, "Sid", "AadUserId"),
+    }
+
+
+def _hashes(entities: _Entities, file: dict[str, Any]) -> dict[str, str]:
+    """`hash.md5` and so on of a file."""
+    found: dict[str, str] = {}
+    for each in entities.listed(file, "FileHashes"):
+        name, value = (_text(each, "Algorithm") or "").lower(), _text(each, "Value")
+        if name in ("md5", "sha1", "sha256") and value:
+            found.setdefault(f"hash.{name}", value)
+    return found
+
+
+def _process(entities: _Entities) -> dict[str, Any]:
+    process = entities.first("process")
+    image, parent = entities.of(process, "ImageFile"), entities.of(process, "ParentProcess")
+    name = _text(image, "Name")
+    return {
+        "process.pid": _number(process, "ProcessId"),
+        "process.name": name,
+        "process.executable": _file_parts(_text(image, "Directory"), name)[1],
+        "process.command_line": _text(process, "CommandLine"),
+        **{f"process.{field}": value for field, value in _hashes(entities, image).items()},
+        "process.parent.pid": _number(parent, "ProcessId"),
+        "process.parent.name": _text(entities.of(parent, "ImageFile"), "Name"),
+        "process.parent.command_line": _text(parent, "CommandLine"),
+    }
+
+
+def _file(entities: _Entities) -> dict[str, Any]:
+    file = entities.first("file")
+    name = _text(file, "Name")
+    directory, path, _ = _file_parts(_text(file, "Directory"), name)
+    return {
+        "file.name": name,
+        "file.directory": directory,
+        "file.path": path,
+        "file.extension": extension_of(name) if name else None,
+        **{f"file.{field}": value for field, value in _hashes(entities, file).items()},
+    }
+
+
+def _address(entities: _Entities) -> dict[str, Any]:
+    """The first address is where the attack came from, as far as these alerts say."""
+    addresses = (each for each in entities.kind("ip") if is_ip(_text(each, "Address")))
+    address = next(addresses, {})
+    location = entities.of(address, "Location")
+    return {
+        "source.ip": _text(address, "Address"),
+        "source.geo.country_iso_code": _text(location, "CountryCode"),
+        "source.geo.city_name": _text(location, "City"),
+        "dns.question.name": _text(entities.first("dns"), "DomainName"),
+    }
+
+
+def _url(entities: _Entities) -> dict[str, Any]:
+    url = _text(entities.first("url"), "Url")
+    parts = dict(zip(URL_PARTS, _url_parts(url), strict=True))
+    return {
+        "url.full": url if parts["scheme"] else None,
+        "url.original": url,
+        **{f"url.{name}": value for name, value in parts.items()},
+    }
+
+
+def _container(entities: _Entities) -> dict[str, Any]:
+    container = entities.first("container")
+    image = entities.of(container, "Image") or entities.first("container-image")
+    return {
+        "container.id": _text(container, "ContainerId", "Id"),
+        "container.name": _text(container, "Name"),
+        "container.image.name": _text(image, "ImageId", "Name"),
+    }
+
+
+_CATEGORIES = {
+    "host": "host",
+    "process": "process",
+    "file": "file",
+    "account": "iam",
+    "ip": "network",
+    "url": "network",
+}
+
+
+def _categories(alert_type: str | None, entities: _Entities) -> list[str]:
+    """By the kinds of entities, and malware; intrusion_detection where there is none of these."""
+    kinds = (str(each.get("Type", "")).lower() for each in entities.all)
+    found = [_CATEGORIES[kind] for kind in kinds if kind in _CATEGORIES]
+    malware = ["malware"] if "malware" in (alert_type or "").lower() else []
+    return list(dict.fromkeys([*found, *malware])) or ["intrusion_detection"]
+
+
+def _related(entities: _Entities) -> dict[str, list[str] | None]:
+    hosts: list[str | None] = []
+    for host in entities.kind("host"):
+        name, domain = _text(host, "HostName", "NetBiosName"), _text(host, "DnsDomain")
+        hosts += [name, f"{name}.{domain}" if name and domain else None]
+    users: list[str | None] = []
+    for account in entities.kind("account"):
+        name, suffix = _text(account, "Name"), _text(account, "UPNSuffix")
+        users += [name, f"{name}@{suffix}" if name and suffix else None]
+        users += [_text(account, "Sid"), _text(account, "AadUserId")]
+    domains = [_text(each, "DomainName") for each in entities.kind("dns")]
+    urls = [_url_parts(_text(each, "Url"))[1] for each in entities.kind("url")]
+    addresses = [_text(each, "Address") for each in entities.kind("ip")]
+    digests = [_text(each, "Value") for each in entities.kind("filehash")]
+    digests += [
+        value
+        for file in entities.all
+        if "FileHashes" in file
+        for value in (_text(each, "Value") for each in entities.listed(file, "FileHashes"))
+    ]
+    names = [name.lower() for name in (*hosts, *domains, *urls) if name]
+    return {
+        "related.ip": _unique([text for text in (*addresses, *names) if is_ip(text)]),
+        "related.hosts": _unique([name for name in names if not is_ip(name)]),
+        "related.user": _unique(users),
+        "related.hash": _unique(digests),
+    }
+
+
+def _unique(values: list[str | None]) -> list[str] | None:
+    return [value for value in dict.fromkeys(values) if value] or None

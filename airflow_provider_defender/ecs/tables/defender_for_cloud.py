@@ -1,0 +1,393 @@
+"""Defender for Cloud's continuous export: one JSON object a message, without an envelope.
+
+Alerts are recognised by `SystemAlertId`, the others by their resource type: assessments (recommendations),
+sub-assessments (findings), scores (secure scores, their controls, regulatory compliance). The shapes follow
+Microsoft's export schemas (Azure/Microsoft-Defender-for-Cloud) and its REST reference of these resources.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from ..columns import by_distinct, difference_in_nanoseconds, first_known
+from ..mapping import Computed, Kind, Mapping, Shape
+from ._cloud_entities import ENTITY_FIELDS, entity_fields
+from .endpoint_alerts import severity_numbers
+from .streaming._cloud import RESOURCE_FIELDS, resource_of
+from .streaming._functions import TEXTS, THREAT_FIELDS, action_name, json_items, threat_fields
+from .streaming._table import columns, common_constants
+
+__all__ = ["DEFENDER_FOR_CLOUD"]
+
+_MODULE = "microsoft_defender_for_cloud"
+_CONTAINER = "microsoft.defender_for_cloud"
+
+_ALERT = Shape(
+    columns(
+        """
+        SystemAlertId AlertType AlertDisplayName Description Severity Status ProviderAlertStatus Intent
+        IsIncident:boolean VendorName ProductName ProductComponentName CompromisedEntity
+        StartTimeUtc:time EndTimeUtc:time TimeGenerated:time ProcessingEndTime:time
+        ConfidenceLevel ConfidenceScore:double ConfidenceReasons:dynamic CorrelationKey
+        AzureResourceId AzureResourceSubscriptionId WorkspaceId WorkspaceSubscriptionId WorkspaceResourceGroup
+        AgentId RemediationSteps:dynamic ExtendedProperties:dynamic Entities:dynamic
+        ResourceIdentifiers:dynamic AlertUri ExtendedLinks:dynamic Techniques:dynamic SubTechniques:dynamic
+        """
+    )
+)
+
+
+def _resource_shape(enrichment: str, properties: dict[str, Kind]) -> Shape:
+    """A resource of Microsoft.Security, with what the export says about it under `enrichment`."""
+    return Shape(
+        {
+            "id": "string",
+            "name": "string",
+            "type": "string",
+            "tenantId": "string",
+            enrichment: Shape(columns("action apiVersion isSnapshot:boolean interval")),
+            "properties": Shape(properties),
+        }
+    )
+
+
+_RESOURCE_DETAILS: dict[str, Kind] = {
+    "resourceDetails": Shape(columns("source id")),
+    "additionalData": "dynamic",
+}
+
+_ASSESSMENT = _resource_shape(
+    "assessmentEventDataEnrichment",
+    {
+        **columns("displayName"),
+        **_RESOURCE_DETAILS,
+        "status": Shape(
+            columns("code cause description severity firstEvaluationDate:time statusChangeDate:time")
+        ),
+        "metadata": Shape(
+            columns(
+                """
+                displayName description remediationDescription severity categories:dynamic threats:dynamic
+                assessmentType policyDefinitionId userImpact implementationEffort
+                """
+            )
+        ),
+        "links": "dynamic",
+    },
+)
+
+_SUB_ASSESSMENT = _resource_shape(
+    "subAssessmentEventDataEnrichment",
+    {
+        **columns("id displayName description remediation impact category timeGenerated:time"),
+        **_RESOURCE_DETAILS,
+        "status": Shape(columns("code cause description severity")),
+    },
+)
+
+_SCORE = _resource_shape(
+    "securityEventDataEnrichment",
+    {
+        **columns(
+            """
+            displayName description state weight:long assessmentType assessmentDetailsLink
+            healthyResourceCount:long unhealthyResourceCount:long notApplicableResourceCount:long
+            passedControls:long failedControls:long skippedControls:long unsupportedControls:long
+            passedAssessments:long failedAssessments:long skippedAssessments:long
+            passedResources:long failedResources:long skippedResources:long unsupportedResources:long
+            definition:dynamic
+            """
+        ),
+        "score": Shape(columns("max:double current:double percentage:double")),
+    },
+)
+
+
+def _joined_techniques(techniques: str | None, sub_techniques: str | None) -> tuple[str | None]:
+    texts = [item for text in (techniques, sub_techniques) for item in json_items(text)]
+    plain = [text for text in (techniques, sub_techniques) if text and text[0] not in "[{"]
+    return (", ".join([*(item for item in texts if isinstance(item, str)), *plain]) or None,)
+
+
+def cloud_threat(intent: pa.Array, techniques: pa.Array, sub_techniques: pa.Array) -> tuple[pa.Array, ...]:
+    """`threat.*` from the intents (tactics, with commas between them), techniques and sub-techniques."""
+    (joined,) = by_distinct(_joined_techniques, (pa.string(),), techniques, sub_techniques)
+    return threat_fields(intent, joined)
+
+
+def tenant(identifiers: pa.Array) -> pa.Array:
+    """`organization.id`: the directory among the alert's resource identifiers."""
+
+    def find(text: str | None) -> tuple[str | None]:
+        items = (item for item in json_items(text) if isinstance(item, dict))
+        found = (item["AadTenantId"] for item in items if isinstance(item.get("AadTenantId"), str))
+        return (next(found, None),)
+
+    return by_distinct(find, (pa.string(),), identifiers)[0]
+
+
+def alert_resource(resource: pa.Array, subscription: pa.Array) -> tuple[pa.Array, ...]:
+    """`RESOURCE_FIELDS` of an alert's resource; the subscription as the alert says it."""
+    provider, account, *rest = resource_of(resource)
+    return provider, first_known(subscription, account), *rest
+
+
+def action(name: pa.Array) -> pa.Array:
+    """`event.action`: in lower case, with hyphens for blanks."""
+    return by_distinct(lambda text: (action_name(text),), (pa.string(),), name)[0]
+
+
+_OUTCOMES = {"healthy": "success", "passed": "success", "unhealthy": "failure", "failed": "failure"}
+
+
+def outcome(code: pa.Array) -> pa.Array:
+    """`event.outcome`: Healthy and Passed success, Unhealthy and Failed failure, else unknown."""
+    return by_distinct(lambda text: (_OUTCOMES.get((text or "").lower(), "unknown"),), (pa.string(),), code)[
+        0
+    ]
+
+
+VULNERABILITY_FIELDS: dict[str, pa.DataType] = {
+    "vulnerability.id": pa.string(),
+    "vulnerability.enumeration": pa.string(),
+    "vulnerability.reference": pa.string(),
+    "vulnerability.score.base": pa.float64(),
+    "vulnerability.score.version": pa.string(),
+    "vulnerability.category": TEXTS,
+    "container.image.name": pa.string(),
+    "container.image.hash.all": TEXTS,
+}
+"""What `vulnerability` gives."""
+
+
+def vulnerability(identifier: pa.Array, category: pa.Array, data: pa.Array) -> tuple[pa.Array, ...]:
+    """The fields of `VULNERABILITY_FIELDS` from a finding's id, category and additional data."""
+    return by_distinct(_vulnerability, tuple(VULNERABILITY_FIELDS.values()), identifier, category, data)
+
+
+def _vulnerability(identifier: str | None, category: str | None, text: str | None) -> tuple[Any, ...]:
+    items = json_items(text)
+    found = (
+        {key.lower(): value for key, value in items[0].items()}
+        if items and isinstance(items[0], dict)
+        else {}
+    )
+    cves = (
+        [cve for cve in found.get("cve") or () if isinstance(cve, dict)]
+        if isinstance(found.get("cve"), list)
+        else []
+    )
+    first = {key.lower(): value for key, value in cves[0].items()} if cves else {}
+    name, link = (
+        value if isinstance(value, str) else None for value in (first.get("title"), first.get("link"))
+    )
+    version, base = _score(found.get("cvss"))
+    repository, digest = (
+        value if isinstance(value, str) else None
+        for value in (found.get("repositoryname"), found.get("imagedigest"))
+    )
+    return (
+        name or identifier,
+        "CVE" if name and name.upper().startswith("CVE-") else None,
+        link,
+        base,
+        version,
+        [category] if category else None,
+        repository,
+        [digest] if digest else None,
+    )
+
+
+def _score(scores: Any) -> tuple[str | None, float | None]:
+    """Version and base of the newest CVSS score: `{"2.0": {"base": 5}, "3.0": {"base": 7.5}}`."""
+    if not isinstance(scores, dict):
+        return None, None
+    for version in sorted(scores, reverse=True):
+        value = scores[version]
+        base = value.get("base", value.get("Base")) if isinstance(value, dict) else None
+        if isinstance(base, (int, float)) and not isinstance(base, bool):
+            return version, float(base)
+    return None, None
+
+
+def score_name(*names: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`message` and `rule.name`: the first name that is known."""
+    name = first_known(*names)
+    return name, name
+
+
+_SEVERITY_NOTE = (
+    "Unspecified 0, Informational 1, Low 2, Medium 3, High 4, Critical 5; the risk score is 21, 21, 47, 73, "
+    "99, and null for Unspecified."
+)
+_RESOURCE_NOTE = "Provider, subscription, region and machine by the resource's id."
+_SEVERITY_FIELDS = ("event.severity", "event.risk_score")
+
+
+def _mapping(
+    name: str,
+    shape: Shape,
+    times: tuple[str, ...],
+    constants: dict[str, Any],
+    copies: dict[str, str],
+    computed: tuple[Computed, ...],
+) -> Mapping:
+    filled = {field for entry in computed for field in entry.fields} | copies.keys()
+    common = {**common_constants(_MODULE, name, "defender_cloud"), **constants}
+    table = "DefenderForCloud" + "".join(word.capitalize() for word in name.split("_"))
+    return Mapping(
+        source=f"event_hub/{table}",
+        dataset=f"events/{table}",
+        shape=shape,
+        container=_CONTAINER,
+        times=times,
+        constants={field: value for field, value in common.items() if field not in filled},
+        copies=copies,
+        computed=computed,
+        aliases={"ReportedSeverity": "Severity"} if shape is _ALERT else {},
+    )
+
+
+CLOUD_ALERTS = _mapping(
+    "alerts",
+    _ALERT,
+    ("TimeGenerated", "EndTimeUtc", "StartTimeUtc", "ProcessingEndTime"),
+    {"event.kind": "alert", "event.type": ["info"]},
+    {
+        "event.end": "EndTimeUtc",
+        "event.id": "SystemAlertId",
+        "event.start": "StartTimeUtc",
+        "event.url": "AlertUri",
+        "message": "AlertDisplayName",
+        "observer.name": "ProductComponentName",
+        "rule.description": "Description",
+        "rule.id": "AlertType",
+        "rule.name": "AlertDisplayName",
+    },
+    (
+        Computed(("event.action",), ("AlertType",), action, "The type in lower case."),
+        Computed(
+            ("event.duration",),
+            ("StartTimeUtc#ticks", "EndTimeUtc#ticks"),
+            difference_in_nanoseconds,
+            "End minus start in ns.",
+        ),
+        Computed(_SEVERITY_FIELDS, ("Severity",), severity_numbers, _SEVERITY_NOTE),
+        Computed(
+            THREAT_FIELDS,
+            ("Intent", "Techniques", "SubTechniques"),
+            cloud_threat,
+            "Intents that are tactics of MITRE, by name; techniques and sub-techniques by id.",
+        ),
+        Computed(
+            RESOURCE_FIELDS,
+            ("AzureResourceId", "AzureResourceSubscriptionId"),
+            alert_resource,
+            _RESOURCE_NOTE,
+        ),
+        Computed(("organization.id",), ("ResourceIdentifiers",), tenant, "The directory it stands in."),
+        Computed(
+            ENTITY_FIELDS,
+            ("AlertType", "Entities"),
+            entity_fields,
+            "From the entities, with their references (`$ref`) resolved: single fields are those of the "
+            "first entity of their kind, related.* has what all have. The category by the kinds of entities.",
+        ),
+    ),
+)
+
+_POSTURE = {"event.kind": "state", "event.type": ["info"]}
+_RESOURCE = {"event.id": "id", "organization.id": "tenantId", "rule.id": "name"}
+
+
+def _of_resource(enrichment: str, resource: str, severity: str | None, code: str) -> tuple[Computed, ...]:
+    """What all posture records have; the arguments are the names of properties."""
+    graded = Computed(_SEVERITY_FIELDS, (severity,), severity_numbers, _SEVERITY_NOTE) if severity else None
+    return (
+        Computed(("event.action",), (f"{enrichment}.action",), action, "In lower case: insert, update …"),
+        Computed(
+            ("event.outcome",),
+            (code,),
+            outcome,
+            "Healthy and Passed success, Unhealthy and Failed failure, else unknown.",
+        ),
+        Computed(RESOURCE_FIELDS, (resource,), resource_of, _RESOURCE_NOTE),
+        *([graded] if graded else []),
+    )
+
+
+CLOUD_ASSESSMENTS = _mapping(
+    "assessments",
+    _ASSESSMENT,
+    (),
+    {**_POSTURE, "event.category": ["configuration"]},
+    {
+        **_RESOURCE,
+        "event.reason": "properties.status.description",
+        "message": "properties.displayName",
+        "rule.description": "properties.metadata.description",
+        "rule.name": "properties.displayName",
+    },
+    _of_resource(
+        "assessmentEventDataEnrichment",
+        "properties.resourceDetails.id",
+        "properties.metadata.severity",
+        "properties.status.code",
+    ),
+)
+
+CLOUD_SUB_ASSESSMENTS = _mapping(
+    "sub_assessments",
+    _SUB_ASSESSMENT,
+    ("properties.timeGenerated",),
+    {**_POSTURE, "event.category": ["vulnerability"]},
+    {
+        **_RESOURCE,
+        "event.reason": "properties.status.description",
+        "message": "properties.displayName",
+        "rule.name": "properties.displayName",
+        "vulnerability.description": "properties.description",
+        "vulnerability.severity": "properties.status.severity",
+    },
+    (
+        *_of_resource(
+            "subAssessmentEventDataEnrichment",
+            "properties.resourceDetails.id",
+            "properties.status.severity",
+            "properties.status.code",
+        ),
+        Computed(
+            tuple(VULNERABILITY_FIELDS),
+            ("properties.id", "properties.category", "properties.additionalData"),
+            vulnerability,
+            "The first CVE, else the finding's id; the newest CVSS score; the container image, if it is one.",
+        ),
+    ),
+)
+
+CLOUD_SCORES = _mapping(
+    "scores",
+    _SCORE,
+    (),
+    {**_POSTURE, "event.category": ["configuration"]},
+    {**_RESOURCE, "rule.description": "properties.description"},
+    (
+        *_of_resource("securityEventDataEnrichment", "id", None, "properties.state"),
+        Computed(
+            ("message", "rule.name"),
+            ("properties.displayName", "properties.description", "name"),
+            score_name,
+            "The display name, else the description, else the name.",
+        ),
+    ),
+)
+
+DEFENDER_FOR_CLOUD: tuple[Mapping, ...] = (
+    CLOUD_ALERTS,
+    CLOUD_ASSESSMENTS,
+    CLOUD_SUB_ASSESSMENTS,
+    CLOUD_SCORES,
+)
+"""The mappings of Defender for Cloud's continuous export."""
