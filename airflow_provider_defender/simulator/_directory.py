@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -62,6 +63,7 @@ RESOURCES: dict[str, frozenset[str]] = {
     "https://graph.microsoft.us": _GRAPH_ROLES,
     "https://dod-graph.microsoft.us": _GRAPH_ROLES,
 }
+_PORT = re.compile(r":\d+\Z")
 _EVENT_HUBS_SUFFIXES = (
     ".servicebus.windows.net",
     ".servicebus.usgovcloudapi.net",
@@ -205,8 +207,9 @@ class Directory:
         resource = resource.rstrip("/").lower()
         if resource in RESOURCES:
             return RESOURCES[resource]
-        hosted = resource.startswith("https://") and resource.endswith(_EVENT_HUBS_SUFFIXES)
-        return frozenset() if hosted or resource in self._namespaces else None
+        namespace = _PORT.sub("", resource)
+        hosted = namespace.startswith("https://") and namespace.endswith(_EVENT_HUBS_SUFFIXES)
+        return frozenset() if hosted or namespace in self._namespaces else None
 
     def guid(self) -> str:
         """The next GUID of the seed's sequence."""

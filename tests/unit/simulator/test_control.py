@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from airflow_provider_defender.simulator import Simulator, Tenant
 from airflow_provider_defender.simulator.__main__ import main
+from tests.unit.simulator.conftest import Client
 
 
 def test_state(simulator, client):
@@ -55,6 +57,23 @@ def test_truth(simulator, client):
     assert "record" not in truth["versions"][0]
     records = client.control("GET", "/truth?records=1").json()["versions"]
     assert records[0]["record"].encode() == alert.rendered()
+
+
+def test_events():
+    with Simulator(tenant=Tenant(7, alerts=3), events=True, event_partitions=2) as simulator:
+        client = Client(simulator)
+        order = {"records": 40, "oddities": ["tombstone"]}
+        sent = client.control("POST", "/events", order).json()
+        assert (sent["records"], sent["broken"], sent["partitions"]) == (40, {"tombstone": 1}, 2)
+        assert client.control("GET", "/events").json() == sent
+        wrong = client.control("POST", "/events", {"oddities": ["dream"]})
+        assert (wrong.status_code, wrong.json()) == (404, {"error": "There is no 'dream'"})
+
+
+def test_events_of_a_simulator_without_hub(client):
+    refused = client.control("POST", "/events", {"records": 1})
+    assert refused.status_code == 400
+    assert "--events" in refused.json()["error"]
 
 
 def test_faults(simulator, client):

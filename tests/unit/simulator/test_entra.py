@@ -326,6 +326,19 @@ def test_roles_are_those_of_the_resource(client):
     assert roles(hub) is None
 
 
+@pytest.mark.parametrize("host", ["ns.servicebus.windows.net", "localhost", "localhost:9093", "127.0.0.1"])
+def test_tokens_for_a_namespace(simulator, client, host):
+    reply = client.token_reply(scope=f"https://{host}/.default")
+    claims = jwt.decode(reply.json()["access_token"], options={"verify_signature": False})
+    assert claims["aud"] == f"https://{host}"
+
+
+def test_a_namespace_of_ones_own_must_be_registered(simulator, client):
+    assert codes(client.token_reply(scope="https://kafka.example/.default")) == [500011]
+    simulator.apps.add_namespace("kafka.example")
+    assert client.token_reply(scope="https://kafka.example/.default").status_code == 200
+
+
 def test_token_without_role_is_issued(client):
     assert roles(client.new_token("no role")) is None
 
