@@ -26,6 +26,7 @@ class WriterSettings:
     `compression_level` of zstd, but columns of long texts (1 KiB or more on average) take level 1, which
     costs half the time and makes them 1 or 2 % larger; `row_group_rows`: most rows of a row group;
     `file_bytes`: size after which a partition goes on in a new file; `open_files`: most files open at once;
+    `footer_bytes`: memory for what their footers will say, which a writer keeps until its file is closed;
     `buffer_bytes`: memory for rows held back, over all open files, to make row groups larger.
 
     All columns have a page index and, but for long texts, statistics. Columns without any value among the
@@ -36,11 +37,14 @@ class WriterSettings:
     row_group_rows: int = 128 * 1024
     file_bytes: int = 128 * 1024 * 1024
     open_files: int = 64
+    footer_bytes: int = 24 * 1024 * 1024
     buffer_bytes: int = 80 * 1024 * 1024
 
 
 _LONG_TEXT = 1024
 _LONG_TEXT_LEVEL = 1
+_FOOTER_BYTES = 1750
+"""What a writer keeps of a column: for each row group, and about once more for the file (pyarrow 26)."""
 
 
 def partitions(dataset: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -115,6 +119,11 @@ def _leaf_names(name: str, arrow_type: pa.DataType) -> tuple[str, ...]:
     return (name,)
 
 
+def _footer_bytes(schema: pa.Schema) -> int:
+    """About what a writer of such rows keeps for each row group, and once more for the file."""
+    return _FOOTER_BYTES * sum(len(_leaf_names(column.name, column.type)) for column in schema)
+
+
 def read_columns(source: IO[bytes], columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Some columns of a Parquet file, in bounded batches."""
     with pq.ParquetFile(source) as file:
@@ -133,7 +142,9 @@ class _OpenFile:
     waiting_rows: int = 0
     waiting_bytes: int = 0
     is_measured: bool = True
+    last_add: int = 0
     rows: int = 0
+    footer_bytes: int = 0
 
     def add(self, table: pa.Table) -> None:
         """Let rows wait."""
@@ -155,7 +166,10 @@ class _OpenFile:
         rows = pa.concat_tables(self.waiting)
         if self.parquet is None:
             self.parquet = _new_parquet(self.whole.sink, rows, self.settings)
+            self.footer_bytes = _footer_bytes(rows.schema)
         self.parquet.write_table(rows, row_group_size=self.settings.row_group_rows)
+        row_groups = -(-rows.num_rows // self.settings.row_group_rows)
+        self.footer_bytes += row_groups * _footer_bytes(rows.schema)
         self.waiting, self.waiting_rows, self.waiting_bytes = [], 0, 0
 
 
@@ -170,21 +184,26 @@ class PartitionWriter:
         self._new_file = new_file
         self._open: OrderedDict[str, _OpenFile] = OrderedDict()
         self._finished: list[DataFile] = []
+        self._added_bytes = 0
 
     def write(self, folder: str, table: pa.Table) -> None:
         """Add rows to a partition's folder."""
         if not table.num_rows:
             return
         file = self._file(folder)
+        waited = file.waiting_bytes
         file.add(table)
+        self._added_bytes += file.waiting_bytes - waited
+        file.last_add = self._added_bytes
         if file.waiting_rows >= self._settings.row_group_rows:
             self._flush(folder, file)
         while sum(each.waiting_bytes for each in self._open.values()) > self._settings.buffer_bytes:
-            folder, file = max(self._open.items(), key=lambda item: item[1].waiting_bytes)
-            if file.is_measured:
-                self._flush(folder, file)
+            waiting = {name: each for name, each in self._open.items() if each.waiting}
+            folder = self._idle(waiting) or max(waiting, key=lambda name: waiting[name].waiting_bytes)
+            if self._open[folder].is_measured:
+                self._flush(folder, self._open[folder])
             else:
-                file.measure()
+                self._open[folder].measure()
 
     def finish(self) -> list[DataFile]:
         """Make all files durable; the files since the last call."""
@@ -216,6 +235,20 @@ class PartitionWriter:
         file.flush()
         if file.whole.sink.tell() >= self._settings.file_bytes:
             self._close(folder)
+        while sum(each.footer_bytes for each in self._open.values()) > self._settings.footer_bytes:
+            begun = {name: each for name, each in self._open.items() if each.footer_bytes}
+            self._close(self._idle(begun) or max(begun, key=lambda name: begun[name].footer_bytes))
+        # Arrow's allocator would keep half as much again for itself, as memory of all sizes comes and goes.
+        pa.default_memory_pool().release_unused()
+
+    def _idle(self, files: dict[str, _OpenFile]) -> str | None:
+        """The one of some files that is longest without new rows, if a whole buffer of them came since.
+
+        The source has probably left it behind: to write or close it early costs nothing.
+        """
+        folder = next(iter(files))
+        rest = self._added_bytes - files[folder].last_add
+        return folder if rest > self._settings.buffer_bytes else None
 
     def _close(self, folder: str) -> None:
         file = self._open[folder]

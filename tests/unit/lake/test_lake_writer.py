@@ -28,7 +28,7 @@ class Held:
         self.most = 0
         held = self
 
-        class Writer(pq.ParquetWriter):
+        class Writer(pq.ParquetWriter):  # type: ignore[misc]
             def __init__(self, *args: Any, **options: Any) -> None:
                 super().__init__(*args, **options)
                 held.units[id(self)] = 1
@@ -42,7 +42,7 @@ class Held:
                 super().close()
                 held.units.pop(id(self), None)
 
-        monkeypatch.setattr(_parquet.pq, "ParquetWriter", Writer)
+        monkeypatch.setattr(f"{_parquet.__name__}.pq.ParquetWriter", Writer)
 
 
 def write(root: Path, days: Iterable[int], **options: int) -> list[pq.FileMetaData]:
