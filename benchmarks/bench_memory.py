@@ -6,6 +6,8 @@ Each drain has a process of its own, in which everything from a page's bytes on 
 records, bookkeeping, mapping, writing, commit. Only the network is not: pages of 10,000 alerts are made from
 one page of realistic alerts, with ids and times of their own, within thirty days. The peak is the process's
 high-water mark (`VmHWM`), Python and the libraries included. The goal: at most 100 MB between the two.
+
+With `--row-group-rows` a small drain makes as many row groups as a large one does.
 """
 
 from __future__ import annotations
@@ -68,18 +70,21 @@ def _alert(templates: Sequence[bytes], row: int, step: timedelta) -> bytes:
     return alert.replace(_CREATED.encode(), moment).replace(_UPDATED.encode(), moment)
 
 
-def drain(alerts: int, evidence: int) -> dict[str, Any]:
+def drain(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict[str, Any]:
     """Drain into a temporary lake, in this process."""
     from fsspec.implementations.local import LocalFileSystem
 
     from airflow_provider_defender.hooks import AlertFilter
-    from airflow_provider_defender.lake import Lake
+    from airflow_provider_defender.lake import Lake, WriterSettings
     from airflow_provider_defender.operators._drain import AlertDrain
     from airflow_provider_defender.operators._window import Window
 
     source: Any = PageSource(alerts, evidence)
     with tempfile.TemporaryDirectory(prefix="bench-memory-") as folder:
-        log = Lake(LocalFileSystem(), folder).log(f"endpoint_alerts-{TENANT}")
+        settings = (
+            WriterSettings() if row_group_rows is None else WriterSettings(row_group_rows=row_group_rows)
+        )
+        log = Lake(LocalFileSystem(), folder, settings=settings).log(f"endpoint_alerts-{TENANT}")
         begun, cpu = time.perf_counter(), time.process_time()
         result = AlertDrain(
             source="endpoint_alerts",
@@ -110,9 +115,11 @@ def _peak_bytes() -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-def in_a_process(alerts: int, evidence: int) -> dict[str, Any]:
+def in_a_process(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict[str, Any]:
     """`drain` in a process of its own."""
     command = [sys.executable, __file__, "--alerts", str(alerts), "--evidence", str(evidence), "--here"]
+    if row_group_rows is not None:
+        command += ["--row-group-rows", str(row_group_rows)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -122,13 +129,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--alerts", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--evidence", type=int, default=3)
+    parser.add_argument("--row-group-rows", type=int)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:
-        print(json.dumps(drain(given.alerts[0], given.evidence)))
+        print(json.dumps(drain(given.alerts[0], given.evidence, given.row_group_rows)))
         return
-    found = [in_a_process(alerts, given.evidence) for alerts in given.alerts]
+    found = [in_a_process(alerts, given.evidence, given.row_group_rows) for alerts in given.alerts]
     for each in found:
         print(
             f"{each['alerts']:>9,} alerts, {each['rows']:>9,} rows: peak {each['peak_bytes'] / 1e6:,.0f} MB, "
