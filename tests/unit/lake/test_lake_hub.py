@@ -21,12 +21,13 @@ from lake_hub_support import (
     rejected_offsets,
     visible_offsets,
 )
-from lake_support import LOG, START, alerts, drain, local_lake, version
+from lake_support import LOG, START, Clock, alerts, drain, local_lake, version
 
 from airflow_provider_defender.lake import (
     CommitConflict,
     Covered,
     DataFile,
+    DraftTooOld,
     HubChange,
     HubDraft,
     HubPosition,
@@ -211,6 +212,14 @@ def test_a_live_drain_passes_over_what_a_backfill_has_landed(tmp_path: Path) -> 
     assert visible_offsets(tmp_path) == offsets((0, range(40)), (1, range(10)))
 
 
+def test_a_backfill_that_found_no_message_is_remembered(tmp_path: Path) -> None:
+    for expected in (1, None):
+        with begin(tmp_path, "backfill") as draft:
+            missing = hub_position(local_lake(tmp_path)).missing(0, 3, 9)
+            record = draft.commit(HubChange({0: Covered(missing)}))
+        assert (record and record.number) == expected
+
+
 def test_the_same_backfill_again_adds_nothing(tmp_path: Path) -> None:
     lake = local_lake(tmp_path)
     assert hub_backfill(lake, {0: (5, 25)}) is not None
@@ -287,7 +296,9 @@ def test_too_many_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with begin(tmp_path) as draft:
         fill(draft, (0, range(55, 60)))
         draft.commit(HubChange({0: Covered([(55, 60)], 60, lost=[(50, 55)])}))
-    hub_backfill(lake, {0: (12, 20)})
+    hub_backfill(lake, {0: (12, 15)})
+    assert len(hub_position(lake).partition(0).covered) == 4
+    hub_backfill(lake, {0: (15, 20)})
     assert hub_position(lake).partition(0).covered == ((10, 22), (30, 32), (55, 60))
 
 
@@ -390,6 +401,25 @@ def test_a_backfill_of_which_nothing_is_left_writes_no_record(tmp_path: Path) ->
         assert draft.commit(change({0: (10, 20)}, live=False)) is None
     assert staged(tmp_path) == []
     assert visible_offsets(tmp_path) == offsets((0, range(25)))
+
+
+def test_a_run_that_slept_in_its_commit_until_records_were_shortened(tmp_path: Path) -> None:
+    clock = Clock()
+    with begin(tmp_path, "backfill", clock=clock) as draft:
+        fill(draft, (0, range(10, 20)))
+        create = draft._storage.create
+
+        def late_create(path: str, body: bytes, scratch: str) -> None:
+            for end in (5, 15, 25, 35):
+                hub_drain(local_lake(tmp_path, clock), {0: end})
+                clock.advance(timedelta(days=20))
+            create(path, body, scratch)
+
+        draft._storage.create = late_create  # type: ignore[method-assign]
+        with pytest.raises(DraftTooOld):
+            draft.commit(change({0: (10, 20)}, live=False))
+    assert local_lake(tmp_path).log(HUB, HubPosition).record(1).position is None  # type: ignore[union-attr]
+    assert visible_offsets(tmp_path) == offsets((0, range(35)))
 
 
 def test_a_drain_goes_on_upon_a_compaction(tmp_path: Path) -> None:

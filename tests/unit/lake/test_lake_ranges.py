@@ -74,10 +74,12 @@ def test_spans_of_slices_and_of_many_rows() -> None:
     table = events([(partition, offset) for partition in range(2) for offset in range(40_000)])
     spans.add(table.slice(10, 10))
     assert spans.result() == {0: (10, 19)}
-    for start in range(1000, table.num_rows, 30_000):
+    for start in (60_000, 30_000, 5_000):
         spans.add(table.slice(start, 30_000))
-    assert spans._waiting_rows < 64 * 1024
+        assert spans._waiting_rows < 64 * 1024
     assert spans.result() == {0: (10, 39_999), 1: (0, 39_999)}
+    spans.add(table.slice(2, 1))
+    assert spans.result()[0] == (2, 39_999)
 
 
 def test_rows_without_an_offset_are_an_error() -> None:
