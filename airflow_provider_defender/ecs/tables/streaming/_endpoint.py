@@ -27,6 +27,7 @@ from ._functions import (
     action_name,
     by_action,
     cloud_provider,
+    collect_with,
     domain_and_address,
     image_path,
     json_items,
@@ -335,19 +336,30 @@ def connection(
     host: pa.Array,
     path: pa.Array,
     server: pa.Array,
-    query: pa.Array,
+    session_device: pa.Array,
+    session_address: pa.Array,
+    *dns: pa.Array,
 ) -> tuple[pa.Array, ...]:
-    """The two ends of a connection, as in `CONNECTION_FIELDS`: the source is the end that has begun it.
+    """The two ends of a connection, as in `CONNECTION_FIELDS`, then `DNS_FIELDS`.
 
-    Where the direction is unknown, the host is taken for the source. The URL's host is the remote end's
-    domain; the URL is what the event says, else what the inspection saw of HTTP (`host`, `path`) or TLS
-    (`server`). `query` is a DNS question's name, for `related.hosts`.
+    The source is the end that has begun; where the direction is unknown, the host is taken for it. The URL is
+    what the event says, else what the inspection saw of HTTP (`host`, `path`) or TLS (`server`); its host is
+    the remote end's domain. The remote session's device and address are only related. `dns` is what
+    `dns_fields` takes.
     """
     scheme = pa.repeat(pa.scalar("http://"), len(url))
     seen = first_known(url, join_known("", scheme, host, pc.fill_null(path, "")), server)
     way = direction_of(action_type, direction)
-    no_domain = pa.nulls(len(url), pa.string())
-    return _ends(way, device_name, (local, local_port), (remote, remote_port), seen, no_domain, query)
+    return _ends(
+        way,
+        device_name,
+        (local, local_port),
+        (remote, remote_port),
+        seen,
+        pa.nulls(len(url), pa.string()),
+        (session_device, session_address),
+        dns_fields(*dns),
+    )
 
 
 def device_event_connection(
@@ -359,15 +371,27 @@ def device_event_connection(
     remote_port: pa.Array,
     remote_device: pa.Array,
     url: pa.Array,
+    session_device: pa.Array,
+    session_address: pa.Array,
     query: pa.Array,
+    result: pa.Array,
 ) -> tuple[pa.Array, ...]:
     """As `connection`, of DeviceEvents: incoming where the action type has Inbound in it.
 
     The remote end's domain is the remote device, else the URL's host. No direction without a remote address.
+    The last fields are those of `dns_query`.
     """
     inbound = pc.fill_null(pc.match_substring(action_type, "Inbound"), False)
-    way = only_where(pc.is_valid(remote), pc.if_else(inbound, "ingress", "unknown"))
-    return _ends(way, device_name, (local, local_port), (remote, remote_port), url, remote_device, query)
+    return _ends(
+        only_where(pc.is_valid(remote), pc.if_else(inbound, "ingress", "unknown")),
+        device_name,
+        (local, local_port),
+        (remote, remote_port),
+        url,
+        remote_device,
+        (session_device, session_address),
+        dns_query(query, result),
+    )
 
 
 def _ends(
@@ -377,7 +401,8 @@ def _ends(
     remote: tuple[pa.Array, pa.Array],
     url: pa.Array,
     remote_name: pa.Array,
-    query: pa.Array,
+    session: tuple[pa.Array, pa.Array],
+    dns: tuple[pa.Array, ...],
 ) -> tuple[pa.Array, ...]:
     incoming = pc.fill_null(pc.equal(way, "ingress"), False)
     local_address, remote_address = only_ip(local[0]), only_ip(remote[0])
@@ -385,6 +410,7 @@ def _ends(
     host, url_address = domain_and_address(url_columns[URL_DOMAIN])
     domain = first_known(lower(remote_name), host)
     name = lower(device_name)
+    addresses = collect(local_address, remote_address, url_address, only_ip(session[1]))
     return (
         way,
         network_type(remote_address, local_address),
@@ -396,21 +422,29 @@ def _ends(
         only_where(pc.invert(incoming), domain),
         *url_columns,
         name,
-        collect(local_address, remote_address, url_address),
-        collect(name, domain, host, lower(query)),
+        collect_with(addresses, dns[-1]),
+        collect(name, domain, host, lower(dns[0]), lower(session[0])),
+        *dns,
     )
 
 
-def logon_source(device_name: pa.Array, remote: pa.Array, remote_name: pa.Array) -> tuple[pa.Array, ...]:
+def logon_source(
+    device_name: pa.Array,
+    remote: pa.Array,
+    remote_name: pa.Array,
+    session_device: pa.Array,
+    session_address: pa.Array,
+) -> tuple[pa.Array, ...]:
     """`host.name`, `source.ip`, `source.domain`, `related.ip`, `related.hosts` of a logon on the device."""
     name, address, domain = lower(device_name), only_ip(remote), lower(remote_name)
-    return name, address, domain, collect(address), collect(name, domain)
+    related = collect(address, only_ip(session_address))
+    return name, address, domain, related, collect(name, domain, lower(session_device))
 
 
-def request_addresses(source: pa.Array, origin: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """`source.ip` of a remote request, and `related.ip` with it and with the file's origin."""
+def request_addresses(source: pa.Array, *others: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`source.ip` of a remote request, and `related.ip` with it and the others."""
     address = only_ip(source)
-    return address, collect(address, only_ip(origin))
+    return address, collect(address, *map(only_ip, others))
 
 
 _INSPECTED = {"Dns": "dns", "Ftp": "ftp", "Http": "http", "Smtp": "smtp", "Ssh": "ssh", "Ssl": "tls"}
@@ -433,8 +467,8 @@ DNS_FIELDS = (
     "dns.question.class",
     "dns.question.type",
     "dns.response_code",
-    "dns.resolved_ip",
     "dns.header_flags",
+    "dns.resolved_ip",
 )
 """What `dns_fields` gives."""
 
@@ -460,8 +494,8 @@ def _dns(*values: str | None) -> tuple[Any, ...]:
         short.get(question_class or "", question_class),
         question_type,
         code,
-        list(dict.fromkeys(addresses)) or None,
         set_flags or None,
+        list(dict.fromkeys(addresses)) or None,
     )
 
 

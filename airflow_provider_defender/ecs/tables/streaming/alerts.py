@@ -6,7 +6,7 @@ from ...columns import collect, difference_in_nanoseconds, lower
 from ...mapping import Computed, Mapping, Shape
 from ..endpoint_alerts import severity_numbers
 from . import _alerts as own
-from ._functions import THREAT_FIELDS, arguments, collect_few, threat_fields
+from ._functions import THREAT_FIELDS, arguments, threat_fields
 from ._table import table
 
 __all__ = ["ALERT_TABLES"]
@@ -95,11 +95,11 @@ def _entity_computed(direction: str | None) -> tuple[Computed, ...]:
             own.first,
             "The security identifier, else Entra's id.",
         ),
-        Computed(("related.hash",), ("SHA1", "SHA256"), collect_few, "The file's hashes."),
+        Computed(("related.hash",), ("SHA1", "SHA256"), collect, "The file's hashes."),
         Computed(
             ("related.user",),
             ("AccountName", "AccountUpn", "AccountSid", "AccountObjectId"),
-            collect_few,
+            collect,
             "Name and ids of the account.",
         ),
     )
@@ -192,7 +192,7 @@ BEHAVIOR_INFO = table(
         Computed(("related.hosts",), ("DeviceName",), own.hosts, "The machine, in lower case."),
         Computed(("user.name",), ("AccountUpn",), own.name_of_address, "What stands before the `@`."),
         Computed(
-            ("related.user",), ("AccountUpn", "AccountObjectId"), collect_few, "Name and id of the account."
+            ("related.user",), ("AccountUpn", "AccountObjectId"), collect, "Name and id of the account."
         ),
     ),
 )

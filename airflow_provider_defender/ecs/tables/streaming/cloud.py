@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...columns import collect
 from ...mapping import Computed, Mapping, Shape
 from . import _cloud as own
-from ._functions import arguments, collect_few, image_path
+from ._functions import arguments, image_path
 from ._table import table
 
 __all__ = ["CLOUD_TABLES"]
@@ -58,7 +58,7 @@ CLOUD_APP_EVENTS = table(
         Computed(
             ("related.user",),
             ("AccountObjectId", "AccountId", "AccountDisplayName", "RawEventData.UserId"),
-            collect_few,
+            collect,
             "Names and ids of the account.",
         ),
     ),
@@ -206,7 +206,7 @@ CLOUD_STORAGE_AGGREGATED_EVENTS = table(
         Computed(
             ("related.user",),
             ("AccountUpn", "AccountObjectId", "AccountApplicationId"),
-            collect_few,
+            collect,
             "Names and ids of the account.",
         ),
         Computed(("related.hash",), ("Md5Hashes",), own.hashes, "The objects' hashes."),

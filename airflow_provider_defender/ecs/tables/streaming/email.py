@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...columns import collect, first_known, lower
 from ...mapping import Computed, Mapping
 from . import _email as own
-from ._functions import URL_FIELDS, collect_few
+from ._functions import URL_FIELDS
 from ._table import table
 
 __all__ = ["EMAIL_TABLES"]
@@ -22,7 +22,7 @@ _ACTION = Computed(("event.action",), ("ActionType",), own.action, "In lower cas
 _SENDER_AND_RECIPIENT = Computed(
     ("related.user",),
     ("SenderFromAddress", "SenderObjectId", "RecipientEmailAddress", "RecipientObjectId"),
-    collect_few,
+    collect,
     "Sender and recipient: addresses and ids.",
 )
 _URL = Computed(
@@ -71,7 +71,7 @@ EMAIL_EVENTS = table(
                 "RecipientEmailAddress",
                 "RecipientObjectId",
             ),
-            collect_few,
+            collect,
             "Sender and recipient: addresses and ids.",
         ),
     ),
@@ -121,7 +121,7 @@ EMAIL_POST_DELIVERY_EVENTS = table(
         Computed(
             ("related.user",),
             ("SenderFromAddress", "RecipientEmailAddress"),
-            collect_few,
+            collect,
             "Sender and recipient.",
         ),
     ),
@@ -253,7 +253,7 @@ CALL_ACTIVITY_EVENTS = table(
         Computed(
             ("related.user",),
             ("ActivityInitiatorUpn", "ActivityInitiatorId", "OriginatorUpn"),
-            collect_few,
+            collect,
             "Who acted, and who began the call.",
         ),
     ),

@@ -13,12 +13,12 @@ from ..endpoint_alerts import process_identity
 from . import _endpoint as own
 from ._functions import (
     arguments,
-    collect_few,
     device_event_id,
     host_names,
     image_path,
     outcomes,
     protocol_fields,
+    related_addresses,
 )
 from ._table import table
 
@@ -36,6 +36,19 @@ _EVENT_ID = Computed(
 )
 _HOST_NAME = Computed(
     ("host.name", "related.hosts"), ("DeviceName",), host_names, "The device's name in lower case."
+)
+
+_HOST_AND_SESSION = Computed(
+    ("host.name", "related.hosts"),
+    ("DeviceName", "InitiatingProcessRemoteSessionDeviceName"),
+    host_names,
+    "The device's name in lower case; related.hosts also has the device of the remote session.",
+)
+_SESSION_RELATED = Computed(
+    ("related.ip",),
+    ("InitiatingProcessRemoteSessionIP",),
+    related_addresses,
+    "Where the initiating process' remote session came from.",
 )
 
 _INITIATOR = {
@@ -72,6 +85,10 @@ _INITIATOR_NAMES = (
     "InitiatingProcessAccountUpn",
     "InitiatingProcessAccountSid",
     "InitiatingProcessAccountObjectId",
+)
+_SESSION_DEVICE, _SESSION_ADDRESS = (
+    "InitiatingProcessRemoteSessionDeviceName",
+    "InitiatingProcessRemoteSessionIP",
 )
 _INITIATOR_HASHES = ("InitiatingProcessMD5", "InitiatingProcessSHA1", "InitiatingProcessSHA256")
 _FILE_HASHES = ("MD5", "SHA1", "SHA256")
@@ -116,13 +133,13 @@ def _related_users(*more: str) -> Computed:
     return Computed(
         ("related.user",),
         (*more, *_INITIATOR_NAMES),
-        collect_few,
+        collect,
         "Names, user principal names and ids of the accounts.",
     )
 
 
 def _related_hashes(*columns: str) -> Computed:
-    return Computed(("related.hash",), columns, collect_few, "All hashes of the row.")
+    return Computed(("related.hash",), columns, collect, "All hashes of the row.")
 
 
 def _action(function: object, note: str) -> Computed:
@@ -171,7 +188,18 @@ DEVICE_PROCESS_EVENTS = table(
     },
     computed=(
         _EVENT_ID,
-        _HOST_NAME,
+        Computed(
+            ("host.name", "related.hosts"),
+            ("DeviceName", _SESSION_DEVICE, "ProcessRemoteSessionDeviceName"),
+            host_names,
+            "The device's name in lower case; related.hosts also has the devices of remote sessions.",
+        ),
+        Computed(
+            ("related.ip",),
+            (_SESSION_ADDRESS, "ProcessRemoteSessionIP"),
+            related_addresses,
+            "Where the processes' remote sessions came from.",
+        ),
         _action(own.process_action, "start for ProcessCreated, else info."),
         Computed(
             ("process.executable",),
@@ -230,7 +258,7 @@ DEVICE_FILE_EVENTS = table(
     },
     computed=(
         _EVENT_ID,
-        _HOST_NAME,
+        _HOST_AND_SESSION,
         _action(
             own.file_action,
             "FileCreated creation; FileModified and FileRenamed change; FileDeleted deletion.",
@@ -245,9 +273,10 @@ DEVICE_FILE_EVENTS = table(
         ),
         Computed(
             ("source.ip", "related.ip"),
-            ("RequestSourceIP", "FileOriginIP"),
+            ("RequestSourceIP", "FileOriginIP", _SESSION_ADDRESS),
             own.request_addresses,
-            "Where the remote request came from; related.ip also where the file came from.",
+            "Where the remote request came from; related.ip also where the file and the remote session "
+            "came from.",
         ),
         Computed(
             ("user.name", "user.domain", "user.id", "user.email"),
@@ -286,7 +315,8 @@ DEVICE_IMAGE_LOAD_EVENTS = table(
     },
     computed=(
         _EVENT_ID,
-        _HOST_NAME,
+        _HOST_AND_SESSION,
+        _SESSION_RELATED,
         *_INITIATOR_COMPUTED,
         _FILE_COMPUTED,
         Computed(
@@ -313,7 +343,8 @@ DEVICE_REGISTRY_EVENTS = table(
     },
     computed=(
         _EVENT_ID,
-        _HOST_NAME,
+        _HOST_AND_SESSION,
+        _SESSION_RELATED,
         _action(
             own.registry_action,
             "Created creation; deleted deletion; key renamed or value set change; else access.",
@@ -366,7 +397,7 @@ DEVICE_LOGON_EVENTS = table(
         Computed(("network.transport", "network.protocol"), ("Protocol",), protocol_fields, "In lower case."),
         Computed(
             ("host.name", "source.ip", "source.domain", "related.ip", "related.hosts"),
-            ("DeviceName", "RemoteIP", "RemoteDeviceName"),
+            ("DeviceName", "RemoteIP", "RemoteDeviceName", _SESSION_DEVICE, _SESSION_ADDRESS),
             own.logon_source,
             "The remote device is where the logon came from.",
         ),
@@ -439,7 +470,7 @@ DEVICE_NETWORK_EVENTS = table(
             "Tcp, Udp, Icmp are transports, all else is a protocol; also by what was inspected.",
         ),
         Computed(
-            own.CONNECTION_FIELDS,
+            (*own.CONNECTION_FIELDS, *own.DNS_FIELDS),
             (
                 "ActionType",
                 *_inside("direction"),
@@ -449,18 +480,16 @@ DEVICE_NETWORK_EVENTS = table(
                 "RemoteIP",
                 "RemotePort",
                 "RemoteUrl",
-                *_inside("host", "uri", "server_name", "query"),
+                *_inside("host", "uri", "server_name"),
+                _SESSION_DEVICE,
+                _SESSION_ADDRESS,
+                *_inside(*_DNS_KEYS),
             ),
             own.connection,
             "The source is the end that began: the remote one for ingress. The direction is what "
             "AdditionalFields says, else what the action type does, else unknown. The URL's host is the "
-            "remote end's domain.",
-        ),
-        Computed(
-            own.DNS_FIELDS,
-            _inside(*_DNS_KEYS),
-            own.dns_fields,
-            "Of DnsConnectionInspected; resolved_ip has those answers that are addresses.",
+            "remote end's domain. dns.* of DnsConnectionInspected; resolved_ip has those answers that are "
+            "addresses.",
         ),
         Computed(
             own.HTTP_AND_TLS_FIELDS,
@@ -539,7 +568,7 @@ DEVICE_EVENTS = table(
             "The row's account, else that of the initiating process; never parts of both.",
         ),
         Computed(
-            own.CONNECTION_FIELDS,
+            (*own.CONNECTION_FIELDS, "dns.question.name", "dns.resolved_ip"),
             (
                 "ActionType",
                 "DeviceName",
@@ -549,16 +578,13 @@ DEVICE_EVENTS = table(
                 "RemotePort",
                 "RemoteDeviceName",
                 "RemoteUrl",
-                *_inside("DnsQueryString"),
+                _SESSION_DEVICE,
+                _SESSION_ADDRESS,
+                *_inside("DnsQueryString", "DnsQueryResult"),
             ),
             own.device_event_connection,
-            "As in DeviceNetworkEvents, where the row has addresses, a URL or a remote device.",
-        ),
-        Computed(
-            ("dns.question.name", "dns.resolved_ip"),
-            _inside("DnsQueryString", "DnsQueryResult"),
-            own.dns_query,
-            "Of DnsQueryResponse; resolved_ip has all addresses among the results.",
+            "As in DeviceNetworkEvents, where the row has addresses, a URL or a remote device. dns.* of "
+            "DnsQueryResponse; resolved_ip has all addresses among the results.",
         ),
         Computed(
             ("registry.hive", "registry.key", "registry.path", "registry.value"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ...columns import collect
 from ...mapping import Computed, Mapping, Shape
 from . import _identity as own
-from ._functions import THREAT_FIELDS, collect_few, outcomes, protocol_fields, threat_fields
+from ._functions import THREAT_FIELDS, outcomes, protocol_fields, threat_fields
 from ._table import table
 
 __all__ = ["IDENTITY_TABLES"]
@@ -49,7 +50,7 @@ _THREAT_KEYS = {"Category": "dynamic", "AttackTechniques": "dynamic"}
 
 def _related_users(*more: str) -> Computed:
     return Computed(
-        ("related.user",), (*_ACTOR_NAMES, *more), collect_few, "Names and ids of the account and the target."
+        ("related.user",), (*_ACTOR_NAMES, *more), collect, "Names and ids of the account and the target."
     )
 
 
@@ -175,7 +176,7 @@ IDENTITY_INFO = table(
                 "OnPremSid",
                 "CloudSid",
             ),
-            collect_few,
+            collect,
             "All names and ids of the identity.",
         ),
     ),
