@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..columns import URL_PARTS, _file_parts, _url_parts, by_distinct, extension_of, is_ip
-from .streaming._functions import TEXTS, json_items
+from .streaming._functions import TEXTS, json_items, process_number
 
 __all__ = ["ENTITY_FIELDS", "entity_fields"]
 
@@ -88,8 +88,9 @@ class _Entities:
         self._by_id: dict[str, dict[str, Any]] = {}
         self.all = list(self._walk(items))
         for each in self.all:
-            if "$id" in each:
-                self._by_id.setdefault(str(each["$id"]), each)
+            identifier = _text(each, "$id")
+            if identifier is not None:
+                self._by_id.setdefault(identifier, each)
 
     def _walk(self, value: Any) -> Iterator[dict[str, Any]]:
         """All objects, each before those inside it."""
@@ -106,7 +107,7 @@ class _Entities:
         """The object under a key, or the one it refers to; empty where there is none."""
         value = owner.get(key)
         if isinstance(value, dict) and "$ref" in value:
-            value = self._by_id.get(str(value["$ref"]))
+            value = self._by_id.get(_text(value, "$ref") or "")
         return value if isinstance(value, dict) else {}
 
     def listed(self, owner: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -116,7 +117,7 @@ class _Entities:
 
     def kind(self, name: str) -> list[dict[str, Any]]:
         """All entities of a type."""
-        return [each for each in self.all if str(each.get("Type", "")).lower() == name]
+        return [each for each in self.all if _type(each) == name]
 
     def first(self, name: str) -> dict[str, Any]:
         """The first entity of a type; empty where there is none."""
@@ -124,21 +125,18 @@ class _Entities:
 
 
 def _text(entity: dict[str, Any], *keys: str) -> str | None:
-    """The first text or number under the keys that is not empty."""
+    """The first text or whole number under the keys that is not empty."""
     for key in keys:
         value = entity.get(key)
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
             return str(value)
+        if isinstance(value, str) and value.strip():
+            return value
     return None
 
 
-def _number(entity: dict[str, Any], key: str) -> int | None:
-    """A process id: a number, its text, or hexadecimal with 0x."""
-    try:
-        number = int(_text(entity, key) or "", 0)
-    except ValueError:
-        return None
-    return number if 0 <= number < 2**63 else None
+def _type(entity: dict[str, Any]) -> str:
+    return (_text(entity, "Type") or "").lower()
 
 
 def _host(entities: _Entities) -> dict[str, Any]:
@@ -176,12 +174,12 @@ def _process(entities: _Entities) -> dict[str, Any]:
     image, parent = entities.of(process, "ImageFile"), entities.of(process, "ParentProcess")
     name = _text(image, "Name")
     return {
-        "process.pid": _number(process, "ProcessId"),
+        "process.pid": process_number(_text(process, "ProcessId")),
         "process.name": name,
         "process.executable": _file_parts(_text(image, "Directory"), name)[1],
         "process.command_line": _text(process, "CommandLine"),
         **{f"process.{field}": value for field, value in _hashes(entities, image).items()},
-        "process.parent.pid": _number(parent, "ProcessId"),
+        "process.parent.pid": process_number(_text(parent, "ProcessId")),
         "process.parent.name": _text(entities.of(parent, "ImageFile"), "Name"),
         "process.parent.command_line": _text(parent, "CommandLine"),
     }
@@ -245,8 +243,7 @@ _CATEGORIES = {
 
 def _categories(alert_type: str | None, entities: _Entities) -> list[str]:
     """By the kinds of entities, and malware; intrusion_detection where there is none of these."""
-    kinds = (str(each.get("Type", "")).lower() for each in entities.all)
-    found = [_CATEGORIES[kind] for kind in kinds if kind in _CATEGORIES]
+    found = [_CATEGORIES[kind] for kind in map(_type, entities.all) if kind in _CATEGORIES]
     malware = ["malware"] if "malware" in (alert_type or "").lower() else []
     return list(dict.fromkeys([*found, *malware])) or ["intrusion_detection"]
 

@@ -200,6 +200,9 @@ def _vulnerability(identifier: str | None, category: str | None, text: str | Non
     )
 
 
+_HIGHEST_SCORE = 10
+
+
 def _score(scores: Any) -> tuple[str | None, float | None]:
     """Version and base of the newest CVSS score: `{"2.0": {"base": 5}, "3.0": {"base": 7.5}}`."""
     if not isinstance(scores, dict):
@@ -207,7 +210,7 @@ def _score(scores: Any) -> tuple[str | None, float | None]:
     for version in sorted(scores, reverse=True):
         value = scores[version]
         base = value.get("base", value.get("Base")) if isinstance(value, dict) else None
-        if isinstance(base, (int, float)) and not isinstance(base, bool):
+        if isinstance(base, (int, float)) and 0 <= base <= _HIGHEST_SCORE:
             return version, float(base)
     return None, None
 

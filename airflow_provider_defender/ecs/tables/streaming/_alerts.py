@@ -19,6 +19,7 @@ from ._functions import (
     cloud_provider,
     domain_and_address,
     json_items,
+    process_number,
     threat_fields,
     url_fields,
 )
@@ -149,15 +150,7 @@ def image_fields(
 
 def pid(text: pa.Array) -> pa.Array:
     """Process ids as numbers: decimal, or hexadecimal with 0x; all else is null."""
-
-    def find(value: str | None) -> tuple[int | None]:
-        try:
-            number = int(value or "", 0)
-        except ValueError:
-            return (None,)
-        return (number if 0 <= number < 2**63 else None,)
-
-    return by_distinct(find, (pa.int64(),), text)[0]
+    return by_distinct(lambda value: (process_number(value),), (pa.int64(),), text)[0]
 
 
 def registry_key(key: pa.Array, value: pa.Array) -> tuple[pa.Array, ...]:

@@ -16,15 +16,13 @@ def action(action_type: pa.Array) -> pa.Array:
     return by_distinct(lambda text: (action_name(text),), (pa.string(),), action_type)[0]
 
 
-def _strings(value: Any) -> Iterator[tuple[str | None, str]]:
-    """All texts of a JSON value, each with the key under which it stands."""
-    if isinstance(value, str):
-        yield None, value
-    elif isinstance(value, dict):
-        yield from ((key, item) for key, item in value.items() if isinstance(item, str))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
+def _strings(items: list[Any]) -> Iterator[tuple[str, str]]:
+    """The texts of a list, and those of its objects with their keys."""
+    for item in items:
+        if isinstance(item, str):
+            yield "", item
+        elif isinstance(item, dict):
+            yield from ((key, value) for key, value in item.items() if isinstance(value, str))
 
 
 def _addresses(text: str | None) -> list[str]:
@@ -47,9 +45,7 @@ def senders_and_recipients(*columns: pa.Array) -> pa.Array:
 
     def find(*values: str | None) -> tuple[list[str] | None]:
         *senders, details = values
-        recipients = [
-            text for key, text in _strings(json_items(details)) if "@" in text or "ObjectId" in (key or "")
-        ]
+        recipients = [text for key, text in _strings(json_items(details)) if "@" in text or "ObjectId" in key]
         return (list(dict.fromkeys(text for text in (*senders, *recipients) if text)) or None,)
 
     return by_distinct(find, (TEXTS,), *columns)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -540,6 +541,9 @@ def http_and_tls_fields(action_type: pa.Array, *columns: pa.Array) -> tuple[pa.A
     return by_distinct(_http_and_tls, types, action_type, *columns)
 
 
+_STATUS = re.compile("[0-9]{3}")
+
+
 def _http_and_tls(action: str | None, *values: str | None) -> tuple[Any, ...]:
     method, referrer, status, version, cipher, server, established = values
     is_tls = action == "SslConnectionInspected"
@@ -547,7 +551,7 @@ def _http_and_tls(action: str | None, *values: str | None) -> tuple[Any, ...]:
     return (
         method,
         referrer,
-        int(status) if status and status.isascii() and status.isdigit() else None,
+        int(status) if status and _STATUS.fullmatch(status) else None,
         None if is_tls else version,
         cipher,
         server,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -167,18 +168,42 @@ def cloud_provider(*texts: pa.Array) -> pa.Array:
     return by_distinct(find, (pa.string(),), *texts)[0]
 
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
 def json_items(text: str | None) -> list[Any]:
-    """The items of a JSON array's text; anything else is no item, and a JSON object is the only one."""
+    """The items of a JSON array's text; anything else is no item, and a JSON object is the only one.
+
+    Where the text has lone surrogates, which no column can hold, all its surrogates are U+FFFD.
+    """
     if not text or text[0] not in "[{":
         return []
     try:
-        value = json.loads(text)
+        value = _decoded(text)
     except (ValueError, RecursionError):
         return []
     return value if isinstance(value, list) else [value]
 
 
-_TECHNIQUE = re.compile(r"\s*,?\s*(.*?)\s*\(?\b(T\d{4}(?:\.\d{3})?)\b\)?")
+def _decoded(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(_SURROGATE.sub(r"\\ufffd", text))
+
+
+_PROCESS_NUMBER = re.compile(r"0[xX]([0-9a-fA-F]{1,15})|([0-9]{1,18})")
+
+
+def process_number(text: str | None) -> int | None:
+    """A process id: decimal, or hexadecimal with 0x; None for all else."""
+    match = _PROCESS_NUMBER.fullmatch(text or "")
+    if match is None:
+        return None
+    return int(match[1], 16) if match[1] else int(match[2])
+
+
+_TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 THREAT_FIELDS = (
     "threat.framework",
     "threat.tactic.id",
@@ -206,9 +231,12 @@ def _threat(categories: str | None, techniques: str | None) -> tuple[Any, ...]:
     tactics = tactics_of(categories)
     names: dict[str, str | None] = {}
     for text in _texts(techniques):
-        for name, identifier in _TECHNIQUE.findall(text):
+        end = 0
+        for match in _TECHNIQUE.finditer(text):
+            identifier, name = match[0], text[end : match.start()].strip(" ,()")
             names[identifier] = names.get(identifier) or name or None
             names.setdefault(identifier.partition(".")[0], None)
+            end = match.end()
     main = {identifier: name for identifier, name in names.items() if "." not in identifier}
     sub = {identifier: name for identifier, name in names.items() if "." in identifier}
     lists = [
