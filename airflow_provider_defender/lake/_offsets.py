@@ -24,42 +24,44 @@ class OffsetSpans:
     """The first and the last offset of each partition among rows.
 
     Rows wait, with these two columns only, until there are many, since looking at many costs little more
-    than looking at one.
+    than looking at one. `columns`: where they name their partition and their offset.
     """
 
     def __init__(self, columns: tuple[str, str]) -> None:
         self._columns = columns
         self._spans: dict[int, tuple[int, int]] = {}
-        self._waiting: list[pa.Table] = []
+        self._waiting: tuple[list[pa.Array], list[pa.Array]] = ([], [])
         self._waiting_rows = 0
 
     def add(self, rows: pa.Table) -> None:
         """Add rows."""
-        self._waiting.append(_origins(rows, self._columns))
+        for chunks, name in zip(self._waiting, self._columns, strict=True):
+            chunks += _chunks(rows, name)
         self._waiting_rows += rows.num_rows
         if self._waiting_rows >= _FOLD_ROWS:
             self._fold()
 
     def result(self) -> dict[int, tuple[int, int]]:
-        """The first and last offset of all rows so far, by partition."""
+        """The first and last offset of all rows so far, by partition.
+
+        Raises `ValueError` where a row has no partition or no offset.
+        """
         self._fold()
         return self._spans
 
     def _fold(self) -> None:
-        if not self._waiting:
-            return
-        rows = pa.concat_tables(self._waiting)
+        rows = _origins(*self._waiting)
         spans = rows.group_by("partition").aggregate([("offset", "min"), ("offset", "max")])
         columns = (spans[name].to_pylist() for name in ("partition", "offset_min", "offset_max"))
         for partition, first, last in zip(*columns, strict=True):
             before = self._spans.get(partition, (first, last))
             self._spans[partition] = (min(first, before[0]), max(last, before[1]))
-        self._waiting, self._waiting_rows = [], 0
+        self._waiting, self._waiting_rows = ([], []), 0
 
 
 def rows_outside(rows: pa.Table, columns: tuple[str, str], ranges: Mapping[int, Ranges]) -> pa.Table:
     """The rows whose offsets are in none of the ranges of their partition."""
-    origins = _origins(rows, columns)
+    origins = _origins(*(_chunks(rows, name) for name in columns))
     inside = pa.repeat(False, rows.num_rows)
     for partition, pieces in ranges.items():
         here = pc.equal(origins["partition"], partition)
@@ -74,18 +76,21 @@ def rows_outside(rows: pa.Table, columns: tuple[str, str], ranges: Mapping[int, 
     return rows.filter(pc.invert(inside))
 
 
-def _origins(rows: pa.Table, columns: tuple[str, str]) -> pa.Table:
-    """Partition and offset of each row; raises `ValueError` where one has none."""
-    partition, offset = (_plain(rows, name) for name in columns)
-    if partition.null_count or offset.null_count:
-        raise ValueError(f"rows of a hub without {' or '.join(columns)}")
-    return pa.table({"partition": partition, "offset": offset})
-
-
-def _plain(rows: pa.Table, name: str) -> pa.ChunkedArray:
-    """A column of integers below structs, chunk by chunk, so that nothing else is copied."""
+def _chunks(rows: pa.Table, name: str) -> list[pa.Array]:
+    """A column below structs, chunk by chunk, so that nothing is copied."""
     root, *leaves = name.split(".")
-    chunks = rows.column(root).chunks
+    chunks: list[pa.Array] = rows.column(root).chunks
     for leaf in leaves:
         chunks = [chunk.field(leaf) for chunk in chunks]
-    return pa.chunked_array([chunk.cast(pa.int64()) for chunk in chunks], pa.int64())
+    return chunks
+
+
+def _origins(partitions: list[pa.Array], offsets: list[pa.Array]) -> pa.Table:
+    """Both columns as plain integers; raises `ValueError` where a row has none."""
+    columns = [
+        pa.chunked_array([chunk.cast(pa.int64()) for chunk in chunks], pa.int64())
+        for chunks in (partitions, offsets)
+    ]
+    if any(column.null_count for column in columns):
+        raise ValueError("rows of a hub without partition or offset")
+    return pa.table(columns, ["partition", "offset"])

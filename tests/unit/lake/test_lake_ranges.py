@@ -84,5 +84,9 @@ def test_spans_of_slices_and_of_many_rows() -> None:
 
 def test_rows_without_an_offset_are_an_error() -> None:
     table = hub_rejects([(0, 1)]).set_column(3, "offset", pa.array([None], pa.int64()))
+    spans = OffsetSpans(REJECT_COLUMNS)
+    spans.add(table)
     with pytest.raises(ValueError, match="without partition or offset"):
-        OffsetSpans(REJECT_COLUMNS).add(table)
+        spans.result()
+    with pytest.raises(ValueError, match="without partition or offset"):
+        rows_outside(table, REJECT_COLUMNS, {0: ((0, 1),)})
