@@ -61,21 +61,26 @@ _LISTENERS = ("NAMESPACE", "HUB")
 
 @dataclass(frozen=True)
 class TokenIssuer:
-    """Whose tokens the broker accepts: the issuer's name, its public keys (JWKS), the audiences."""
+    """Whose tokens the broker accepts: the tenant, its public keys (JWKS), the audiences."""
 
-    issuer: str
+    tenant_id: str
     keys: Mapping[str, Any]
-    audiences: tuple[str, ...] = ("https://localhost",)
+    audiences: tuple[str, ...] = ("https://tests.servicebus.windows.net", "https://localhost")
 
     @classmethod
     def of(cls, simulator: Simulator) -> TokenIssuer:
         """The simulated Entra ID. Its key is one for all simulators of this process."""
         path = f"/{simulator.tenant_id}/discovery/v2.0/keys"
         answer = simulator.answer(Request("GET", path))
-        return cls(f"https://sts.windows.net/{simulator.tenant_id}/", json.loads(b"".join(answer.body)))
+        return cls(simulator.tenant_id, json.loads(b"".join(answer.body)))
+
+    @property
+    def name(self) -> str:
+        """The claim `iss` of its tokens."""
+        return f"https://sts.windows.net/{self.tenant_id}/"
 
 
-NOBODY = TokenIssuer("https://nobody.example/", {"keys": []})
+NOBODY = TokenIssuer("00000000-0000-0000-0000-000000000000", {"keys": []})
 
 
 class KafkaBroker:
@@ -113,6 +118,31 @@ class KafkaBroker:
     def ca_bundle(self) -> str:
         """Path of the authority that signed the broker's certificate, for `ssl.ca.location`."""
         return str(self.folder / "ca.pem")
+
+    def connection(self, hub: str | None = None, *, by_hub: bool = False, **extra: Any) -> dict[str, Any]:
+        """An Airflow connection with the connection string; `by_hub` takes the one with `EntityPath`.
+
+        `extra` adds fields to the connection's extra, or replaces them.
+        """
+        fields = {"ca_bundle": self.ca_bundle, "event_hub": hub, **extra}
+        return {
+            "conn_type": "event_hub",
+            "host": "localhost",
+            "port": self.ports["HUB" if by_hub else "NAMESPACE"],
+            "password": self.hub_connection_string if by_hub else self.connection_string,
+            "extra": {name: value for name, value in fields.items() if value is not None},
+        }
+
+    def token_connection(self, hub: str | None = None, **extra: Any) -> dict[str, Any]:
+        """An Airflow connection with a token of the connection `entra_id_default`'s."""
+        scope = f"{self.issuer.audiences[0]}/.default"
+        reference: dict[str, Any] = {
+            "entra_id_conn_id": "entra_id_default",
+            "tenant_id": self.issuer.tenant_id,
+            "cloud": "custom",
+            "scope": scope,
+        }
+        return {**self.connection(hub, **{**reference, **extra}), "password": None}
 
     def client_settings(self) -> dict[str, Any]:
         """librdkafka's settings for `namespace` with the connection string."""
@@ -274,7 +304,7 @@ class KafkaBroker:
                 f"{prefix}.sasl.oauthbearer.jwt.validator.class": f"{package}.oauthbearer.BrokerJwtValidator",
                 f"{prefix}.sasl.oauthbearer.jwks.endpoint.url": self._keys_file.as_uri(),
                 f"{prefix}.sasl.oauthbearer.expected.audience": ",".join(self.issuer.audiences),
-                f"{prefix}.sasl.oauthbearer.expected.issuer": self.issuer.issuer,
+                f"{prefix}.sasl.oauthbearer.expected.issuer": self.issuer.name,
                 f"{prefix}.sasl.oauthbearer.clock.skew.seconds": 0,
                 f"{prefix}.oauthbearer.connections.max.reauth.ms": 3_600_000,
             }
