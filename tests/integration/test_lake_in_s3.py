@@ -17,11 +17,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "lake"))
 
+from lake_hub_support import HUB, each, events
 from lake_support import LOG, START, Clock, alerts, drain, version, watermark
 from s3_server import REGION, Request, S3Server
 
 from airflow_provider_defender.lake import (
     CommitStateUnknown,
+    Covered,
+    HubChange,
+    HubPosition,
     Lake,
     NotShown,
     Record,
@@ -276,6 +280,42 @@ def test_writers_racing_for_one_number(server: S3Server) -> None:
         numbers = list(pool.map(backfill, range(4)))
     assert sorted(numbers) == [2, 3, 4, 5]
     assert keys(server) == ["a", "common", *(f"own{n}" for n in range(4))]
+
+
+def test_mapped_tasks_of_a_hub_racing_for_one_number(server: S3Server) -> None:
+    """Three live drains of a partition each, and a backfill of what one of them reads."""
+    barrier = threading.Barrier(4)
+    waited = threading.local()
+
+    def together(request: Request) -> None:
+        if is_create(request) and "00000001" in request.path and not hasattr(waited, "once"):
+            waited.once = True
+            barrier.wait(timeout=30)
+
+    def run(partition: int) -> int:
+        live = partition < 3
+        read = {partition if live else 0: (0, 20) if live else (5, 30)}
+        log = lake_of(server).log(HUB, HubPosition)
+        with log.begin(log.head(), kind="drain" if live else "backfill") as draft:
+            draft.write("events/DeviceInfo", events(each({key: [piece] for key, piece in read.items()})))
+            record = draft.commit(
+                HubChange({key: Covered([piece], piece[1] if live else None) for key, piece in read.items()})
+            )
+        assert record is not None
+        return record.number
+
+    server.gate = together
+    with ThreadPoolExecutor(4) as pool:
+        numbers = list(pool.map(run, range(4)))
+    assert sorted(numbers) == [1, 2, 3, 4]
+    filesystem = server.filesystem()
+    found = []
+    for path in committed_files(lake_of(server), "events/DeviceInfo"):
+        with filesystem.open(path, "rb") as file:
+            for landing in pq.ParquetFile(file).read()["landing"].to_pylist():
+                found.append((landing["kafka"]["partition"], landing["kafka"]["offset"]))
+    assert sorted(found) == each({0: [(0, 30)], 1: [(0, 20)], 2: [(0, 20)]})
+    assert [path for path in names(server) if "staging" in path] == []
 
 
 def test_a_server_that_does_not_heed_conditions_is_refused(server: S3Server) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -318,6 +320,27 @@ def test_mapped_tasks_commit_side_by_side_and_rewrite_nothing(tmp_path: Path) ->
     assert hub_position(local_lake(tmp_path)).partitions == {
         partition: PartitionPosition(15, ((0, 15),)) for partition in range(3)
     }
+
+
+def test_many_tasks_at_the_same_moment(tmp_path: Path) -> None:
+    """Eight live drains of a partition each, and eight backfills of the same offsets of another one."""
+    ready = threading.Barrier(16)
+
+    def run(number: int) -> None:
+        live = number < 8
+        partition = number if live else 8
+        with begin(tmp_path, "drain" if live else "backfill") as draft:
+            fill(draft, (partition, range(15)))
+            ready.wait(timeout=60)
+            draft.commit(change({partition: (0, 15)}, live=live))
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(run, range(16)))
+    assert visible_offsets(tmp_path) == offsets(*((partition, range(15)) for partition in range(9)))
+    assert hub_position(local_lake(tmp_path)).partitions == {
+        partition: PartitionPosition(15 if partition < 8 else None, ((0, 15),)) for partition in range(9)
+    }
+    assert staged(tmp_path) == []
 
 
 def test_two_drains_of_the_same_partition_conflict(tmp_path: Path) -> None:
