@@ -50,10 +50,10 @@ class Worker:
 
     def wait_until_stopped(self) -> None:
         """Wait until the process has stopped itself."""
-        pid = self._process.pid
-        assert pid is not None
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-            assert self._process.is_alive()
+        assert self._process.pid is not None
+        found = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        assert found is not None
+        assert found.si_code == os.CLD_STOPPED
 
     def resume(self) -> None:
         assert self._process.pid is not None

@@ -84,6 +84,7 @@ class MemoryHub:
         """After so many messages, reading fails with this error."""
         self.before_batch: Callable[[int], None] = lambda number: None
         self.refusal: DefenderError | None = None
+        self.batch_messages = 3
 
     def send(self, value: bytes | None, partition: int = 0, parts: int = 1) -> int:
         """Add a message of which `parts` rows or rejects must come; its offset."""
@@ -117,7 +118,7 @@ class MemoryHub:
 
 
 class MemoryHook:
-    """`EventHubHook` of a hub in memory, with batches of three messages, which take a second."""
+    """`EventHubHook` of a hub in memory, with small batches, each of which takes a second."""
 
     def __init__(self, memory: MemoryHub, conn_id: str, hub: str | None) -> None:
         self._memory = memory
@@ -181,10 +182,11 @@ class MemoryHook:
         if max_duration == 0:
             return
         given = 0
-        for number, place in enumerate(range(0, len(wanted), 3)):
+        size = memory.batch_messages
+        for number, place in enumerate(range(0, len(wanted), size)):
             memory.before_batch(number)
             batch = MessageBatch()
-            for partition, offset in wanted[place : place + 3]:
+            for partition, offset in wanted[place : place + size]:
                 if memory.failure is not None and given == memory.failure[0]:
                     if batch.reached:
                         yield batch
