@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,9 +15,8 @@ import pyarrow.compute as pc
 from ._mapped import HUB_REJECTS_SCHEMA
 from ._reader import Leftovers, RecordReader
 from ._rows import Chunk, RowBuilder, constant_column
-from ._shapes import Shape
 from ._typed import Columns, typed_columns
-from ._values import UnreadableError, json_text, parse_object
+from ._values import json_text, parse_object
 from .fields import TIMESTAMP
 from .mapping import ENVELOPE, Mapping
 
@@ -30,14 +30,15 @@ _MOST_BEFORE = pa.scalar(timedelta(days=400), pa.duration("us"))
 _MOST_AFTER = pa.scalar(timedelta(days=1), pa.duration("us"))
 
 
-class Outer(NamedTuple):
-    """The keys around `properties` that are the same for many records, and the table of these."""
+@dataclass(frozen=True, eq=False)
+class Outer:
+    """The keys around `properties` that are the same for many records, and the table of these.
+
+    `constants` are the values of `tenantId`, `operationName`, `category` and `Tenant`.
+    """
 
     table: EventTable
-    tenant: str | None
-    operation: str | None
-    category: str | None
-    instance: str | None
+    constants: tuple[str | None, str | None, str | None, str | None] = (None, None, None, None)
 
 
 class Reject(NamedTuple):
@@ -66,18 +67,9 @@ def rejects_table(rejects: Sequence[Reject], origins: pa.Table) -> pa.Table:
     return pa.table([columns[name] for name in HUB_REJECTS_SCHEMA.names], schema=HUB_REJECTS_SCHEMA)
 
 
-class Row(NamedTuple):
-    """A record that was read: its text and where in it its object is, and what is around that object."""
-
-    text: bytes
-    start: int
-    end: int
-    time: bytes | str | None
-    received: bytes | str | None
-    outer: Outer
-    digest: bytes
-    message: int
-    record: int
+Row: TypeAlias = "tuple[bytes, int, int, bytes | str | None, bytes | str | None, Outer, bytes, int, int]"
+"""A record: its text, where in it its object begins and ends, `time`, `_TimeReceivedBySvc`, the other outer
+keys, its hash, the number of its message, and its own in that."""
 
 
 class EventTable:
@@ -90,7 +82,8 @@ class EventTable:
         self.mapping = mapping
         self.dataset = f"events/{name}"
         self.schema = mapping.own_schema()
-        self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed)
+        self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed, inside=mapping.inside)
+        self.read = self.reader.read
         self.size = 0
         self._salt = name.encode() + b"\0"
         self._log = log
@@ -111,21 +104,22 @@ class EventTable:
         """128 bits that tell the table's name and these bytes from all others."""
         return hashlib.sha256(self._salt + content).digest()[:_HASH_BYTES]
 
-    def add(self, row: Row, content: bytes, outer_leftovers: dict[str, Any] | None = None) -> None:
-        """Read the record's object, which is `content`, and keep it.
-
-        Raises:
-            UnreadableError: it is not a JSON object in UTF-8.
-        """
-        read, rest = self.reader.read(content)
+    def add(
+        self,
+        row: Row,
+        read: Any,
+        leftovers: Leftovers | None = None,
+        outer_leftovers: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep a record: what `read` has given for its object, and what is left of its envelope."""
         number = len(self._rows)
-        if rest is not None:
-            self._leftovers[number] = rest
+        if leftovers is not None:
+            self._leftovers[number] = leftovers
         if outer_leftovers:
             self._outer_leftovers[number] = outer_leftovers
         self._rows.append(row)
         self._objects.append(read)
-        self.size += len(row.text)
+        self.size += row[2]
         if len(self._objects) >= _READ_RECORDS:
             self._gather()
 
@@ -140,7 +134,7 @@ class EventTable:
         """
         fresh = self._rows[self._settled :]
         if fresh:
-            self._origins.append(origins.take(pa.array([row.message - first for row in fresh], pa.int32())))
+            self._origins.append(origins.take(pa.array([row[-2] - first for row in fresh], pa.int32())))
             self._settled = len(self._rows)
         return len(fresh)
 
@@ -156,7 +150,7 @@ class EventTable:
         if pc.all(known).as_py():
             return table, HUB_REJECTS_SCHEMA.empty_table()
         rejects = [
-            Reject(row.text, _NO_TIME, "time", row.message, row.record)
+            Reject(row[0], _NO_TIME, "time", *row[-2:])
             for row, valid in zip(records.rows, known.to_pylist(), strict=True)
             if not valid
         ]
@@ -194,12 +188,11 @@ class _Records:
         columns = self._columns()
         if self.mapping.envelope is not None:
             self._add_envelope(columns, times, received, outers)
-        add_inside(self.mapping, columns)
         stamps, origins_of_times = self._stamps(columns)
         hashes = _hexadecimal(digests)
         return Chunk(
             columns=columns,
-            texts=pa.array(texts, pa.string()) if keep_original else None,
+            texts=_valid_texts(texts) if keep_original else None,
             landing={
                 "log": constant_column(log, pa.string(), len(texts)),
                 "tenant": self._tenants(columns),
@@ -216,7 +209,7 @@ class _Records:
 
     def _columns(self) -> Columns:
         """The typed columns; records with a time that is none are read again, without it."""
-        columns = typed_columns(self.reader.shape, None, self.raw)
+        columns = typed_columns(self.reader.gathered, None, self.raw)
         if columns.unfit:
             objects: list[Any] = []
             order = list(range(len(self.raw)))
@@ -225,7 +218,7 @@ class _Records:
                 read, self.leftovers[number] = self.reader.reread(self._content(number))
                 objects.append(read)
             parts = pa.concat_arrays([self.raw, self.reader.gather(objects)])
-            columns = typed_columns(self.reader.shape, None, parts.take(pa.array(order, pa.int64())))
+            columns = typed_columns(self.reader.gathered, None, parts.take(pa.array(order, pa.int64())))
         for alias, name in self.mapping.aliases.items():
             self._merge(columns, alias, name)
         return columns
@@ -247,12 +240,12 @@ class _Records:
                 rest.record[alias] = parse_object(self._content(number)).get(alias, other[number].as_py())
 
     def _content(self, number: int) -> bytes:
-        row = self.rows[number]
-        return row.text[row.start : row.end]
+        text, start, end = self.rows[number][:3]
+        return text[start:end]
 
     def _whole(self) -> pa.Array:
         """All of each record's object, as it came; what is no strict JSON, written anew."""
-        texts: list[bytes | str] = [row.text[row.start : row.end] for row in self.rows]
+        texts: list[bytes | str] = [text[start:end] for text, start, end, *_ in self.rows]
         for number, rest in self.leftovers.items():
             texts[number] = json_text(rest.record)
         for number, outer in self.outer_leftovers.items():
@@ -270,14 +263,12 @@ class _Records:
     ) -> None:
         """The keys around the object as columns `envelope.…`; times that are none go to the leftovers."""
         length = len(times)
-        known = dict.fromkeys(outers)
-        if len(known) == 1:
-            (outer,) = known
-            repeated = [constant_column(value, pa.string(), length) for value in outer[1:]]
+        places = {outer: place for place, outer in enumerate(dict.fromkeys(outers))}
+        values = zip(*(outer.constants for outer in places), strict=True)
+        if len(places) == 1:
+            repeated = [constant_column(value, pa.string(), length) for (value,) in values]
         else:
-            places = {outer: place for place, outer in enumerate(known)}
             indices = pa.array([places[outer] for outer in outers], pa.int32())
-            values = zip(*(outer[1:] for outer in known), strict=True)
             repeated = [pa.array(column, pa.string()).take(indices) for column in values]
         tenant, operation, category, instance = repeated
         raw = {
@@ -348,35 +339,17 @@ def _with_envelope(data: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]
     return {**data, name: rest}
 
 
+def _valid_texts(texts: Sequence[bytes]) -> pa.Array:
+    """Texts, of which each is in UTF-8: their readers have seen to it, and this makes sure."""
+    offsets = pa.array([0, *accumulate(map(len, texts))], pa.int32()).buffers()[1]
+    array = pa.Array.from_buffers(pa.string(), len(texts), [None, offsets, pa.py_buffer(b"".join(texts))])
+    array.validate(full=True)
+    return array
+
+
 def _hexadecimal(digests: Sequence[bytes]) -> pa.Array:
     """The digests, all of one length, as texts."""
     text = b"".join(digests).hex().encode()
     width = 2 * _HASH_BYTES
     offsets = pa.array(range(0, len(text) + 1, width), pa.int32()).buffers()[1]
     return pa.Array.from_buffers(pa.string(), len(digests), [None, offsets, pa.py_buffer(text)])
-
-
-def add_inside(mapping: Mapping, columns: Columns) -> None:
-    """The keys that the mapping wants of the JSON objects in its columns, as columns `property.key`."""
-    for name, shape in mapping.inside.items():
-        texts = columns.record[name]
-        typed = typed_columns(shape, None, _objects_inside(shape, texts))
-        columns.record.update((f"{name}.{key}", column) for key, column in typed.record.items())
-
-
-def _objects_inside(shape: Shape, texts: pa.Array) -> pa.StructArray:
-    reader = RecordReader(shape, others=True)
-    parts = []
-    for start in range(0, len(texts), _READ_RECORDS):
-        objects = [_object_inside(reader, text) for text in texts.slice(start, _READ_RECORDS).to_pylist()]
-        parts.append(reader.gather(objects))
-    return pa.concat_arrays(parts)
-
-
-def _object_inside(reader: RecordReader, text: str | None) -> Any:
-    if text is None or not text.startswith("{"):
-        return None
-    try:
-        return reader.read(text.encode())[0]
-    except UnreadableError:
-        return None

@@ -7,11 +7,12 @@ one of its table. Everything else takes a longer way: msgspec's, and then a tole
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from ._events import EventTable, Outer, Reject, Row
+from ._events import EventTable, Outer, Reject
 from ._repeats import RecentHashes
 from ._split import Piece, documents, elements, members
 from ._tables import AZURE_MONITOR, CLOUD_ALERTS, EventTables
@@ -25,18 +26,12 @@ _TIME = rb'"([0-9TZ:.+-]*)"'
 _TEXT = rb'"[ !#-\[\]-~]*"'
 _CONSTANT = rb'"tenantId":' + _TEXT + rb',"operationName":' + _TEXT + rb',"category":' + _TEXT
 _HEAD = re.compile(
-    rb'\{"time":'
-    + _TIME
-    + rb",("
-    + _CONSTANT
-    + rb'),(?:"_TimeReceivedBySvc":'
-    + _TIME
-    + rb',)?"properties":(?=\{)'
-)
-_START = b'{"records":[{"time":"'
-_RECORDS_START = len(b'{"records":[')
+    rb'\{"time":%b,(%b),(?:"_TimeReceivedBySvc":%b,)?"properties":(?=\{)' % (_TIME, _CONSTANT, _TIME)
+).match
+_START, _END = b'{"records":[{"time":"', b"]}"
+_START_LENGTH = len(b'{"records":[')
 _TAIL = b'},"Tenant":"DefaultTenant"}'
-_NEXT = b'},{"time":"'
+_TAIL_LENGTH = len(_TAIL) - 2
 _MOST_OUTERS = 1000
 _MANY_PIECES, _SMALLEST_PIECE = 1000, 16
 
@@ -72,7 +67,8 @@ class MessageReader:
         self.repeats = 0
         self._tables = tables
         self._recent = recent
-        self._outers: dict[Any, Outer | None] = {}
+        self._outers: dict[Any, Outer] = {}
+        self._had_several = False
         self._decode_wrapper = msgspec.json.Decoder(_Wrapper).decode
         self._decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
@@ -81,11 +77,11 @@ class MessageReader:
         if not value:
             error = "the message is empty" if value is not None else "the message has no value (a tombstone)"
             self._reject(b"", error, message)
-        elif value.startswith(_START) and value.endswith(b"}]}") and value.find(_NEXT) < 0:
-            text = value[_RECORDS_START:-2]
-            if not self._read_usual(text, message, 0):
-                self._read_wrapped(value, message)
-        else:
+        elif (
+            self._had_several
+            or not (value.startswith(_START) and value.endswith(_END))
+            or not self._read_usual(value[_START_LENGTH : -len(_END)], message, 0)
+        ):
             self._read_wrapped(value, message)
 
     def _read_usual(self, text: bytes, message: int, record: int) -> bool:
@@ -94,63 +90,78 @@ class MessageReader:
         That the text is one record, and valid JSON, follows from what the expression matches, from the end,
         and from what is between, if the table's reader takes it for one JSON object.
         """
-        head = _HEAD.match(text)
+        head = _HEAD(text)
         if head is None:
             return False
-        time, constant, received = head.groups()
-        outer = self._outers.get(constant) or self._usual_outer(constant)
+        time, constants, received = head.groups()
+        start, end = head.end(), len(text) - 1
+        if text.endswith(_TAIL):
+            end -= _TAIL_LENGTH
+        elif text.endswith(b"}}"):
+            constants = b"-" + constants
+        else:
+            return False
+        outer = self._outers.get(constants) or self._usual_outer(constants)
         if outer is None:
             return False
-        end = len(text) - (len(_TAIL) - 1 if text.endswith(_TAIL) else 1)
-        if end == len(text) - 1:
-            if not text.endswith(b"}}"):
-                return False
-            outer = outer._replace(instance=None)
-        content = text[head.end() : end]
         table = outer.table
-        digest = table.digest(content)
-        row = Row(text, head.end(), end, time, received, outer, digest, message, record)
+        content = text[start:end]
         try:
-            self._add(row, content)
+            read, leftovers = table.read(content)
         except UnreadableError:
             return False
+        digest = table.digest(content)
+        if self._recent is not None and not self._recent.add(digest):
+            self.repeats += 1
+        else:
+            table.add((text, start, end, time, received, outer, digest, message, record), read, leftovers)
         return True
 
-    def _usual_outer(self, constant: bytes) -> Outer | None:
-        """What the constant part of a record's head says; None if its category names no streaming table."""
-        found = self._decode_envelope(b"{" + constant + b',"properties":{}}')
-        outer = self._outer(found.category, found.tenantId, found.operationName, "DefaultTenant")
-        return self._keep_outer(constant, outer)
-
-    def _keep_outer(self, key: Any, outer: Outer | None) -> Outer | None:
+    def _usual_outer(self, constants: bytes) -> Outer | None:
+        """What the constant part of a record says; None if its category names no streaming table."""
+        instance = None if constants.startswith(b"-") else "DefaultTenant"
+        found = self._decode_envelope(b"{" + constants.removeprefix(b"-") + b',"properties":{}}')
+        outer = self._outer(found.category, found.tenantId, found.operationName, instance)
         if len(self._outers) >= _MOST_OUTERS:
             self._outers.clear()
         if outer is not None:
-            self._outers[key] = outer
+            self._outers[constants] = outer
         return outer
 
     def _outer(
         self, category: str, tenant: str | None, operation: str | None, instance: str | None
     ) -> Outer | None:
+        """The outer keys of a record of the Streaming API; None if its category names no table of that."""
         if category[: len(_HUNTING)].lower() != _HUNTING:
             return None
-        table = self._tables.named(category[len(_HUNTING) :])
-        return None if table is None else Outer(table, tenant, operation, category, instance)
+        key = (category, tenant, operation, instance)
+        outer = self._outers.get(key)
+        if outer is None:
+            table = self._tables.named(category[len(_HUNTING) :])
+            if table is None:
+                return None
+            outer = self._outers[key] = Outer(table, (tenant, operation, category, instance))
+        return outer
 
-    def _add(self, row: Row, content: bytes, outer_leftovers: dict[str, Any] | None = None) -> None:
-        """Add the record to its table, unless it is a repeat.
-
-        Raises:
-            UnreadableError: its object is not one in UTF-8.
-        """
-        table = row.outer.table
-        if self._recent is None:
-            table.add(row, content, outer_leftovers)
-        elif row.digest in self._recent:
+    def _add(
+        self, text: bytes, content: bytes, start: int, outer: Outer, times: Sequence[Any], *numbers: int,
+        outer_leftovers: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Add a record, whose object is `content`, to its table; reject it if that is no object in UTF-8."""
+        table = outer.table
+        message, record = numbers
+        try:
+            read, leftovers = table.read(content)
+        except UnreadableError as error:
+            self._reject(text, str(error), message, record, "properties")
+            return
+        digest = table.digest(content)
+        if self._recent is not None and not self._recent.add(digest):
             self.repeats += 1
-        else:
-            table.add(row, content, outer_leftovers)
-            self._recent.add(row.digest)
+            return
+        time, received = times
+        row = (text, start, start + len(content), time, received, outer, digest, message, record)
+        table.add(row, read, leftovers, outer_leftovers)
 
     def _reject(self, data: bytes, error: str, message: int, record: int = 0, path: str = "") -> None:
         self.rejects.append(Reject(data, error, path, message, record))
@@ -162,6 +173,7 @@ class MessageReader:
             records = self._decode_wrapper(value).records
         except (msgspec.MsgspecError, RecursionError):
             records = msgspec.UNSET
+        self._had_several = records is not msgspec.UNSET and len(records) > 1
         if records is msgspec.UNSET or len(records) > max(len(value) // _SMALLEST_PIECE, _MANY_PIECES):
             self._read_documents(value, message)
         elif not records:
@@ -212,18 +224,8 @@ class MessageReader:
         if outer is None or not content.startswith(b"{"):
             self._read_oddly(text, message, record)
             return
-        start = text.index(content)
-        row = Row(
-            text, start, start + len(content), found.time, found.received, outer, outer.table.digest(content),
-            message, record,
-        )  # fmt: skip
-        self._try_add(row, content)
-
-    def _try_add(self, row: Row, content: bytes, outer_leftovers: dict[str, Any] | None = None) -> None:
-        try:
-            self._add(row, content, outer_leftovers)
-        except UnreadableError as error:
-            self._reject(row.text, str(error), row.message, row.record, "properties")
+        times = (found.time, found.received)
+        self._add(text, content, text.index(content), outer, times, message, record)
 
     def _read_oddly(self, text: bytes, message: int, record: int) -> None:
         """A record that is not, or not strictly, one of the Streaming API."""
@@ -241,8 +243,7 @@ class MessageReader:
         if table is None:
             self._reject(text, "no record of a table that is known here", message, record, "category")
             return
-        outer = Outer(table, None, None, None, None)
-        self._try_add(Row(text, 0, len(text), None, None, outer, table.digest(text), message, record), text)
+        self._add(text, text, 0, Outer(table), (None, None), message, record)
 
     def _table_of(self, data: dict[str, Any], keys: dict[str, str], category: Any) -> EventTable | None:
         """The table of a record that is not of the Streaming API."""
@@ -284,8 +285,7 @@ class MessageReader:
             return
         content = text[piece.start : piece.end]
         times = (values.get("time"), values.get("_TimeReceivedBySvc"))
-        row = Row(text, piece.start, piece.end, *times, outer, outer.table.digest(content), message, record)
-        self._try_add(row, content, rest)
+        self._add(text, content, piece.start, outer, times, message, record, outer_leftovers=rest)
 
 
 def _key(written: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from ._shapes import Kind, ListOf, Shape, raw_type
-from ._values import ABSENT_TEXTS, UNFIT, clean_text, convert, parse_object
+from ._values import ABSENT_TEXTS, UNFIT, UnreadableError, clean_text, convert, parse_object
 
 __all__ = ["Leftovers", "OddCounts", "RecordReader", "read_tolerantly", "strict_type"]
 
@@ -22,6 +22,7 @@ _NULL_JSON = msgspec.Raw(b"null")
 _NO_ITEMS = (None,)
 _decode_strings = msgspec.json.Decoder(list[str]).decode
 _MOST_PATHS = 1000
+_OPENING = ("{", ord("{"))
 
 _STRICT_TYPES: dict[str, Any] = {
     "string": str,
@@ -177,15 +178,31 @@ class RecordReader:
     """Reads records of one shape; `items` names the property that holds a list of objects, one a row.
 
     `others`: other properties than the shape's are passed over, and so is what does not fit.
+    `inside`: keys that are wanted of the JSON objects in properties of kind `dynamic`: `gather` gives them as
+    columns `property.key`, behind those of the shape, and `gathered` is the shape of all.
     """
 
-    def __init__(self, shape: Shape, items: str | None = None, *, others: bool = False) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        items: str | None = None,
+        *,
+        others: bool = False,
+        inside: Mapping[str, Shape] | None = None,
+    ) -> None:
         self.shape = shape
         self.items = items
         self.counts = OddCounts()
         self._others = others
         self._decode = msgspec.json.Decoder(strict_type(shape, others)).decode
-        self._has_json = _has_json(shape)
+        self._is_raw = others or _has_json(shape)
+        self._inside = {name: _InsideReader(keys) for name, keys in (inside or {}).items()}
+        keys_inside = {
+            f"{name}.{key}": kind
+            for name, keys in (inside or {}).items()
+            for key, kind in keys.properties.items()
+        }
+        self.gathered = Shape({**shape.properties, **keys_inside}) if keys_inside else shape
 
     def read(self, record: bytes) -> tuple[Any, Leftovers | None]:
         """The record as an object of the strict class, with its leftovers where it is odd.
@@ -195,7 +212,7 @@ class RecordReader:
         """
         try:
             result = self._decode(record)
-            if self._has_json and not record.isascii():
+            if self._is_raw and not record.isascii():
                 record.decode()  # msgspec does not look into texts that it keeps raw
             return result, None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -212,9 +229,54 @@ class RecordReader:
     def gather(self, objects: Sequence[Any]) -> pa.StructArray:
         """Objects that `read` has returned as one Arrow array, so that they need not be kept.
 
-        Its type is `raw_type` of the shape. A record without items has one item that is null.
+        Its type is `raw_type` of `gathered`. A record without items has one item that is null.
         """
-        return _raw_object(self.shape, objects, self.items)
+        children: list[pa.Array] = []
+        inside: list[pa.Array] = []
+        properties = self.shape.properties
+        for (name, kind), values in zip(
+            properties.items(), _transpose(objects, len(properties)), strict=True
+        ):
+            if name == self.items:
+                children.append(_raw_column(kind, [value or _NO_ITEMS for value in values]))
+            elif name in self._inside:
+                texts = _dynamic_texts(values)
+                children.append(pa.array(texts, pa.string()))
+                inside += self._inside[name].columns(texts)
+            else:
+                children.append(_raw_column(kind, values))
+        return pa.StructArray.from_arrays(children + inside, fields=_raw_fields(self.gathered))
+
+
+class _InsideReader:
+    """Reads some keys of JSON objects that stand in a column, and nothing of what is none or does not fit."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._nothing = strict_type(shape)()
+        self._decode = msgspec.json.Decoder(strict_type(shape, others=True)).decode
+
+    def columns(self, texts: Sequence[str | bytes | None]) -> list[pa.Array]:
+        """A column for each key, from texts that are in UTF-8."""
+        objects = [self._read(text) if text else self._nothing for text in texts]
+        values = _transpose(objects, len(self._shape.properties))
+        return [
+            _raw_column(kind, column)
+            for kind, column in zip(self._shape.properties.values(), values, strict=True)
+        ]
+
+    def _read(self, text: str | bytes) -> Any:
+        if text[0] not in _OPENING:
+            return self._nothing
+        try:
+            return self._decode(text)
+        except (msgspec.MsgspecError, RecursionError):
+            pass
+        try:
+            data = parse_object(text.encode() if isinstance(text, str) else text)
+        except UnreadableError:
+            return self._nothing
+        return read_tolerantly(self._shape, None, data, OddCounts())[0]
 
 
 def _has_json(kind: Kind) -> bool:
@@ -229,19 +291,15 @@ def _transpose(objects: Sequence[Any], width: int) -> list[Sequence[Any]]:
     return list(zip(*map(msgspec.structs.astuple, objects), strict=False))
 
 
-def _raw_object(shape: Shape, objects: Sequence[Any], items: str | None = None) -> pa.StructArray:
+def _raw_object(shape: Shape, objects: Sequence[Any]) -> pa.StructArray:
     """Objects of the strict class, of which some may be None."""
     mask = None
     if None in objects:
         mask = pa.array([each is None for each in objects], pa.bool_())
         empty = strict_type(shape)()
         objects = [empty if each is None else each for each in objects]
-    children = []
-    for (name, kind), values in zip(
-        shape.properties.items(), _transpose(objects, len(shape.properties)), strict=True
-    ):
-        at_least_one = [value or _NO_ITEMS for value in values] if name == items else values
-        children.append(_raw_column(kind, at_least_one))
+    columns = zip(shape.properties.values(), _transpose(objects, len(shape.properties)), strict=True)
+    children = [_raw_column(kind, values) for kind, values in columns]
     return pa.StructArray.from_arrays(children, fields=_raw_fields(shape), mask=mask)
 
 

@@ -131,13 +131,14 @@ class _Builder:
 
 
 def _parse_common_times(texts: pa.Array) -> pa.Array | None:
-    """Nanoseconds since 1970 where all texts end in Z and lie between 1970 and 2262; else None."""
+    """Nanoseconds since 1970 where all texts are in UTC and lie between 1970 and 2262; else None."""
     if texts.null_count == len(texts):
         return texts.cast(pa.int64())
+    has_zone = pc.ends_with(texts, "Z")
+    if not pc.all(has_zone).as_py():
+        texts = pc.if_else(has_zone, texts, pc.binary_join_element_wise(texts, "Z", ""))
     lengths = pc.min_max(pc.binary_length(texts))
     if lengths["min"].as_py() < _SHORTEST_TIME or lengths["max"].as_py() > _LONGEST_TIME:
-        return None
-    if not pc.all(pc.ends_with(texts, "Z")).as_py():
         return None
     try:
         nanoseconds = texts.cast(pa.timestamp("ns", tz="UTC")).cast(pa.int64())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "collect",
     "difference_in_nanoseconds",
     "file_parts",
+    "file_paths",
     "first_known",
     "join_known",
     "lower",
@@ -28,6 +30,7 @@ __all__ = [
 
 _BETWEEN = "\x00\x1f"
 _VECTORISED_LIST = 4
+_IPV4 = r"\A(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\z"
 _MOST_TICKS = (2**63 - 1) // 100
 
 
@@ -111,24 +114,36 @@ def collect(*columns: pa.Array) -> pa.Array:
     scalars = [column for column in scalars if column.null_count < len(column)]
     if not scalars:
         return pa.nulls(len(columns[0]), pa.list_(pa.string()))
-    kept = [scalars[0], *(_without_repeats(scalars[:end], scalars[end]) for end in range(1, len(scalars)))]
-    kept = [column for column in kept if column.null_count < len(column)]
-    if len(kept) == 1:
-        return _single_items(kept[0])
-    nothing = pc.is_null(pc.coalesce(*kept))
-    # Arrow leaves rows out whose values are all null, so these get an empty text, and lose it again.
-    kept[0] = pc.if_else(nothing, "", kept[0])
-    joined = pc.binary_join_element_wise(*kept, _BETWEEN, null_handling="skip")
-    return pc.split_pattern(only_where(pc.invert(nothing), joined), _BETWEEN)
+    kept = [_is_new(scalars[:end], column) for end, column in enumerate(scalars)]
+    if len(scalars) == 1:
+        return _lists(kept[0].cast(pa.int32()), scalars[0].drop_null())
+    counts = kept[0].cast(pa.int32())
+    for each in kept[1:]:
+        counts = pc.add(counts, each.cast(pa.int32()))
+    by_row = _positions_by_row(len(counts), len(scalars))
+    chosen = by_row.filter(pa.concat_arrays(kept).take(by_row))
+    return _lists(counts, pa.concat_arrays(scalars).take(chosen))
 
 
-def _single_items(column: pa.Array) -> pa.Array:
-    """Each value as a list of one, and null as null."""
-    valid = pc.is_valid(column)
-    counts = pc.cumulative_sum(valid.cast(pa.int32())).cast(pa.int32())
-    starts = pc.if_else(valid, pc.subtract(counts, pa.scalar(1, pa.int32())), pa.scalar(None, pa.int32()))
-    offsets = pa.concat_arrays([starts, pa.array([len(column) - column.null_count], pa.int32())])
-    return pa.ListArray.from_arrays(offsets, column.drop_null())
+def _lists(counts: pa.Array, values: pa.Array) -> pa.Array:
+    """The values in lists of these lengths, and null in place of an empty list."""
+    ends = pc.cumulative_sum(counts)
+    starts = pc.if_else(pc.equal(counts, 0), pa.scalar(None, pa.int32()), pc.subtract(ends, counts))
+    return pa.ListArray.from_arrays(pa.concat_arrays([starts, pa.array([len(values)], pa.int32())]), values)
+
+
+def _positions_by_row(rows: int, columns: int) -> pa.Array:
+    """Where the values of columns stand that are put one behind the other, row by row."""
+    count = rows * columns
+    numbers = _numbers(1 << max(count - 1, 1).bit_length()).slice(0, count)
+    row = pc.divide(numbers, pa.scalar(columns, pa.int32()))
+    column = pc.subtract(numbers, pc.multiply(row, pa.scalar(columns, pa.int32())))
+    return pc.add(row, pc.multiply(column, pa.scalar(rows, pa.int32())))
+
+
+@lru_cache(maxsize=4)
+def _numbers(count: int) -> pa.Array:
+    return pa.array(range(count), pa.int32())
 
 
 def _list_positions(column: pa.Array, longest: int) -> list[pa.Array]:
@@ -138,12 +153,12 @@ def _list_positions(column: pa.Array, longest: int) -> list[pa.Array]:
     return [pc.list_element(padded, position) for position in range(longest)]
 
 
-def _without_repeats(earlier: Sequence[pa.Array], column: pa.Array) -> pa.Array:
-    repeated: pa.Array | None = None
+def _is_new(earlier: Sequence[pa.Array], column: pa.Array) -> pa.Array:
+    """Whether there is a value, other than in the earlier columns."""
+    is_new = column.is_valid()
     for other in earlier:
-        same = pc.equal(column, other)
-        repeated = same if repeated is None else pc.or_kleene(repeated, same)
-    return pc.if_else(pc.fill_null(repeated, False), pa.scalar(None, column.type), column)
+        is_new = pc.and_not(is_new, pc.fill_null(pc.equal(column, other), False))
+    return is_new
 
 
 def _collect_slowly(columns: Sequence[pa.Array]) -> pa.Array:
@@ -159,7 +174,12 @@ def _collect_slowly(columns: Sequence[pa.Array]) -> pa.Array:
 
 def only_ip(column: pa.Array) -> pa.Array:
     """The texts that are IP addresses; others are null, as ECS `ip` fields take nothing else."""
-    return by_distinct(lambda text: (text if is_ip(text) else None,), (pa.string(),), column)[0]
+    usual = pc.match_substring_regex(column, _IPV4)
+    if pc.all(usual).as_py():
+        return column
+    others = only_where(pc.invert(usual), column)
+    (found,) = by_distinct(lambda text: (text if is_ip(text) else None,), (pa.string(),), others)
+    return pc.if_else(usual, column, found)
 
 
 def is_ip(text: str | None) -> bool:
@@ -179,7 +199,35 @@ def file_parts(directory: pa.Array, name: pa.Array) -> tuple[pa.Array, pa.Array,
     whole path. The separator is a slash where the directory has slashes and no backslash. The extension is
     without the dot, in lower case; null for names like `.bashrc` or without a dot.
     """
-    return by_distinct(_file_parts, (pa.string(),) * 3, directory, name)
+    (extension,) = by_distinct(lambda text: (text and extension_of(text),), (pa.string(),), name)
+    return *file_paths(directory, name), extension
+
+
+def file_paths(directory: pa.Array, name: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Directory and whole path of files, as `file_parts` gives them."""
+    if pc.any(pc.match_substring_regex(name, r"[\\/]")).as_py():
+        return by_distinct(_file_paths, (pa.string(),) * 2, directory, name)
+    separator: pa.Array | str = "\\"
+    head, last = _last_part(directory, separator)
+    slashes = pc.and_not(pc.match_substring(directory, "/"), pc.match_substring(directory, "\\"))
+    if pc.any(slashes).as_py():
+        slashes = pc.fill_null(slashes, False)
+        separator = pc.if_else(slashes, "/", separator)
+        others = _last_part(directory, "/")
+        head, last = (pc.if_else(slashes, *pair) for pair in zip(others, (head, last), strict=True))
+    has_name = pc.fill_null(pc.equal(pc.utf8_lower(last), pc.utf8_lower(name)), False)
+    bare = pc.if_else(pc.fill_null(pc.equal(last, ""), False), head, directory)
+    whole = pc.if_else(has_name, directory, pc.binary_join_element_wise(bare, name, separator))
+    own = pc.if_else(has_name, pc.if_else(pc.equal(head, ""), separator, head), directory)
+    return own, whole
+
+
+def _last_part(path: pa.Array, separator: str) -> tuple[pa.Array, pa.Array]:
+    """What stands before the last separator and after it; both null where there is none."""
+    parts = pc.split_pattern(pc.fill_null(path, ""), separator, max_splits=1, reverse=True)
+    has_both = pc.equal(pc.list_value_length(parts), 2)
+    starts = only_where(has_both, parts.offsets[:-1])
+    return parts.values.take(starts), parts.values.take(pc.add(starts, pa.scalar(1, pa.int32())))
 
 
 def extension_of(name: str) -> str | None:
@@ -189,13 +237,16 @@ def extension_of(name: str) -> str | None:
 
 
 def _file_parts(directory: str | None, name: str | None) -> tuple[str | None, str | None, str | None]:
-    extension = None if name is None else extension_of(name)
+    return *_file_paths(directory, name), None if name is None else extension_of(name)
+
+
+def _file_paths(directory: str | None, name: str | None) -> tuple[str | None, str | None]:
     if directory is None or name is None:
-        return directory, None, extension
+        return directory, None
     separator = "/" if "/" in directory and "\\" not in directory else "\\"
     if directory.lower().endswith(f"{separator}{name.lower()}"):
-        return directory[: -len(name) - 1] or separator, directory, extension
-    return directory, f"{directory.removesuffix(separator)}{separator}{name}", extension
+        return directory[: -len(name) - 1] or separator, directory
+    return directory, f"{directory.removesuffix(separator)}{separator}{name}"
 
 
 URL_PARTS: dict[str, pa.DataType] = {

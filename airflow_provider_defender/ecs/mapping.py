@@ -122,7 +122,7 @@ class Mapping:
         aliases: other spelling on the wire → property, for spellings that are common (`ISP` → `Isp`); records
             with any other spelling that differs in case are read, too, but slower. Where a record has both,
             and they differ, the property's own counts and the other goes to `unmapped`.
-        inside: property of kind `json` or `dynamic` → the keys, and their kinds, of the JSON object that it
+        inside: property of kind `dynamic` → the keys, and their kinds, of the JSON object that it
             holds, for `copies` and `computed`, which name them `property.key` (a key's own dots stay:
             `AdditionalFields.ACTOR.DEVICE`). They are no columns; a value that does not fit is null.
         envelope: for records of the event hub that hold the object of `shape` under `properties`: the keys
