@@ -15,7 +15,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
     DefenderError,
-    FailNow,
     MissingHub,
     ServiceUnavailable,
 )
@@ -35,7 +34,7 @@ _CONTACT_SECONDS = 9.0
 _PATIENCE_SECONDS = 2.5
 _PROBE_SECONDS = 2.5
 _QUERY_SECONDS = 60.0
-_SLICE_SECONDS = 0.5
+_SLICE_SECONDS = 0.3
 _CLOSE_SECONDS = 3.0
 _RENEW_AGAIN_SECONDS = 30.0
 _SECONDS_BETWEEN_THROTTLE_REPORTS = 60.0
@@ -147,8 +146,7 @@ class HubClient:
         Raises `CredentialError`, `FirewallRefused`, `PermissionMissing`, `MissingHub`, `HostUnreachable`
         and `TlsMismatch`, which do not heal, and `ServiceUnavailable`.
         """
-        metadata = self._metadata(hub)
-        return sorted(metadata.topics[hub].partitions)
+        return sorted(_topic(self._metadata(hub), hub).partitions)
 
     def hubs(self) -> list[str]:
         """The names of the namespace's hubs, as far as we may see them."""
@@ -157,28 +155,32 @@ class HubClient:
     def _metadata(self, hub: str | None) -> Any:
         start = time.monotonic()
         end = min(start + _CONTACT_SECONDS, self._deadline or float("inf")) - _PROBE_SECONDS
-        seen: DefenderError | None = None
+        patience = _SLICE_SECONDS
         while True:
             self.serve()
+            seen = None
             try:
-                metadata = self.consumer.list_topics(hub, timeout=_SLICE_SECONDS)
+                metadata = self.consumer.list_topics(
+                    hub, timeout=min(patience, max(0.1, end - time.monotonic()))
+                )
             except KafkaException as error:
                 self._check_authorization(hub, error.args[0])
-                metadata = None
-            if metadata is not None:
-                seen = self._hub_trouble(metadata, hub)
+            else:
                 self._reached = True
+                seen = self._hub_trouble(metadata, hub)
                 if seen is None:
                     self.troubles.clear()
                     return metadata
-                time.sleep(_SLICE_SECONDS / 5)
+                time.sleep(_SLICE_SECONDS)
             self._check_contact(start, end, seen)
+            # A slow broker's answer to a question that was given up is lost: so be patient, but for errors.
+            patience = _SLICE_SECONDS if self.troubles.since is not None else patience * 3
 
     def _hub_trouble(self, metadata: Any, hub: str | None) -> DefenderError | None:
         """What is wrong with the hub: raised where it stays so, returned where it may heal."""
         if hub is None:
             return None
-        topic = metadata.topics.get(hub)
+        topic = _topic(metadata, hub)
         errors = [topic.error, *(part.error for part in topic.partitions.values())] if topic else []
         for error in errors:
             if error is None or error.code() == KafkaError.REPLICA_NOT_AVAILABLE:
@@ -211,14 +213,14 @@ class HubClient:
         found = None
         if not self._reached:
             found = diagnose(
-                host,
-                port,
+                (host, port),
                 tls=settings.protocol.endswith("SSL"),
                 ca_bundle=settings.options.get("ssl.ca.location") or settings.ca_bundle,
                 prefix=f"Connection {settings.conn_id!r}",
                 seconds=_PROBE_SECONDS,
             )
-        return found or self._unavailable(self.troubles.seen)
+        hint = "" if self._reached else "; if it stays so, check host, port and security_protocol"
+        return found or self._unavailable(self.troubles.seen + hint)
 
     def _unavailable(self, seen: str) -> ServiceUnavailable:
         return ServiceUnavailable(
@@ -234,11 +236,10 @@ class HubClient:
 
     def check(self, patience: float = 0.0) -> None:
         """Raise where the key or the token is refused, for `patience` seconds at least."""
-        if isinstance(self._token_error, FailNow) and self.troubles.since is not None:
-            raise self._token_error
         refused = self.troubles.refused_since
         if refused is not None and time.monotonic() - refused >= patience:
-            error = self.troubles.authentication_error(self._token_error)
+            # Refused because it could not be renewed: Entra ID says why.
+            error = self._token_error or self.troubles.authentication_error()
             if error is not None:
                 raise error
 
@@ -321,6 +322,12 @@ class HubClient:
         thread = threading.Thread(target=self.consumer.close, daemon=True)
         thread.start()
         thread.join(_CLOSE_SECONDS)
+
+
+def _topic(metadata: Any, hub: str) -> Any:
+    """The topic that was asked for, or None; Event Hubs may answer with its own spelling of the name."""
+    names = {name.lower(): name for name in metadata.topics}
+    return metadata.topics.get(hub) or metadata.topics.get(names.get(hub.lower()))
 
 
 class _QuietLogger:

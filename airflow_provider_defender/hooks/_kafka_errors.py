@@ -46,7 +46,7 @@ class Troubles:
     def __init__(self, settings: EventHubSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._hide: list[str] = list(settings.secrets)
+        self._hide = settings.secrets
         self.clear()
 
     def clear(self) -> None:
@@ -57,10 +57,6 @@ class Troubles:
             self.refused_since: float | None = None
             self.last = ""
             self.certificate = False
-
-    def hide(self, secret: str) -> None:
-        """Keep one more text out of all messages."""
-        self._hide.append(secret)
 
     def note(self, error: KafkaError) -> None:
         """Keep an event of the error callback."""
@@ -84,11 +80,9 @@ class Troubles:
         """The last trouble, for messages."""
         return self.last or "no answer"
 
-    def authentication_error(self, token_error: DefenderError | None = None) -> DefenderError | None:
+    def authentication_error(self) -> DefenderError | None:
         """The error for a refused key or token, or None where none was refused."""
-        if self.refusal is None:
-            return None
-        return _authentication_error(self._settings, self.refusal, token_error)
+        return None if self.refusal is None else _authentication_error(self._settings, self.refusal)
 
 
 def hub_error(settings: EventHubSettings, hub: str, error: KafkaError) -> DefenderError | None:
@@ -118,9 +112,7 @@ def _how_to_get_rights(settings: EventHubSettings) -> str:
     )
 
 
-def _authentication_error(
-    settings: EventHubSettings, seen: str, token_error: DefenderError | None
-) -> DefenderError:
+def _authentication_error(settings: EventHubSettings, seen: str) -> DefenderError:
     says = f"{settings.namespace} says: {seen}"
     start = f"Connection {settings.conn_id!r}: "
     lowered = seen.lower()
@@ -135,10 +127,9 @@ def _authentication_error(
             f"security_protocol. {says}"
         )
     if settings.entra is not None:
-        renewal = f" The last try to renew it: {token_error}" if token_error else ""
         return CredentialError(
             f"{start}{settings.namespace} refused the token of Entra ID for scope {settings.scope}: check "
-            f"that host is the namespace, cloud, tenant_id, and the worker's clock. {says}.{renewal}"
+            f"that host is the namespace, cloud, tenant_id, and the worker's clock. {says}"
         )
     return CredentialError(
         f"{start}{settings.namespace} refused the key: put a current connection string of this namespace "

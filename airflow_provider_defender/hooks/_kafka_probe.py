@@ -8,31 +8,55 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import threading
 import time
 
 from airflow_provider_defender.exceptions import DefenderError, HostUnreachable, TlsMismatch
 
 __all__ = ["diagnose"]
 
+_MARGIN_SECONDS = 0.3
+_TOO_SLOW = "no connection in time; check host, port, DNS, and whether a firewall lets the port out"
 _WRONG_NAME = 62  # X509_V_ERR_HOSTNAME_MISMATCH
 
 
 def diagnose(
-    host: str, port: int, *, tls: bool, ca_bundle: str | None, prefix: str, seconds: float
+    address: tuple[str, int], *, tls: bool, ca_bundle: str | None, prefix: str, seconds: float
 ) -> DefenderError | None:
-    """The error that explains why `host:port` gives no answer, or None where all looks well from here.
+    """The error that explains why `address` gives no answer, or None where all looks well from here.
 
-    `prefix` starts the message; `seconds` bounds the look, a slow name server apart.
+    `prefix` starts the message; the look takes `seconds` at most, even where a name server hangs.
     """
-    deadline = time.monotonic() + seconds
-    where = f"{prefix}: cannot reach {host}:{port}"
+    where = f"{prefix}: cannot reach {address[0]}:{address[1]}"
+    findings: list[DefenderError | None] = []
+
+    def look() -> None:
+        findings.append(_look(address, where, tls, ca_bundle, time.monotonic() + seconds))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if findings:
+        return findings[0]
+    return HostUnreachable(f"{where}: {_TOO_SLOW}.")
+
+
+def _look(
+    address: tuple[str, int], where: str, tls: bool, ca_bundle: str | None, deadline: float
+) -> DefenderError | None:
     try:
-        connection = socket.create_connection((host, port), timeout=seconds)
+        connection = socket.create_connection(address, timeout=_left(deadline))
     except OSError as error:
         return HostUnreachable(f"{where}: {_unreachable(error)}.")
     with connection:
-        connection.settimeout(max(0.1, deadline - time.monotonic()))
-        return _shake_hands(connection, host, where, ca_bundle) if tls else _answers_tls(connection, where)
+        connection.settimeout(_left(deadline))
+        return (
+            _shake_hands(connection, address[0], where, ca_bundle) if tls else _answers_tls(connection, where)
+        )
+
+
+def _left(deadline: float) -> float:
+    return max(0.1, deadline - time.monotonic() - _MARGIN_SECONDS)
 
 
 def _unreachable(error: OSError) -> str:
@@ -41,7 +65,7 @@ def _unreachable(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there (connection refused); check host and port"
     if isinstance(error, TimeoutError):
-        return "no connection in time; check host, port, and whether a firewall lets port 9093 out"
+        return _TOO_SLOW
     if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return "there is no route to it; check host and firewall"
     return f"the connection failed ({error.strerror or type(error).__name__})"

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from airflow_provider_defender.exceptions import DefenderError, PositionAhead, ServiceUnavailable
+from airflow_provider_defender.exceptions import PositionAhead, ServiceUnavailable
 from airflow_provider_defender.hooks._kafka_batches import MessageBatch, Offsets
 from airflow_provider_defender.hooks._kafka_client import HubClient, Log
 from airflow_provider_defender.hooks._kafka_errors import MISSING, hub_error
@@ -28,6 +28,7 @@ _FIRST_CHUNK = 100
 _AUTHENTICATION_PATIENCE_SECONDS = 5.0
 _MISSING_PATIENCE_SECONDS = 30.0
 _SECONDS_BETWEEN_REPORTS = 15.0
+_LONG_SILENCE_SECONDS = 30.0
 _TRIES_AT_ONE_OFFSET = 20
 _SECONDS_BETWEEN_LOOKS = 2.0
 _OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
@@ -108,7 +109,6 @@ class RangeReader:
         self._chunk = _FIRST_CHUNK
         self._records = self._bytes = 0
         self._missing_since: float | None = None
-        self._stopped = False
         self.waited_seconds = 0.0
         """Seconds lost in outages."""
 
@@ -132,8 +132,7 @@ class RangeReader:
     def _over(self) -> bool:
         limits = self._limits
         return (
-            self._stopped
-            or (limits.records is not None and self._records >= limits.records)
+            (limits.records is not None and self._records >= limits.records)
             or (limits.bytes is not None and self._bytes >= limits.bytes)
             or (limits.seconds is not None and time.monotonic() - self._started >= limits.seconds)
         )
@@ -164,7 +163,12 @@ class RangeReader:
         )
         if self._limits.records is not None:
             wanted = min(wanted, self._limits.records - self._records)
-        return list(self._client.consumer.consume(max(1, wanted), _CONSUME_SECONDS))
+        try:
+            return list(self._client.consumer.consume(max(1, wanted), _CONSUME_SECONDS))
+        except KafkaException as error:
+            self._client.troubles.note(error.args[0])
+            time.sleep(_CONSUME_SECONDS)
+            return []
 
     # Messages -------------------------------------------------------------------------------------
 
@@ -216,7 +220,7 @@ class RangeReader:
     def _go_on(self, lane: _Lane, offset: int, batch: MessageBatch) -> None:
         """Note that a partition was read up to `offset`."""
         lane.advance(offset)
-        batch.reached[lane.partition] = lane.position if not lane.done else lane.end
+        batch.reached[lane.partition] = lane.position
         if lane.done or self._limits.one_each:
             self._drop(lane)
 
@@ -264,7 +268,7 @@ class RangeReader:
             if lane is not None and message.offset() > lane.position:
                 self._pass(lane, message.offset(), batch, lows)
             if lane is not None and not lane.done and message.offset() >= lane.position:
-                broken.append(lane)  # its log ends before the range does
+                self._check_end(lane)
         elif code in _OUT_OF_RANGE:
             if lane is not None and lane not in broken:
                 broken.append(lane)
@@ -286,12 +290,7 @@ class RangeReader:
 
     def _recover(self, lane: _Lane, batch: MessageBatch) -> None:
         """The broker has no such offset: retention was faster, or the hub is not the one it was."""
-        offsets = self._watermarks(lane)
-        if lane.last > offsets.high:
-            time.sleep(_SECONDS_BETWEEN_LOOKS)  # a leader elected just now may be behind for a moment
-            offsets = self._watermarks(lane)
-        if lane.last > offsets.high:
-            raise self._position_ahead(lane, offsets.high)
+        offsets = self._check_end(lane)
         lane.tries += 1
         if lane.tries > _TRIES_AT_ONE_OFFSET:
             raise self._unavailable(f"partition {lane.partition} gives nothing at offset {lane.position}")
@@ -305,28 +304,35 @@ class RangeReader:
         else:
             self._jump(lane)
 
+    def _check_end(self, lane: _Lane) -> Offsets:
+        """What the partition holds; raises `PositionAhead` where it ends before its ranges do."""
+        offsets = self._watermarks(lane)
+        if lane.last > offsets.high:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)  # a leader elected just now may be behind for a moment
+            offsets = self._watermarks(lane)
+        if lane.last > offsets.high:
+            settings = self._client.settings
+            raise PositionAhead(
+                f"Connection {settings.conn_id!r}: partition {lane.partition} of hub {self._hub!r} ends at "
+                f"offset {offsets.high}, before the offsets {lane.position} to {lane.last} that were to be "
+                "read: the hub was deleted and created again, or cut."
+            )
+        return offsets
+
     def _watermarks(self, lane: _Lane) -> Offsets:
         answer = self._client.watermarks(self._hub, [lane.partition], seconds=self._outage_seconds)
         return answer[lane.partition]
-
-    def _position_ahead(self, lane: _Lane, high: int) -> DefenderError:
-        settings = self._client.settings
-        return PositionAhead(
-            f"Connection {settings.conn_id!r}: partition {lane.partition} of hub {self._hub!r} ends at "
-            f"offset {high}, before the offsets {lane.position} to {lane.last} that were to be read: the hub "
-            "was deleted and created again, or cut."
-        )
 
     # Waiting --------------------------------------------------------------------------------------
 
     def _progress(self, now: float) -> None:
         troubles = self._client.troubles
-        if troubles.since is not None:
-            self.waited_seconds += now - self._progressed
-            self._log.info(
-                "%s answers again after %.0f s.", self._client.settings.namespace, now - self._progressed
-            )
+        silent = now - self._progressed
+        if troubles.since is not None or silent >= _LONG_SILENCE_SECONDS:
+            self.waited_seconds += silent
             troubles.clear()
+            if silent >= 1:
+                self._log.info("%s answers again after %.0f s.", self._client.settings.namespace, silent)
         self._missing_since = None
         self._progressed = now
         if now - self._reported >= _SECONDS_BETWEEN_REPORTS:
@@ -353,7 +359,7 @@ class RangeReader:
         self._reported = now
         left = sum(lane.remaining for lane in self._lanes.values())
         self._log.info(
-            "%s: %d messages of hub %s so far, %.1f MB; %d offsets left.",
+            "%s: %d messages of hub %s, %.1f MB; %d offsets left.",
             what,
             self._records,
             self._hub,

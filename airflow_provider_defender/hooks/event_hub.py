@@ -7,7 +7,8 @@ import random
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EventHubHook", "MessageBatch", "Offsets"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LONGEST_LOG_NAME = 200
 _OUTAGE_SECONDS = 900.0
 _LOOK_SECONDS = 60.0
@@ -156,17 +158,13 @@ class EventHubHook(BaseHook):
         address, nothing listens) and `TlsMismatch`, all without retry; `ServiceUnavailable`, and the errors
         of `EntraIdHook.get_token`.
         """
-        client = self._contact()
-        partitions = client.partitions(self.hub)
-        self._idle = client
-        return partitions
+        with self._borrowed() as client:
+            return client.partitions(self.hub)
 
     def watermarks(self, partitions: Sequence[int] | None = None) -> dict[int, Offsets]:
         """First and next offset of the given partitions, or of all. Raises as `partitions` does."""
-        client, wanted = self._client_for(partitions)
-        answer = client.watermarks(self.hub, wanted)
-        self._idle = client
-        return answer
+        with self._borrowed() as client:
+            return client.watermarks(self.hub, self._known(client, partitions))
 
     def offsets_at(self, moment: datetime, partitions: Sequence[int] | None = None) -> dict[int, int]:
         """The first offset of each partition enqueued at or after `moment`; where none is, the next to come.
@@ -176,17 +174,15 @@ class EventHubHook(BaseHook):
         """
         if moment.tzinfo is None:
             raise ValueError("moment needs a time zone")
-        client, wanted = self._client_for(partitions)
-        # The ends first: what comes in between is enqueued after the moment, or is found by it.
-        ends = client.watermarks(self.hub, wanted)
-        since = moment.astimezone(timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc)
-        milliseconds = -(
-            (-since.days * 86_400_000_000 - since.seconds * 1_000_000 - since.microseconds) // 1000
-        )
-        found = client.offsets(self.hub, dict.fromkeys(wanted, max(0, milliseconds)))
-        self._idle = client
+        since = moment.astimezone(timezone.utc) - _EPOCH
+        milliseconds = max(0, -(-since // timedelta(milliseconds=1)))
+        with self._borrowed() as client:
+            wanted = self._known(client, partitions)
+            # The ends first: what comes in between is enqueued after the moment, or is found by it.
+            ends = client.watermarks(self.hub, wanted)
+            found = client.offsets(self.hub, dict.fromkeys(wanted, milliseconds))
         return {
-            partition: offset if 0 <= offset < ends[partition].high else ends[partition].high
+            partition: min(offset, ends[partition].high) if offset >= 0 else ends[partition].high
             for partition, offset in found.items()
         }
 
@@ -210,7 +206,7 @@ class EventHubHook(BaseHook):
             for batch in self._read(client, ranges, limits, len(ranges), _LOOK_SECONDS):
                 for partition, milliseconds in zip(batch.partitions, batch.enqueued, strict=True):
                     if milliseconds >= 0:
-                        times[partition] = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+                        times[partition] = _EPOCH + timedelta(milliseconds=milliseconds)
         return times
 
     # Reading --------------------------------------------------------------------------------------
@@ -240,8 +236,9 @@ class EventHubHook(BaseHook):
         wanted = _checked_ranges(ranges)
         if not wanted:
             return
-        client = self._contact()
-        client.partitions(self.hub)
+        with self._borrowed() as client:
+            client.partitions(self.hub)
+        self._idle = None  # the reader's alone from here on
         limits = Limits(max_records, max_bytes, max_duration)
         yield from self._read(client, wanted, limits, batch_records, self._outage_seconds)
 
@@ -282,17 +279,16 @@ class EventHubHook(BaseHook):
         wait = self._committed_at.get(group, float("-inf")) + _SECONDS_BETWEEN_COMMITS - time.monotonic()
         if wait > 0:
             time.sleep(wait)
+        hub = self.hub
         try:
             client = self._committers.get(group) or self._new_client({"group.id": group})
             self._committers[group] = client
-            trouble = client.commit(self.hub, offsets, seconds=_COMMIT_SECONDS)
+            trouble = client.commit(hub, offsets, seconds=_COMMIT_SECONDS)
         except Exception as error:  # the data has landed: monitoring must not fail the task
             trouble = str(error)
         self._committed_at[group] = time.monotonic()
         if trouble is not None:
-            self.log.warning(
-                "Offsets of hub %s could not be committed to group %s: %s", self.hub, group, trouble
-            )
+            self.log.warning("Offsets of hub %s could not be committed to group %s: %s", hub, group, trouble)
 
     def close(self) -> None:
         """Close what is kept open between questions. Reading closes its own."""
@@ -331,23 +327,27 @@ class EventHubHook(BaseHook):
 
     # Clients --------------------------------------------------------------------------------------
 
-    def _contact(self) -> HubClient:
-        """The client that is open already, or a new one. Who takes it gives it back or closes it."""
-        client, self._idle = self._idle, None
-        return client or self._new_client()
+    @contextmanager
+    def _borrowed(self) -> Iterator[HubClient]:
+        """The client that is open already, or a new one; kept open for the next question."""
+        client, self._idle = self._idle or self._new_client(), None
+        try:
+            yield client
+        except BaseException:
+            client.close()
+            raise
+        self._idle = client
 
-    def _client_for(self, partitions: Sequence[int] | None) -> tuple[HubClient, Sequence[int]]:
-        client = self._contact()
+    def _known(self, client: HubClient, partitions: Sequence[int] | None) -> Sequence[int]:
+        """The partitions asked for, or all; makes the contact, too."""
         there = client.partitions(self.hub)
-        if partitions is None:
-            return client, there
-        unknown = sorted(set(partitions) - set(there))
+        unknown = sorted(set(partitions or ()) - set(there))
         if unknown:
             raise ConfigurationError(
                 f"hub {self.hub!r} of {self.namespace} has no partition {unknown[0]}: it has {len(there)}, "
                 "counted from 0."
             )
-        return client, partitions
+        return there if partitions is None else partitions
 
     def _new_client(
         self, config: Mapping[str, str] | None = None, deadline: float | None = None
