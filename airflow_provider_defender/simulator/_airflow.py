@@ -237,10 +237,11 @@ class LocalAirflow:
 
         return self._wait(f"{count} {run_type} run(s) of {dag_id}", finished, seconds, log="scheduler")
 
-    def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """What a task returned (its XCom)."""
+    def result(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> Any:
+        """What a task returned (its XCom); of a mapped task, the one with this index."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-        return self._json("GET", path, params={"deserialize": "true"})["value"]
+        parameters = {"deserialize": "true", "map_index": str(map_index)}
+        return self._json("GET", path, params=parameters)["value"]
 
     def task_logs(self) -> str:
         """The logs of all tasks, one after the other."""

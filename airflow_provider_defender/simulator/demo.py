@@ -1,4 +1,4 @@
-"""`make demo`: the shipped DAG in a real Airflow, against the simulator."""
+"""`make demo`: the shipped DAGs in a real Airflow, against the simulator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,27 @@ from typing import Any
 import requests
 
 from airflow_provider_defender.simulator._airflow import LocalAirflow, LocalAirflowError
+from airflow_provider_defender.simulator._demo_events import EventRuns, LandedEvents
+from airflow_provider_defender.simulator._demo_output import say, seconds_since_start, step, table
 
 _DAG = "defender_alerts"
 _TASK = "land_alerts"
-_BEGUN = time.monotonic()
+_EVENTS_DAG = "defender_events"
+#: Events that wait in the hub at the start, come during the first runs, and come after them.
+_WAITING, _DURING, _AFTER = 400, 300, 300
+_STREAM_SECONDS = 6
+_ODDITIES = ("cut off", "tombstone", "hostile category", "broken element")
+#: What differs from the shipped DAGs: daily runs (so that a backfill over three days is three), no retries.
+_CHANGES = {
+    "defender_alerts.py": {'"*/15 * * * *"': '"@daily"', '"retries": 3': '"retries": 0'},
+    "defender_events.py": {'"*/5 * * * *"': '"@daily"', '"retries": 3': '"retries": 0'},
+}
 _QUERY = """\
-select host.name as host, event.severity, count(distinct event.id) as alerts, count(*) as rows
-from "{lake}/alerts/*/*.parquet" group by all order by alerts desc limit 5"""
-
-
-def _say(text: str = "") -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _step(text: str) -> None:
-    _say(f"\n[{time.monotonic() - _BEGUN:3.0f} s] {text}")
+with a as
+(select host.name as host, max(event.severity) as severity from "{lake}/alerts/*/*.parquet" group by 1)
+select a.host, a.severity, e.process.name as process, count(*) as started
+from "{lake}/events/DeviceProcessEvents/*/*/*.parquet" e join a on e.host.name = a.host
+group by all order by severity desc, started desc limit 5"""
 
 
 class _Tenant:
@@ -48,6 +53,7 @@ class _Tenant:
                 [
                     *(sys.executable, "-m", "airflow_provider_defender.simulator", "--port", "0", "--quiet"),
                     *("--alerts", "300", "--days", "6", "--ready-file", str(self._ready_file)),
+                    *("--events", "--events-per-minute", "0", "--partitions", "2"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -74,71 +80,77 @@ class _Tenant:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The connection that the DAG uses."""
-        connection = self.facts["connections"]["defender_default"]
-        return {"AIRFLOW_CONN_DEFENDER_DEFAULT": json.dumps(connection)}
+        """The connections that the DAGs use."""
+        connections = self.facts["connections"]
+        return {
+            f"AIRFLOW_CONN_{name.upper()}": json.dumps(connections[name])
+            for name in ("defender_default", "event_hub_default")
+        }
 
     def advance(self, span: timedelta) -> None:
         """Let time pass in the tenant."""
+        self._control("POST", "/advance", {"seconds": span.total_seconds()})
+
+    def send_events(self, records: int, seconds: float = 0, oddities: Sequence[str] = ()) -> None:
+        """Let the exporter send events, at once or spread over the coming seconds."""
+        self._control(
+            "POST", "/events", {"records": records, "over_seconds": seconds, "oddities": list(oddities)}
+        )
+
+    def events(self) -> dict[str, Any]:
+        """What the exporter has sent."""
+        return self._control("GET", "/events")
+
+    def _control(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.post(
-                f"{self.facts['url']}/_simulator/advance",
-                json={"seconds": span.total_seconds()},
+            answer = session.request(
+                method,
+                f"{self.facts['url']}/_simulator{path}",
+                json=body,
                 verify=self.facts["ca_bundle"],
                 timeout=30,
             )
         answer.raise_for_status()
+        decoded: dict[str, Any] = answer.json()
+        return decoded
 
 
 # The DAG ------------------------------------------------------------------------------------------
 
 
-def _dag_source() -> Path:
+def _dag_source(name: str) -> Path:
     package = Path(__file__).parents[1]
     for folder in (package / "example_dags", package.parent / "dags"):
-        if (folder / "defender_alerts.py").exists():
-            return folder / "defender_alerts.py"
-    raise LocalAirflowError("The example DAG is missing from this installation; install the package again.")
+        if (folder / name).exists():
+            return folder / name
+    raise LocalAirflowError("An example DAG is missing from this installation; install the package again.")
 
 
-def _copy_dag(folder: Path) -> None:
-    """The shipped DAG, with daily runs (so that a backfill over three days is three runs) and no retries."""
-    text = _dag_source().read_text("utf-8")
-    for shipped, here in (('"*/15 * * * *"', '"@daily"'), ('"retries": 3', '"retries": 0')):
-        if shipped not in text:
-            raise LocalAirflowError(f"The example DAG no longer holds {shipped}, which the demo changes.")
-        text = text.replace(shipped, here)
+def _copy_dags(folder: Path) -> None:
     folder.mkdir(parents=True)
-    (folder / "defender_alerts.py").write_text(text, "utf-8")
+    for name, changes in _CHANGES.items():
+        text = _dag_source(name).read_text("utf-8")
+        for shipped, here in changes.items():
+            if shipped not in text:
+                raise LocalAirflowError(f"{name} no longer holds {shipped}, which the demo changes.")
+            text = text.replace(shipped, here)
+        (folder / name).write_text(text, "utf-8")
 
 
 # What is shown ------------------------------------------------------------------------------------
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], limit: int = 34) -> None:
-    def cell(value: Any) -> str:
-        text = "" if value is None else str(value).replace("\n", " ")
-        return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-    lines = [[cell(value) for value in row] for row in (header, *rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for number, line in enumerate(lines):
-        _say("    " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-        if number == 0:
-            _say("    " + "  ".join("─" * width for width in widths))
-
-
 def _show_run(name: str, summary: dict[str, Any]) -> None:
-    _say(
+    say(
         f"    {name}: {summary['records']} alerts read, {summary['versions']} of them new, landed as "
         f"{summary['rows']} rows in {summary['files']} {'file' if summary['files'] == 1 else 'files'}"
     )
     before, after = summary["watermark_before"], summary["watermark_after"]
     if before != after:
-        _say(f"    {' ' * len(name)}  watermark {before or 'not set'} → {after}")
+        say(f"    {' ' * len(name)}  watermark {before or 'not set'} → {after}")
     else:
-        _say(f"    {' ' * len(name)}  watermark stays at {after}")
+        say(f"    {' ' * len(name)}  watermark stays at {after}")
 
 
 def _show_partitions(lake: Path) -> None:
@@ -150,7 +162,7 @@ def _show_partitions(lake: Path) -> None:
         counted = sum(pq.read_metadata(file).num_rows for file in files)
         size = sum(file.stat().st_size for file in files)
         rows.append((f"alerts/{partition.name}", len(files), counted, f"{size / 1000:.0f} kB"))
-    _table(("partition", "files", "rows", "size"), rows)
+    table(("partition", "files", "rows", "size"), rows)
 
 
 def _show_alerts(lake: Path) -> None:
@@ -169,55 +181,92 @@ def _show_alerts(lake: Path) -> None:
         )
         for row in rows
     ]
-    _table(("@timestamp", "event.severity", "message", "host.name", "user.name", "process/file.name"), shown)
+    table(("@timestamp", "event.severity", "message", "host.name", "user.name", "process/file.name"), shown)
 
 
 def _suggest_query(lake: Path) -> None:
     statement = " ".join(_QUERY.format(lake=os.path.relpath(lake)).split())
     code = f'import duckdb; print(duckdb.sql("""{statement}"""))'
-    _say(f"    {os.path.relpath(sys.executable)} -c '{code}'")
+    say(f"    {os.path.relpath(sys.executable)} -c '{code}'")
 
 
 # The story ----------------------------------------------------------------------------------------
 
 
 def _play(folder: Path, lake: Path) -> None:
-    _step("A simulated Microsoft tenant starts: Entra ID and the alerts API of Defender for Endpoint.")
+    step("A simulated Microsoft tenant starts: Entra ID, the alerts API, and an event hub.")
     with _Tenant(folder / "simulator") as tenant:
-        _say(f"    tenant {tenant.facts['tenant_id']}: {tenant.facts['alerts']} alerts of the last six days")
-        _step(
+        facts = tenant.facts
+        say(f"    tenant {facts['tenant_id']}: {facts['alerts']} alerts of the last six days")
+        step(
             "Airflow starts in a temporary home: API server, scheduler, DAG processor (about half a minute)."
         )
-        _copy_dag(folder / "dags")
+        _copy_dags(folder / "dags")
         environment = {**tenant.environment, "AIRFLOW_VAR_DEFENDER_LAKE": lake.as_uri()}
         with LocalAirflow(folder / "airflow", folder / "dags", environment) as airflow:
-            _run_dag(airflow, tenant)
-    _step("Airflow and the tenant are stopped. What stands in the lake:")
-    _say()
+            runs = _run_dags(airflow, tenant)
+        truth = tenant.events()
+    step("Airflow and the tenant are stopped. The alerts in the lake:\n")
     _show_partitions(lake)
-    _say("\n    Three rows, in the Elastic Common Schema:\n")
+    say()
     _show_alerts(lake)
-    _say("\n    Ask it something (this repository's environment has DuckDB):\n")
+    _show_events(lake, runs, truth)
+    say(
+        "\n    Ask it which programs ran where alerts are worst (this repository's environment has DuckDB):\n"
+    )
     _suggest_query(lake)
-    _say(f"\nDone in {time.monotonic() - _BEGUN:.0f} seconds. The lake is kept in {os.path.relpath(lake)}.")
+    say(f"\nDone in {seconds_since_start():.0f} seconds. The lake is kept in {os.path.relpath(lake)}.")
 
 
-def _run_dag(airflow: LocalAirflow, tenant: _Tenant) -> None:
-    _step("The DAG is switched on: its first scheduled run reads the last 24 hours.")
+def _run_dags(airflow: LocalAirflow, tenant: _Tenant) -> EventRuns:
+    """Alerts and events side by side, as in any Airflow; the events stream in all the while."""
+    events = EventRuns(airflow)
+    tenant.send_events(_WAITING, oddities=_ODDITIES)
+    step("The DAGs are switched on: alerts of the last 24 hours, and the events that wait in the hub.")
     airflow.unpause(_DAG)
+    airflow.unpause(_EVENTS_DAG)
+    tenant.send_events(_DURING, seconds=_STREAM_SECONDS)
     [scheduled] = airflow.wait_for_runs(_DAG, "scheduled", 1)
-    _show_run("scheduled", airflow.result(_DAG, scheduled["dag_run_id"], _TASK))
+    _show_run("alerts", airflow.result(_DAG, scheduled["dag_run_id"], _TASK))
+    [scheduled] = airflow.wait_for_runs(_EVENTS_DAG, "scheduled", 1)
+    events.show(scheduled["dag_run_id"])
     tenant.advance(timedelta(hours=2))
-    _step("Two hours pass in the tenant: alerts come, change, are resolved. The DAG runs again, by hand.")
+    step("Two hours pass in the tenant: alerts come, change, are resolved; events go on streaming in.")
+    tenant.send_events(_AFTER, seconds=_STREAM_SECONDS / 2)
     airflow.trigger(_DAG)
+    _wait_for_stream(tenant)
+    airflow.trigger(_EVENTS_DAG)
     [manual] = airflow.wait_for_runs(_DAG, "manual", 1)
-    _show_run("manual", airflow.result(_DAG, manual["dag_run_id"], _TASK))
+    _show_run("alerts", airflow.result(_DAG, manual["dag_run_id"], _TASK))
     today = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
     first, last = today - timedelta(days=4), today - timedelta(days=2)
-    _step(f"A backfill fills three earlier days, {first:%d %B} to {last:%d %B}.")
     airflow.backfill(_DAG, first.isoformat(), last.isoformat())
+    [manual] = airflow.wait_for_runs(_EVENTS_DAG, "manual", 1)
+    events.show(manual["dag_run_id"])
+    step(f"A backfill fills three earlier days of alerts, {first:%d %B} to {last:%d %B}.")
     for run in airflow.wait_for_runs(_DAG, "backfill", 3):
         _show_run(run["data_interval_start"][:10], airflow.result(_DAG, run["dag_run_id"], _TASK))
+    return events
+
+
+def _wait_for_stream(tenant: _Tenant) -> None:
+    deadline = time.monotonic() + 60
+    while (state := tenant.events())["pending"]:
+        if state["failure"] or time.monotonic() > deadline:
+            raise LocalAirflowError(f"The events did not stream in: {state['failure'] or 'too slow'}")
+        time.sleep(0.2)
+
+
+def _show_events(lake: Path, runs: EventRuns, truth: dict[str, Any]) -> None:
+    landed = LandedEvents.read(lake)
+    say("\n    The events, by table of Microsoft's, and how far each partition of the hub is read:\n")
+    landed.show_tables()
+    say()
+    runs.show_offsets()
+    say()
+    landed.show_rows()
+    say()
+    landed.check(truth, runs.dropped)
 
 
 def _prepare(lake: Path) -> None:
@@ -246,10 +295,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _prepare(lake)
             _play(Path(folder), lake)
         except LocalAirflowError as error:
-            _say(f"\nThe demo failed. {error}")
+            say(f"\nThe demo failed. {error}")
             return 1
         except KeyboardInterrupt:
-            _say("\nStopped.")
+            say("\nStopped.")
             return 130
     return 0
 

@@ -1,0 +1,163 @@
+"""The events in the demo: what a run of the DAG did, what stands in the lake, whether all of it is there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_defender.simulator._airflow import LocalAirflow, LocalAirflowError
+from airflow_provider_defender.simulator._demo_output import say, table
+
+__all__ = ["EventRuns", "LandedEvents"]
+
+_DAG = "defender_events"
+_PLACE = ("landing.kafka.partition", "landing.kafka.offset", "landing.kafka.record")
+_TABLES_SHOWN = 8
+#: Tables of which a row is shown, each with the column that tells most.
+_SHOWN_TABLES = {
+    "DeviceProcessEvents": "process.name",
+    "IdentityLogonEvents": "source.ip",
+    "EmailEvents": "email.subject",
+}
+
+
+class EventRuns:
+    """The runs of the events DAG, each of several mapped tasks, as their summaries tell."""
+
+    def __init__(self, airflow: LocalAirflow) -> None:
+        self._airflow = airflow
+        self._ends: dict[str, list[int]] = {}
+        self._lag: dict[str, int] = {}
+        self.dropped = 0
+
+    def show(self, run_id: str) -> None:
+        """Write what a run did, and remember how far it came."""
+        groups = self._airflow.result(_DAG, run_id, "partitions")
+        summaries = [
+            self._airflow.result(_DAG, run_id, "land_events", map_index=number)
+            for number in range(len(groups))
+        ]
+        for summary in summaries:
+            for partition, offsets in summary["partitions"].items():
+                self._ends.setdefault(partition, [offsets["from"]]).append(offsets["to"])
+                self._lag[partition] = offsets["lag"]
+        total = {
+            key: sum(summary[key] for summary in summaries) for key in ("messages", "repeats", "rejects")
+        }
+        rows = sum(sum(summary["rows"].values()) for summary in summaries)
+        self.dropped += total["repeats"]
+        say(
+            f"    events: {total['messages']} messages read by {len(groups)} tasks, one a partition: "
+            f"{rows} rows landed,\n            {total['repeats']} repeats dropped, "
+            f"{total['rejects']} to quarantine"
+        )
+
+    def show_offsets(self) -> None:
+        """Write where each partition stood before and after each run."""
+        runs = max(map(len, self._ends.values())) - 1
+        header = ("partition", "before", *(f"after run {number}" for number in range(1, runs + 1)), "lag")
+        table(header, ((name, *ends, self._lag[name]) for name, ends in sorted(self._ends.items())))
+
+
+@dataclass
+class LandedEvents:
+    """What stands in the lake's event datasets, by what a plain reader of `*.parquet` finds."""
+
+    lake: Path
+    rows: Counter[str] = field(default_factory=Counter)
+    files: Counter[str] = field(default_factory=Counter)
+    distinct: Counter[str] = field(default_factory=Counter)
+    doubled: int = 0
+    quarantined: int = 0
+
+    @classmethod
+    def read(cls, lake: Path) -> LandedEvents:
+        """Count rows, different rows by their hash, and rows that stand there twice by their place."""
+        import pyarrow.parquet as pq
+
+        landed = cls(lake)
+        places: Counter[tuple[Any, ...]] = Counter()
+        for dataset, files in landed._datasets():
+            hashes: set[str] = set()
+            for path in files:
+                read = pq.ParquetFile(path).read(columns=["event.hash", *_PLACE])
+                hashes.update(row["hash"] for row in read["event"].to_pylist())
+                places.update(tuple(row["kafka"].values()) for row in read["landing"].to_pylist())
+                landed.rows[dataset] += read.num_rows
+            landed.files[dataset] = len(files)
+            landed.distinct[dataset] = len(hashes)
+        landed.doubled = sum(count - 1 for count in places.values())
+        landed.quarantined = sum(
+            pq.read_metadata(path).num_rows
+            for path in (lake / "_defender").glob("event_hub-*/quarantine/**/*.parquet")
+        )
+        return landed
+
+    def _datasets(self) -> Iterator[tuple[str, list[Path]]]:
+        for folder in sorted((self.lake / "events").iterdir()):
+            yield folder.name, sorted(folder.glob("date=*/hour=*/*.parquet"))
+
+    def show_tables(self) -> None:
+        """Write rows and files of the largest tables."""
+        largest = [name for name, _ in self.rows.most_common(_TABLES_SHOWN)]
+        lines = [(f"events/{name}", self.rows[name], self.files[name]) for name in largest]
+        rest = self.rows.keys() - set(largest)
+        if rest:
+            rows, files = (sum(counts[name] for name in rest) for counts in (self.rows, self.files))
+            lines.append((f"… and {len(rest)} more", rows, files))
+        table(("table", "rows", "files"), lines)
+
+    def show_rows(self) -> None:
+        """Write one row each of three tables."""
+        rows = []
+        for name, column in _SHOWN_TABLES.items():
+            row = self._telling_row(name, column)
+            about = f"{column} {_leaf(row, column)}"
+            columns = (_leaf(row, each) for each in ("event.action", "host.name", "user.name"))
+            rows.append((f"{row['@timestamp']:%Y-%m-%d %H:%M:%S}", name, *columns, about))
+        table(("@timestamp", "table", "event.action", "host.name", "user.name", ""), rows)
+
+    def _telling_row(self, dataset: str, column: str) -> dict[str, Any]:
+        """The first row of a dataset's newest file that has a value in a column, else just the first."""
+        import pyarrow.parquet as pq
+
+        newest = sorted((self.lake / "events" / dataset).glob("date=*/hour=*/*.parquet"))[-1]
+        rows: list[dict[str, Any]] = pq.read_table(newest, partitioning=None).to_pylist()
+        return next((row for row in rows if _leaf(row, column) and _leaf(row, "event.action")), rows[0])
+
+    def check(self, truth: Mapping[str, Any], dropped: int) -> None:
+        """Compare with what the exporter has sent.
+
+        Raises LocalAirflowError, which says what is missing, too much or doubled.
+        """
+        sent, broken = Counter(truth["rows"]), sum(truth["broken"].values())
+        wrong = [
+            f"{name}: {self.distinct[name]} different rows instead of {sent[name]}"
+            for name in sorted(sent | self.distinct)
+            if sent[name] != self.distinct[name]
+        ]
+        if self.doubled:
+            wrong.append(f"{self.doubled} rows stand twice in the lake")
+        if self.rows.total() + dropped != truth["records"]:
+            wrong.append(f"{self.rows.total()} rows and {dropped} repeats of {truth['records']} records")
+        if self.quarantined != broken:
+            wrong.append(f"{self.quarantined} in quarantine instead of {broken}")
+        if wrong:
+            raise LocalAirflowError("The lake does not hold what the exporter sent: " + "; ".join(wrong))
+        say(
+            f"    Checked: each of the {truth['records']} records that were sent has landed exactly once, "
+            f"but for {dropped} repeats that\n    a task met among its own. "
+            f"({truth['repeats'] - dropped} more repeats came to another task or run: their event.hash "
+            f"tells.)\n    {broken} unreadable records are in quarantine."
+        )
+
+
+def _leaf(row: Mapping[str, Any], path: str) -> Any:
+    """A leaf of a nested row by its name with dots; None where a dataset does not have it."""
+    value: Any = row
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
