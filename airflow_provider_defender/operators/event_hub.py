@@ -25,6 +25,7 @@ __all__ = ["EventHubPartitionsOperator", "EventHubToParquetOperator"]
 
 _NAMES_SHOWN = 20
 _HOURS_SHOWN = 200
+_SECRET = re.compile(r"password|secret|passphrase|token|key\.pem", re.IGNORECASE)
 _STAGES = ("reading", "mapping", "landing", "committing")
 
 
@@ -64,8 +65,8 @@ class EventHubToParquetOperator(LandingOperator):
         keep_original: land each record's exact text in `event.original`.
         group_id: write the position to this consumer group of the broker too, so that monitoring sees the
             lag; it is never read. None: do not.
-        kafka_config: settings of librdkafka over those of the connection, without secrets: a mapped
-            operator's arguments are stored in Airflow's database.
+        kafka_config: settings of librdkafka over those of the connection. Secrets are refused: Airflow
+            stores a mapped operator's arguments as they are; the connection takes them.
         since: start of an explicit window of the time of entering the hub, inclusive: ISO 8601 text, a date
             or a datetime; UTC where it has no zone. Templated; empty text means not given.
         until: end of the explicit window, exclusive; the run's start if only `since` is given. Templated.
@@ -167,6 +168,12 @@ class EventHubToParquetOperator(LandingOperator):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ConfigurationError(f"{name}={value!r} must be a number from 1 on.")
         check_spans({"max_duration": self.max_duration, "partition_span": self.partition_span})
+        for name in self.kafka_config or {}:
+            if _SECRET.search(name):
+                raise ConfigurationError(
+                    f"kafka_config[{name!r}] is a secret: Airflow stores an operator's arguments as they "
+                    "are. Put it into the connection's kafka_config."
+                )
 
     def _drain(self, context: Context) -> HubDrain:
         from airflow_provider_defender.hooks import EventHubHook

@@ -154,10 +154,10 @@ def offsets_by_time(known: Mapping[datetime, Mapping[int, int]]) -> None:
     EventHubHook.offsets_at = offsets_at  # type: ignore[method-assign,assignment]
 
 
-def limit_files(size: int) -> None:
-    """Be ended by the kernel at the first byte beyond `size` of any file."""
+def limit_files(size: int, *, deadly: bool = True) -> None:
+    """Be ended by the kernel at the first byte beyond `size` of any file, or only be refused it."""
     import resource
 
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL if deadly else signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -535,6 +535,7 @@ def test_long_drains_report_progress(
         ({"partitions": "zero"}, "partitions='zero'"),
         ({"partitions": [0, 7]}, "partitions 0, 1, and not 7"),
         ({"since": "last week"}, "since='last week'"),
+        ({"kafka_config": {"sasl.password": "s3cret"}}, r"\['sasl.password'\] is a secret: Airflow"),
         ({"lake": ""}, "lake is empty"),
     ],
 )
