@@ -16,7 +16,7 @@ from ..mapping import Computed, Kind, Mapping, Shape
 from ._cloud_entities import ENTITY_FIELDS, entity_fields
 from .endpoint_alerts import severity_numbers
 from .streaming._cloud import RESOURCE_FIELDS, resource_of
-from .streaming._functions import TEXTS, THREAT_FIELDS, action_name, json_items, threat_fields
+from .streaming._functions import TEXTS, THREAT_FIELDS, actions, json_items, threat_fields
 from .streaming._table import columns, common_constants
 
 __all__ = ["DEFENDER_FOR_CLOUD"]
@@ -132,11 +132,6 @@ def alert_resource(resource: pa.Array, subscription: pa.Array) -> tuple[pa.Array
     """`RESOURCE_FIELDS` of an alert's resource; the subscription as the alert says it."""
     provider, account, *rest = resource_of(resource)
     return provider, first_known(subscription, account), *rest
-
-
-def action(name: pa.Array) -> pa.Array:
-    """`event.action`: in lower case, with hyphens for blanks."""
-    return by_distinct(lambda text: (action_name(text),), (pa.string(),), name)[0]
 
 
 _OUTCOMES = {"healthy": "success", "passed": "success", "unhealthy": "failure", "failed": "failure"}
@@ -270,7 +265,7 @@ CLOUD_ALERTS = _mapping(
         "rule.name": "AlertDisplayName",
     },
     (
-        Computed(("event.action",), ("AlertType",), action, "The type in lower case."),
+        Computed(("event.action",), ("AlertType",), actions, "The type in lower case."),
         Computed(
             ("event.duration",),
             ("StartTimeUtc#ticks", "EndTimeUtc#ticks"),
@@ -309,7 +304,7 @@ def _of_resource(enrichment: str, resource: str, severity: str | None, code: str
     """What all posture records have; the arguments are the names of properties."""
     graded = Computed(_SEVERITY_FIELDS, (severity,), severity_numbers, _SEVERITY_NOTE) if severity else None
     return (
-        Computed(("event.action",), (f"{enrichment}.action",), action, "In lower case: insert, update …"),
+        Computed(("event.action",), (f"{enrichment}.action",), actions, "In lower case: insert, update …"),
         Computed(
             ("event.outcome",),
             (code,),

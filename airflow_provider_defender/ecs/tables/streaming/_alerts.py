@@ -7,16 +7,14 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...columns import by_distinct, collect, file_parts, first_known, lower, only_ip, only_where
+from ...columns import by_distinct, collect, file_parts, lower, only_ip, only_where
 from ..endpoint_alerts import is_process
-from ._email import action, name_of_address
 from ._endpoint import registry_key as registry_key_and_value
 from ._functions import (
     TEXTS,
     THREAT_FIELDS,
     URL_DOMAIN,
     URL_FIELDS,
-    cloud_provider,
     domain_and_address,
     json_items,
     process_number,
@@ -27,15 +25,10 @@ from ._functions import (
 __all__ = [
     "ENDS_FIELDS",
     "TACTIC_FIELDS",
-    "action",
     "alert_categories",
-    "cloud_provider",
     "ends",
     "evidence_categories",
-    "first",
-    "hosts",
     "image_fields",
-    "name_of_address",
     "pid",
     "registry_key",
     "tactics",
@@ -156,16 +149,6 @@ def pid(text: pa.Array) -> pa.Array:
 def registry_key(key: pa.Array, value: pa.Array) -> tuple[pa.Array, ...]:
     """`registry.hive`, `.key` and `.path`."""
     return registry_key_and_value(key, value)[:3]
-
-
-def first(*columns: pa.Array) -> pa.Array:
-    """The first value that is known."""
-    return first_known(*columns)
-
-
-def hosts(name: pa.Array) -> pa.Array:
-    """`related.hosts`: the name in lower case."""
-    return collect(lower(name))
 
 
 TACTIC_FIELDS = THREAT_FIELDS[:3]

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...columns import by_distinct, collect, difference_in_nanoseconds, first_known, only_ip
-from ._email import action, name_of_address
-from ._functions import TEXTS, Categorised, action_name, by_action, cloud_provider, host_names, json_items
+from ...columns import by_distinct, first_known
+from ._functions import TEXTS, Categorised, action_name, by_action, cloud_provider
 
-duration = difference_in_nanoseconds
+__all__ = [
+    "RESOURCE_FIELDS",
+    "account",
+    "aggregated_outcome",
+    "application_action",
+    "application_outcome",
+    "application_user",
+    "cluster_resource",
+    "kubernetes",
+    "number",
+    "operation_type",
+    "process_action",
+    "process_name",
+    "resource",
+    "resource_of",
+    "storage_resource",
+]
 
 _LOGONS = {"userloggedin", "userloginfailed", "userloggedout", "logon", "logoff", "login", "failedlogon"}
 _SUBJECTS = {
@@ -26,6 +40,7 @@ _SUBJECTS = {
     "role": "iam",
 }
 _VERBS = {
+    "member": "change",
     "creat": "creation",
     "upload": "creation",
     "add": "creation",
@@ -96,12 +111,6 @@ def account(name: pa.Array) -> tuple[pa.Array, pa.Array]:
         return local or None, text if at and local else None
 
     return by_distinct(find, (pa.string(), pa.string()), name)
-
-
-def source_address(address: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """`source.ip` and `related.ip`."""
-    source = only_ip(address)
-    return source, collect(source)
 
 
 def operation_type(operation: pa.Array, action_type: pa.Array) -> pa.Array:
@@ -240,38 +249,3 @@ def aggregated_outcome(succeeded: pa.Array, failed: pa.Array) -> pa.Array:
         "failure",
         "unknown",
     )
-
-
-def hashes(column: pa.Array) -> pa.Array:
-    """The texts of JSON arrays, without repeats."""
-
-    def find(text: str | None) -> tuple[list[str] | None]:
-        texts: list[Any] = [item for item in json_items(text) if isinstance(item, str) and item]
-        return (list(dict.fromkeys(texts)) or None,)
-
-    return by_distinct(find, (TEXTS,), column)[0]
-
-
-__all__ = [
-    "RESOURCE_FIELDS",
-    "account",
-    "action",
-    "aggregated_outcome",
-    "application_action",
-    "application_outcome",
-    "application_user",
-    "cluster_resource",
-    "duration",
-    "hashes",
-    "host_names",
-    "kubernetes",
-    "name_of_address",
-    "number",
-    "operation_type",
-    "process_action",
-    "process_name",
-    "resource",
-    "resource_of",
-    "source_address",
-    "storage_resource",
-]

@@ -10,10 +10,17 @@ import pyarrow as pa
 from ...columns import by_distinct, collect, extension_of, first_known, lower, only_ip
 from ._functions import TEXTS, URL_DOMAIN, action_name, domain_and_address, json_items, url_fields
 
-
-def action(action_type: pa.Array) -> pa.Array:
-    """`event.action`: in lower case, with hyphens for blanks."""
-    return by_distinct(lambda text: (action_name(text),), (pa.string(),), action_type)[0]
+__all__ = [
+    "addresses",
+    "call",
+    "click",
+    "click_fields",
+    "extension",
+    "outcome",
+    "sender_addresses",
+    "senders_and_recipients",
+    "url_and_hosts",
+]
 
 
 def _strings(items: list[Any]) -> Iterator[tuple[str, str]]:
@@ -55,11 +62,6 @@ def sender_addresses(version4: pa.Array, version6: pa.Array) -> tuple[pa.Array, 
     """`source.ip` and `related.ip`."""
     first, second = only_ip(version4), only_ip(version6)
     return first_known(first, second), collect(first, second)
-
-
-def domains(*columns: pa.Array) -> pa.Array:
-    """The domains in lower case, without repeats."""
-    return collect(*map(lower, columns))
 
 
 def extension(given: pa.Array, name: pa.Array) -> pa.Array:
@@ -110,11 +112,6 @@ def click(action_type: pa.Array, clicked_through: pa.Array) -> tuple[pa.Array, .
     return by_distinct(
         find, (pa.string(), TEXTS, pa.string()), action_type, clicked_through.cast(pa.string())
     )
-
-
-def name_of_address(address: pa.Array) -> pa.Array:
-    """What stands before the `@`."""
-    return by_distinct(lambda text: ((text or "").partition("@")[0] or None,), (pa.string(),), address)[0]
 
 
 def click_fields(url: pa.Array, address: pa.Array) -> tuple[pa.Array, ...]:

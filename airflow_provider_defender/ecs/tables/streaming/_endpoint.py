@@ -37,6 +37,35 @@ from ._functions import (
     url_fields,
 )
 
+__all__ = [
+    "CONNECTION_FIELDS",
+    "DNS_FIELDS",
+    "HTTP_AND_TLS_FIELDS",
+    "PROCESS_FIELDS",
+    "account_or_initiator",
+    "addresses_of_adapter",
+    "connection",
+    "connection_protocol",
+    "device_cloud",
+    "device_event_action",
+    "device_event_connection",
+    "device_event_processes",
+    "file_action",
+    "file_fields",
+    "http_and_tls_fields",
+    "logged_on_users",
+    "logon_action",
+    "logon_source",
+    "network_action",
+    "process_action",
+    "public_address",
+    "registry_action",
+    "registry_key",
+    "registry_of",
+    "request_addresses",
+    "signature_fields",
+]
+
 _PROCESS_ACTIONS = {"ProcessCreated": ("start", ["start"])}
 
 
@@ -584,20 +613,6 @@ def registry_key(key: pa.Array, value: pa.Array) -> tuple[pa.Array, ...]:
     """`registry.hive`, `.key`, `.path` and `.value`."""
     nothing = pa.nulls(len(key), pa.string())
     return *registry_fields(nothing, key, value, nothing)[:3], value
-
-
-_OS_TYPES = {"windows": "windows", "linux": "linux", "macos": "macos", "ios": "ios", "android": "android"}
-
-
-def operating_system_of(text: str | None) -> str | None:
-    """`host.os.type`: the one that a platform's name has in it, or None."""
-    name = (text or "").lower()
-    return next((kind for word, kind in _OS_TYPES.items() if word in name), None)
-
-
-def operating_system_type(platform: pa.Array) -> pa.Array:
-    """`host.os.type`: windows, linux, macos, ios or android, where the platform's name has it in it."""
-    return by_distinct(lambda text: (operating_system_of(text),), (pa.string(),), platform)[0]
 
 
 def device_cloud(platforms: pa.Array, azure: pa.Array, amazon: pa.Array, google: pa.Array) -> pa.Array:

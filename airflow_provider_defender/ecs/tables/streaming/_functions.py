@@ -25,6 +25,37 @@ from ...columns import (
 )
 from ..endpoint_alerts import TACTICS
 
+__all__ = [
+    "TEXTS",
+    "THREAT_FIELDS",
+    "URL_DOMAIN",
+    "URL_FIELDS",
+    "Categorised",
+    "action_name",
+    "actions",
+    "arguments",
+    "by_action",
+    "cloud_provider",
+    "collect_with",
+    "device_event_id",
+    "domain_and_address",
+    "host_names",
+    "image_path",
+    "json_items",
+    "lowered_list",
+    "name_of_address",
+    "network_type",
+    "operating_system_type",
+    "outcomes",
+    "process_number",
+    "protocol_fields",
+    "related_addresses",
+    "source_address",
+    "text_list",
+    "threat_fields",
+    "url_fields",
+]
+
 TEXTS = pa.list_(pa.string())
 
 Categorised: TypeAlias = "tuple[str | None, list[str] | None, list[str]]"
@@ -39,6 +70,11 @@ def device_event_id(device: pa.Array, report: pa.Array, ticks: pa.Array) -> pa.A
 def action_name(action_type: str | None) -> str | None:
     """An ActionType as `event.action`: in lower case, with hyphens for blanks."""
     return "-".join(action_type.lower().split()) if action_type else None
+
+
+def actions(action_type: pa.Array) -> pa.Array:
+    """`event.action` by the column of action types."""
+    return by_distinct(lambda text: (action_name(text),), (pa.string(),), action_type)[0]
 
 
 def by_action(rule: Callable[[str | None], Categorised]) -> Callable[[pa.Array], tuple[pa.Array, ...]]:
@@ -86,23 +122,25 @@ def related_addresses(*addresses: pa.Array) -> pa.Array:
     return collect(*map(only_ip, addresses))
 
 
+def lowered_list(*columns: pa.Array) -> pa.Array:
+    """The texts in lower case, as lists without repeats."""
+    return collect(*map(lower, columns))
+
+
+def source_address(address: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`source.ip` and `related.ip`."""
+    source = only_ip(address)
+    return source, collect(source)
+
+
+def name_of_address(address: pa.Array) -> pa.Array:
+    """What stands before the `@`."""
+    return by_distinct(lambda text: ((text or "").partition("@")[0] or None,), (pa.string(),), address)[0]
+
+
 def image_path(path: pa.Array, name: pa.Array) -> pa.Array:
     """The whole path of an image: Microsoft's folder path mostly ends in the file's name, but not always."""
     return first_known(file_parts(path, name)[1], path)
-
-
-def first_account(*columns: pa.Array) -> tuple[pa.Array, ...]:
-    """Name, domain, id and address of the first account that has a name or an id.
-
-    Args:
-        columns: name, domain, id and address of each account, the preferred one first.
-    """
-    accounts = [columns[start : start + 4] for start in range(0, len(columns), 4)]
-    result = accounts[-1]
-    for account in reversed(accounts[:-1]):
-        known = pc.or_(pc.is_valid(account[0]), pc.is_valid(account[2]))
-        result = tuple(pc.if_else(known, mine, other) for mine, other in zip(account, result, strict=True))
-    return result
 
 
 _TRANSPORTS = {
@@ -171,6 +209,19 @@ def cloud_provider(*texts: pa.Array) -> pa.Array:
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
+_OS_TYPES = ("windows", "linux", "macos", "ios", "android")
+
+
+def operating_system_type(*names: pa.Array) -> pa.Array:
+    """`host.os.type`: windows, linux, macos, ios or android, the first that a name has in it."""
+
+    def find(*texts: str | None) -> tuple[str | None]:
+        lowered = [text.lower() for text in texts if text]
+        return (next((kind for name in lowered for kind in _OS_TYPES if kind in name), None),)
+
+    return by_distinct(find, (pa.string(),), *names)[0]
+
+
 def json_items(text: str | None) -> list[Any]:
     """The items of a JSON array's text; anything else is no item, and a JSON object is the only one.
 
@@ -190,6 +241,16 @@ def _decoded(text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return json.loads(_SURROGATE.sub(r"\\ufffd", text))
+
+
+def text_list(column: pa.Array) -> pa.Array:
+    """The texts of JSON arrays, without repeats."""
+
+    def find(text: str | None) -> tuple[list[str] | None]:
+        texts = [item for item in json_items(text) if isinstance(item, str) and item]
+        return (list(dict.fromkeys(texts)) or None,)
+
+    return by_distinct(find, (TEXTS,), column)[0]
 
 
 _PROCESS_NUMBER = re.compile(r"0[xX]([0-9a-fA-F]{1,15})|([0-9]{1,18})")

@@ -5,8 +5,14 @@ from __future__ import annotations
 import pyarrow as pa
 
 from ...columns import by_distinct, collect, first_known, lower, only_ip
-from ._endpoint import operating_system_of
-from ._functions import TEXTS, Categorised, action_name, by_action, json_items
+from ._functions import TEXTS, Categorised, action_name, by_action
+
+__all__ = [
+    "ENDS_FIELDS",
+    "directory_action",
+    "ends",
+    "query_fields",
+]
 
 ENDS_FIELDS = (
     "host.name",
@@ -45,25 +51,6 @@ def ends(
     )
 
 
-def user_id(*identifiers: pa.Array) -> pa.Array:
-    """The first identifier that is known."""
-    return first_known(*identifiers)
-
-
-def action(action_type: pa.Array) -> pa.Array:
-    """`event.action`: in lower case, with hyphens for blanks."""
-    return by_distinct(lambda text: (action_name(text),), (pa.string(),), action_type)[0]
-
-
-def operating_system_type(*names: pa.Array) -> pa.Array:
-    """`host.os.type` by the first name that says it."""
-
-    def find(*texts: str | None) -> tuple[str | None]:
-        return (next((found for found in map(operating_system_of, texts) if found), None),)
-
-    return by_distinct(find, (pa.string(),), *names)[0]
-
-
 def query_fields(action_type: pa.Array, protocol: pa.Array, target: pa.Array) -> tuple[pa.Array, pa.Array]:
     """`event.type` and `dns.question.name`: a DNS query's target is its question."""
 
@@ -98,12 +85,3 @@ def directory_action(action_type: str | None) -> Categorised:
     )
     subject = ["group"] if "group" in text else ["user"] if "account" in text or "user" in text else []
     return action_name(action_type), ["iam"], [kind, *subject]
-
-
-def text_list(column: pa.Array) -> pa.Array:
-    """The texts of JSON arrays."""
-
-    def find(text: str | None) -> tuple[list[str] | None]:
-        return ([item for item in json_items(text) if isinstance(item, str) and item] or None,)
-
-    return by_distinct(find, (TEXTS,), column)[0]

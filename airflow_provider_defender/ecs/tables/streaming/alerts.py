@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from ...columns import collect, difference_in_nanoseconds, lower
+from ...columns import collect, difference_in_nanoseconds, first_known, lower
 from ...mapping import Computed, Mapping, Shape
 from ..endpoint_alerts import severity_numbers
 from . import _alerts as own
-from ._functions import THREAT_FIELDS, arguments, threat_fields
+from ._functions import (
+    THREAT_FIELDS,
+    actions,
+    arguments,
+    cloud_provider,
+    lowered_list,
+    name_of_address,
+    threat_fields,
+)
 from ._table import table
 
 __all__ = ["ALERT_TABLES"]
@@ -92,7 +100,7 @@ def _entity_computed(direction: str | None) -> tuple[Computed, ...]:
         Computed(
             ("user.id",),
             ("AccountSid", "AccountObjectId"),
-            own.first,
+            first_known,
             "The security identifier, else Entra's id.",
         ),
         Computed(("related.hash",), ("SHA1", "SHA256"), collect, "The file's hashes."),
@@ -113,7 +121,7 @@ ALERT_INFO = table(
     constants={"event.kind": "alert"},
     copies={**_SOURCE, "event.id": "AlertId", "message": "Title", "rule.name": "Title"},
     computed=(
-        Computed(("event.action",), ("Category",), own.action, "The category, in lower case."),
+        Computed(("event.action",), ("Category",), actions, "The category, in lower case."),
         Computed(
             ("event.category", "event.type"),
             ("Category", "ServiceSource"),
@@ -149,7 +157,7 @@ ALERT_EVIDENCE = table(
         _SEVERITY,
         Computed(THREAT_FIELDS, ("Categories", "AttackTechniques"), threat_fields, _THREAT_NOTE),
         Computed(
-            ("cloud.provider",), ("CloudPlatform",), own.cloud_provider, "aws, azure or gcp, by the platform."
+            ("cloud.provider",), ("CloudPlatform",), cloud_provider, "aws, azure or gcp, by the platform."
         ),
         *_entity_computed("EvidenceDirection"),
     ),
@@ -172,7 +180,7 @@ BEHAVIOR_INFO = table(
         "user.id": "AccountObjectId",
     },
     computed=(
-        Computed(("event.action",), ("ActionType",), own.action, "In lower case, with hyphens for blanks."),
+        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
         Computed(
             ("event.category", "event.type"),
             ("Categories", "ServiceSource"),
@@ -186,11 +194,11 @@ BEHAVIOR_INFO = table(
             "End minus start in ns.",
         ),
         _SEVERITY,
-        Computed(("message",), ("Title", "Description"), own.first, "The title, else the description."),
+        Computed(("message",), ("Title", "Description"), first_known, "The title, else the description."),
         Computed(THREAT_FIELDS, ("Categories", "AttackTechniques"), threat_fields, _THREAT_NOTE),
         Computed(("host.name",), ("DeviceName",), lower, "In lower case."),
-        Computed(("related.hosts",), ("DeviceName",), own.hosts, "The machine, in lower case."),
-        Computed(("user.name",), ("AccountUpn",), own.name_of_address, "What stands before the `@`."),
+        Computed(("related.hosts",), ("DeviceName",), lowered_list, "The machine, in lower case."),
+        Computed(("user.name",), ("AccountUpn",), name_of_address, "What stands before the `@`."),
         Computed(
             ("related.user",), ("AccountUpn", "AccountObjectId"), collect, "Name and id of the account."
         ),
@@ -204,7 +212,7 @@ BEHAVIOR_ENTITIES = table(
     copies={**_SOURCE, **_ENTITY, "cloud.account.id": "CloudSubscriptionId", "event.id": "BehaviorId"},
     inside=_PROCESS_ID,
     computed=(
-        Computed(("event.action",), ("ActionType",), own.action, "In lower case, with hyphens for blanks."),
+        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
         Computed(
             ("event.category", "event.type"),
             ("EntityType", "Categories", "ServiceSource"),
@@ -216,7 +224,7 @@ BEHAVIOR_ENTITIES = table(
             own.TACTIC_FIELDS, ("Categories",), own.tactics, "Categories that are tactics of MITRE, by name."
         ),
         Computed(
-            ("cloud.provider",), ("CloudPlatform",), own.cloud_provider, "aws, azure or gcp, by the platform."
+            ("cloud.provider",), ("CloudPlatform",), cloud_provider, "aws, azure or gcp, by the platform."
         ),
         *_entity_computed(None),
     ),

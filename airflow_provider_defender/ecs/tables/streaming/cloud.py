@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...columns import collect
+from ...columns import collect, difference_in_nanoseconds
 from ...mapping import Computed, Mapping, Shape
 from . import _cloud as own
-from ._functions import arguments, image_path
+from ._functions import actions, arguments, host_names, image_path, name_of_address, source_address, text_list
 from ._table import table
 
 __all__ = ["CLOUD_TABLES"]
@@ -16,7 +16,7 @@ _GEOGRAPHY = {
     "source.geo.country_iso_code": "CountryCode",
 }
 _SOURCE = Computed(
-    ("source.ip", "related.ip"), ("IPAddress",), own.source_address, "Where the request came from."
+    ("source.ip", "related.ip"), ("IPAddress",), source_address, "Where the request came from."
 )
 
 CLOUD_APP_EVENTS = table(
@@ -75,7 +75,7 @@ CLOUD_AUDIT_EVENTS = table(
         "user_agent.original": "UserAgent",
     },
     computed=(
-        Computed(("event.action",), ("ActionType",), own.action, "In lower case, with hyphens for blanks."),
+        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
         Computed(
             ("event.type",),
             ("OperationName", "ActionType"),
@@ -158,7 +158,7 @@ CLOUD_PROCESS_EVENTS = table(
             "The command line split at blanks; double quotes hold blanks together.",
         ),
         Computed(("process.parent.pid",), ("ParentProcessId",), own.number, "As a number."),
-        Computed(("host.name", "related.hosts"), ("HostName",), own.host_names, "In lower case."),
+        Computed(("host.name", "related.hosts"), ("HostName",), host_names, "In lower case."),
         Computed(("related.user",), ("AccountName",), collect, "The account."),
     ),
 )
@@ -180,11 +180,11 @@ CLOUD_STORAGE_AGGREGATED_EVENTS = table(
         "user_agent.original": "UserAgentHeader",
     },
     computed=(
-        Computed(("event.action",), ("ActionType",), own.action, "In lower case, with hyphens for blanks."),
+        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
         Computed(
             ("event.duration",),
             ("DataAggregationStartTime#ticks", "DataAggregationEndTime#ticks"),
-            own.duration,
+            difference_in_nanoseconds,
             "End minus start in ns.",
         ),
         Computed(
@@ -200,16 +200,16 @@ CLOUD_STORAGE_AGGREGATED_EVENTS = table(
             "Azure, the subscription, the region, the storage account.",
         ),
         Computed(
-            ("source.ip", "related.ip"), ("IpAddress",), own.source_address, "Where the requests came from."
+            ("source.ip", "related.ip"), ("IpAddress",), source_address, "Where the requests came from."
         ),
-        Computed(("user.name",), ("AccountUpn",), own.name_of_address, "What stands before the `@`."),
+        Computed(("user.name",), ("AccountUpn",), name_of_address, "What stands before the `@`."),
         Computed(
             ("related.user",),
             ("AccountUpn", "AccountObjectId", "AccountApplicationId"),
             collect,
             "Names and ids of the account.",
         ),
-        Computed(("related.hash",), ("Md5Hashes",), own.hashes, "The objects' hashes."),
+        Computed(("related.hash",), ("Md5Hashes",), text_list, "The objects' hashes."),
     ),
 )
 

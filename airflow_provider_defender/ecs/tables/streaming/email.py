@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...columns import collect, first_known, lower
 from ...mapping import Computed, Mapping
 from . import _email as own
-from ._functions import URL_FIELDS
+from ._functions import URL_FIELDS, actions, lowered_list, name_of_address
 from ._table import table
 
 __all__ = ["EMAIL_TABLES"]
@@ -18,7 +18,7 @@ _LOCAL_ID = {"email.local_id": "NetworkMessageId"}
 _FROM = Computed(("email.from.address",), ("SenderFromAddress",), collect, "As a list.")
 _TO = Computed(("email.to.address",), ("RecipientEmailAddress",), collect, "The recipient, as a list.")
 _DIRECTION = Computed(("email.direction",), ("EmailDirection",), lower, "In lower case.")
-_ACTION = Computed(("event.action",), ("ActionType",), own.action, "In lower case, with hyphens for blanks.")
+_ACTION = Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks.")
 _SENDER_AND_RECIPIENT = Computed(
     ("related.user",),
     ("SenderFromAddress", "SenderObjectId", "RecipientEmailAddress", "RecipientObjectId"),
@@ -49,7 +49,7 @@ EMAIL_EVENTS = table(
         _TO,
         Computed(("email.cc.address",), ("Cc",), own.addresses, "The addresses of the JSON array."),
         _DIRECTION,
-        Computed(("event.action",), ("DeliveryAction",), own.action, "In lower case: delivered, junked …"),
+        Computed(("event.action",), ("DeliveryAction",), actions, "In lower case: delivered, junked …"),
         Computed(
             ("source.ip", "related.ip"),
             ("SenderIPv4", "SenderIPv6"),
@@ -59,7 +59,7 @@ EMAIL_EVENTS = table(
         Computed(
             ("related.hosts",),
             ("SenderFromDomain", "SenderMailFromDomain", "RecipientDomain"),
-            own.domains,
+            lowered_list,
             "The domains of sender and recipient.",
         ),
         Computed(
@@ -149,7 +149,7 @@ URL_CLICK_EVENTS = table(
             "access, with allowed (success) or denied (failure); a blocked click that the user went through "
             "with is allowed; info for all else (unknown).",
         ),
-        Computed(("user.name",), ("AccountUpn",), own.name_of_address, "What stands before the `@`."),
+        Computed(("user.name",), ("AccountUpn",), name_of_address, "What stands before the `@`."),
         Computed(
             (*URL_FIELDS, "related.hosts", "source.ip", "related.ip"),
             ("Url", "IPAddress"),
@@ -182,7 +182,7 @@ MESSAGE_EVENTS = table(
         Computed(
             ("email.subject",), ("MessageSubject", "Subject"), first_known, "As documented, else as sent."
         ),
-        Computed(("event.action",), ("DeliveryAction",), own.action, "In lower case: delivered, blocked …"),
+        Computed(("event.action",), ("DeliveryAction",), actions, "In lower case: delivered, blocked …"),
         Computed(
             ("related.user",),
             ("SenderEmailAddress", "SenderObjectId", "RecipientDetails"),

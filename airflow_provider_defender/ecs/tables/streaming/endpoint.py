@@ -7,6 +7,10 @@ kinds. `process.entity_id` is machine, pid and start, as in the alerts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pyarrow as pa
+
 from ...columns import collect
 from ...mapping import Computed, Mapping, Shape
 from ..endpoint_alerts import process_identity
@@ -16,6 +20,7 @@ from ._functions import (
     device_event_id,
     host_names,
     image_path,
+    operating_system_type,
     outcomes,
     protocol_fields,
     related_addresses,
@@ -142,8 +147,8 @@ def _related_hashes(*columns: str) -> Computed:
     return Computed(("related.hash",), columns, collect, "All hashes of the row.")
 
 
-def _action(function: object, note: str) -> Computed:
-    return Computed(("event.action", "event.category", "event.type"), ("ActionType",), function, note)  # type: ignore[arg-type]
+def _action(function: Callable[[pa.Array], tuple[pa.Array, ...]], note: str) -> Computed:
+    return Computed(("event.action", "event.category", "event.type"), ("ActionType",), function, note)
 
 
 DEVICE_PROCESS_EVENTS = table(
@@ -654,7 +659,7 @@ DEVICE_INFO = table(
         Computed(
             ("host.os.type",),
             ("OSPlatform",),
-            own.operating_system_type,
+            operating_system_type,
             "windows, linux, macos, ios, android, where the platform's name says so.",
         ),
         Computed(

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from ...columns import collect
-from ...mapping import Computed, Mapping, Shape
+from ...columns import collect, first_known
+from ...mapping import Computed, Kind, Mapping, Shape
 from . import _identity as own
-from ._functions import THREAT_FIELDS, outcomes, protocol_fields, threat_fields
+from ._functions import (
+    THREAT_FIELDS,
+    actions,
+    operating_system_type,
+    outcomes,
+    protocol_fields,
+    text_list,
+    threat_fields,
+)
 from ._table import table
 
 __all__ = ["IDENTITY_TABLES"]
@@ -26,7 +34,7 @@ _ACTOR = {
 _ACTOR_NAMES = ("AccountName", "AccountUpn", "AccountSid", "AccountObjectId", "AccountDisplayName")
 
 _USER_ID = Computed(
-    ("user.id",), ("AccountSid", "AccountObjectId"), own.user_id, "The security identifier, else Entra's id."
+    ("user.id",), ("AccountSid", "AccountObjectId"), first_known, "The security identifier, else Entra's id."
 )
 _PROTOCOL = Computed(
     ("network.transport", "network.protocol"), ("Protocol",), protocol_fields, "In lower case."
@@ -45,7 +53,7 @@ _THREAT = Computed(
     "From Category and AttackTechniques in AdditionalFields: `Domain Accounts (T1078.002)` is a "
     "sub-technique of T1078.",
 )
-_THREAT_KEYS = {"Category": "dynamic", "AttackTechniques": "dynamic"}
+_THREAT_KEYS: dict[str, Kind] = {"Category": "dynamic", "AttackTechniques": "dynamic"}
 
 
 def _related_users(*more: str) -> Computed:
@@ -66,11 +74,9 @@ IDENTITY_LOGON_EVENTS = table(
         "source.as.organization.name": "Isp",
         "user.target.full_name": "TargetAccountDisplayName",
     },
-    inside={
-        "AdditionalFields": Shape({**_THREAT_KEYS, "SourceComputerOperatingSystemType": "dynamic"})  # type: ignore[dict-item]
-    },
+    inside={"AdditionalFields": Shape({**_THREAT_KEYS, "SourceComputerOperatingSystemType": "dynamic"})},
     computed=(
-        Computed(("event.action",), ("ActionType",), own.action, "In lower case, with hyphens for blanks."),
+        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
         Computed(
             ("event.outcome",),
             ("ActionType",),
@@ -80,7 +86,7 @@ IDENTITY_LOGON_EVENTS = table(
         Computed(
             ("host.os.type",),
             ("AdditionalFields.SourceComputerOperatingSystemType", "OSPlatform"),
-            own.operating_system_type,
+            operating_system_type,
             "windows, linux, macos, ios, android, where one of the names says so.",
         ),
         _USER_ID,
@@ -100,9 +106,9 @@ IDENTITY_QUERY_EVENTS = table(
         "user.target.email": "TargetAccountUpn",
         "user.target.full_name": "TargetAccountDisplayName",
     },
-    inside={"AdditionalFields": Shape(_THREAT_KEYS)},  # type: ignore[arg-type]
+    inside={"AdditionalFields": Shape(_THREAT_KEYS)},
     computed=(
-        Computed(("event.action",), ("ActionType",), own.action, "In lower case, with hyphens for blanks."),
+        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
         Computed(
             ("event.type", "dns.question.name"),
             ("ActionType", "Protocol", "QueryTarget"),
@@ -127,7 +133,7 @@ IDENTITY_DIRECTORY_EVENTS = table(
         "user.target.email": "TargetAccountUpn",
         "user.target.full_name": "TargetAccountDisplayName",
     },
-    inside={"AdditionalFields": Shape(_THREAT_KEYS)},  # type: ignore[arg-type]
+    inside={"AdditionalFields": Shape(_THREAT_KEYS)},
     computed=(
         Computed(
             ("event.action", "event.category", "event.type"),
@@ -161,10 +167,10 @@ IDENTITY_INFO = table(
         Computed(
             ("user.id",),
             ("AccountObjectId", "OnPremSid", "CloudSid"),
-            own.user_id,
+            first_known,
             "Entra's id, else the security identifier.",
         ),
-        Computed(("user.roles",), ("AssignedRoles",), own.text_list, "The texts of the JSON array."),
+        Computed(("user.roles",), ("AssignedRoles",), text_list, "The texts of the JSON array."),
         Computed(
             ("related.user",),
             (

@@ -193,7 +193,17 @@ _ACTION_NAMES = """
 ACTIONS = _ACTION_NAMES.split()
 ACTIONS += ["Add member to role.", "Delete user.", "Group Membership changed", "Account created", "DNS query"]
 ACTIONS += ["SMB file copy", "PowerShell execution", "CallStarted", "CallEnded", "Update application.", ""]
-ENTITIES = ["Process", "File", "RegistryKey", "RegistryValue", "Ip", "Url", "User", "Machine", "MailMessage"]
+ENTITIES: list[str | None] = [
+    "Process",
+    "File",
+    "RegistryKey",
+    "RegistryValue",
+    "Ip",
+    "Url",
+    "User",
+    "Machine",
+    "MailMessage",
+]
 ENTITIES += ["CloudApplication", "SecurityGroup", "Mailbox", None]
 
 
