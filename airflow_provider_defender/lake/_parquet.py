@@ -61,8 +61,20 @@ def partitions(dataset: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     for start in pc.unique(starts):
         date, hour = start.as_py().isoformat().split("T")  # not strftime, which writes year 1 as "1"
         folder = f"{dataset}/date={date}" + (f"/hour={hour[:2]}" if has_hours(dataset) else "")
-        mask = pc.equal(starts, start)
-        yield folder, table if pc.all(mask).as_py() else table.filter(mask)
+        yield folder, _chosen(table, pc.equal(starts, start))
+
+
+def _chosen(table: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
+    """The rows where the mask is true; without a copy where they are most of the rows, and in one piece.
+
+    A piece keeps all of the table in memory, so a small one is copied.
+    """
+    rows = pc.sum(mask).as_py()
+    if rows * 2 > table.num_rows:
+        first = pc.index(mask, True).as_py()
+        if pc.all(mask.slice(first, rows)).as_py():
+            return table.slice(first, rows)
+    return table.filter(mask)
 
 
 def _new_parquet(sink: Any, rows: pa.Table, settings: WriterSettings) -> pq.ParquetWriter:

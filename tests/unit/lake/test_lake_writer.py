@@ -14,6 +14,7 @@ import pytest
 from lake_support import LOG, START, alerts, local_lake, version
 
 from airflow_provider_defender.lake import WriterSettings, _parquet
+from airflow_provider_defender.lake._parquet import partitions
 
 ROWS = 20
 LEAVES = 5  # columns of a row of `alerts`, as Parquet counts
@@ -130,3 +131,22 @@ def test_else_the_largest_row_groups_are_written(tmp_path: Path) -> None:
     files = write(tmp_path, Random(7).choices(range(10), k=400), buffer_bytes=20 * size_of_a_write())
     assert len(files) == 10
     assert row_groups(files) < 110
+
+
+def test_most_rows_of_a_table_are_not_copied_where_they_lie_together() -> None:
+    """A source sorted by time is cut where the day ends; 490 columns take a while to copy."""
+    days = [0] * 7 + [1] * 3 + [2] * 30 + [1] * 2
+    table = alerts((f"k{n}", version(START), START + timedelta(days=day)) for n, day in enumerate(days))
+    found = [rows for _, rows in partitions("alerts", table)]
+    assert [rows.num_rows for rows in found] == [7, 5, 30]
+    for day, rows in enumerate(found):
+        assert rows.equals(table.filter(pa.array([each == day for each in days])))
+    assert [shares_memory(rows, table) for rows in found] == [False, False, True]
+    apart = alerts((f"k{n}", version(START), START + timedelta(days=n % 3 // 2)) for n in range(30))
+    assert [rows.num_rows for _, rows in partitions("alerts", apart)] == [20, 10]
+    assert not any(shares_memory(rows, apart) for _, rows in partitions("alerts", apart))
+
+
+def shares_memory(rows: pa.Table, whole: pa.Table) -> bool:
+    values, all_values = (table["@timestamp"].chunk(0).buffers()[1] for table in (rows, whole))
+    return bool(values.address == all_values.address)
