@@ -1,0 +1,379 @@
+"""The reader against a model of a broker: holes, retention, repeats, ends; nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from airflow_provider_defender.exceptions import (
+    MissingHub,
+    PermissionMissing,
+    PositionAhead,
+    ServiceUnavailable,
+)
+from airflow_provider_defender.hooks import MessageBatch, Offsets, _kafka_reader
+from airflow_provider_defender.hooks._kafka_errors import Troubles
+from airflow_provider_defender.hooks._kafka_reader import Limits, RangeReader
+from tests.unit.hooks.test_event_hub_settings import hub_conn, settings
+
+HUB = "hub"
+Ranges = Mapping[int, Sequence[tuple[int, int]]]
+
+
+@dataclass
+class Message:
+    """What confluent_kafka gives."""
+
+    number: int
+    at: int
+    content: bytes | None = b""
+    trouble: KafkaError | None = None
+
+    def partition(self) -> int:
+        return self.number
+
+    def offset(self) -> int:
+        return self.at
+
+    def value(self) -> bytes | None:
+        return self.content
+
+    def timestamp(self) -> tuple[int, int]:
+        return (2, 1_700_000_000_000 + self.at) if self.at % 2 else (0, 0)
+
+    def error(self) -> KafkaError | None:
+        return self.trouble
+
+
+@dataclass
+class Log:
+    """A partition: the offsets that hold a message, between the first and the next to come."""
+
+    offsets: list[int]
+    high: int
+    low: int = 0
+
+
+@dataclass
+class Broker:
+    """Partitions, and a consumer that reads them ahead as librdkafka does."""
+
+    logs: dict[int, Log]
+    retention: list[tuple[int, int]] = field(default_factory=list)
+    """(partition, low) to become true at one of the next reads each."""
+    news: list[KafkaError | KafkaException | None] = field(default_factory=list)
+    """What the next reads give instead of messages; None is silence."""
+    positions: dict[int, int | None] = field(default_factory=dict)
+    asked: list[int] = field(default_factory=list)
+    troubles: Troubles = field(init=False)
+    reading: bool = False
+
+    def __post_init__(self) -> None:
+        self.settings = settings(hub_conn())
+        self.troubles = Troubles(self.settings)
+
+    @property
+    def consumer(self) -> Broker:
+        return self
+
+    # The consumer ---------------------------------------------------------------------------------
+
+    def assign(self, wanted: Iterable[TopicPartition]) -> None:
+        self.positions = {}
+        self.incremental_assign(wanted)
+
+    def incremental_assign(self, wanted: Iterable[TopicPartition]) -> None:
+        for each in wanted:
+            assert each.partition not in self.positions
+            self.positions[each.partition] = each.offset
+
+    def incremental_unassign(self, wanted: Iterable[TopicPartition]) -> None:
+        for each in wanted:
+            del self.positions[each.partition]
+
+    def consume(self, count: int, _: float) -> list[Message]:
+        self.asked.append(count)
+        assert count > 0
+        if self.news:
+            event = self.news.pop(0)
+            if isinstance(event, KafkaException):
+                raise event
+            return [Message(next(iter(self.positions)), 0, trouble=event)] if event else []
+        found: list[Message] = []
+        for partition in sorted(self.positions):
+            found += self._fetch(partition, count - len(found))
+        if self.retention:
+            partition, low = self.retention.pop(0)
+            log = self.logs[partition]
+            log.low = min(max(log.low, low), log.high)
+        return found[:count]
+
+    def _fetch(self, partition: int, count: int) -> list[Message]:
+        position, log = self.positions[partition], self.logs[partition]
+        if position is None or count <= 0:
+            return []
+        if not log.low <= position <= log.high:
+            self.positions[partition] = None
+            return [Message(partition, position, trouble=KafkaError(KafkaError._AUTO_OFFSET_RESET))]
+        there = [offset for offset in log.offsets if offset >= max(position, log.low)][:count]
+        messages = [Message(partition, offset, b"%d:%d" % (partition, offset)) for offset in there]
+        if len(messages) < count:
+            self.positions[partition] = log.high if log.high > position or messages else position
+            return [*messages, Message(partition, log.high, trouble=KafkaError(KafkaError._PARTITION_EOF))]
+        self.positions[partition] = there[-1] + 1
+        return messages
+
+    # The client -----------------------------------------------------------------------------------
+
+    def lows(self, _: str, partitions: Iterable[int], **__: Any) -> dict[int, int]:
+        return {partition: self.logs[partition].low for partition in partitions}
+
+    def watermarks(self, _: str, partitions: Iterable[int], **__: Any) -> dict[int, Offsets]:
+        return {number: Offsets(self.logs[number].low, self.logs[number].high) for number in partitions}
+
+    def check(self, patience: float = 0.0) -> None:
+        error = self.troubles.authentication_error()
+        if error is not None:
+            raise error
+
+
+def reader(broker: Any, ranges: Ranges, **changes: Any) -> RangeReader:
+    options = {"limits": Limits(), "batch_records": 7, "outage_seconds": 60.0, **changes}
+    return RangeReader(broker, HUB, ranges, log=logging.getLogger("test"), **options)
+
+
+def read(broker: Broker, ranges: Ranges, **changes: Any) -> list[MessageBatch]:
+    return list(reader(broker, ranges, **changes).batches())
+
+
+def offsets(batches: list[MessageBatch], partition: int = 0) -> list[int]:
+    return [
+        o for batch in batches for p, o in zip(batch.partitions, batch.offsets, strict=True) if p == partition
+    ]
+
+
+def reached(batches: list[MessageBatch]) -> dict[int, int]:
+    return {partition: offset for batch in batches for partition, offset in batch.reached.items()}
+
+
+def lost(batches: list[MessageBatch]) -> list[tuple[int, int, int]]:
+    return [each for batch in batches for each in batch.lost]
+
+
+def full(high: int, low: int = 0) -> Log:
+    return Log(list(range(low, high)), high, low)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kafka_reader, "_SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(_kafka_reader, "_CONSUME_SECONDS", 0.0)
+
+
+# -- all histories
+
+
+@st.composite
+def _histories(
+    draw: st.DrawFn,
+) -> tuple[dict[int, Log], dict[int, list[tuple[int, int]]], list[tuple[int, int]], int]:
+    logs, ranges = {}, {}
+    for partition in range(draw(st.integers(1, 3))):
+        high = draw(st.integers(1, 40))
+        holes = draw(st.sets(st.integers(0, high - 1), max_size=high))
+        low = draw(st.integers(0, high))
+        logs[partition] = Log([o for o in range(low, high) if o not in holes], high, low)
+        edges = sorted(draw(st.sets(st.integers(0, high), min_size=2, max_size=6)))
+        ranges[partition] = list(zip(edges[::2], edges[1::2], strict=False))
+    retention = draw(st.lists(st.tuples(st.sampled_from(sorted(logs)), st.integers(0, 40)), max_size=4))
+    return logs, ranges, retention, draw(st.integers(1, 12))
+
+
+@given(_histories())
+@hypothesis_settings(max_examples=400, deadline=None)
+def test_every_offset_is_handed_out_once_or_lost_or_empty(history: Any) -> None:
+    logs, ranges, retention, size = history
+    before = {partition: set(log.offsets) for partition, log in logs.items()}
+    batches = read(Broker(logs, list(retention)), ranges, batch_records=size)
+    for partition, pairs in ranges.items():
+        wanted = {offset for start, end in pairs for offset in range(start, end)}
+        handed = offsets(batches, partition)
+        assert handed == sorted(set(handed))  # in order, none twice
+        assert set(handed) <= wanted & before[partition]
+        gone = {o for p, start, end in lost(batches) if p == partition for o in range(start, end)}
+        assert gone <= wanted - set(handed)
+        # What is neither handed out nor lost was empty all the time, and is still within retention's reach.
+        assert not (wanted - set(handed) - gone) & before[partition]
+        # Nothing is called lost that retention had left alone.
+        assert all(offset < logs[partition].low for offset in gone)
+        assert reached(batches)[partition] == pairs[-1][1]
+    assert all(1 <= len(batch) <= size or batch.reached for batch in batches)
+
+
+@given(_histories(), st.integers(1, 30))
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_reading_in_pieces_is_the_same_as_reading_at_once(history: Any, most: int) -> None:
+    """What `reached` says is where the next read may go on."""
+    logs, ranges, _, size = history
+    whole = read(Broker(logs), ranges, batch_records=size)
+    pieces: list[MessageBatch] = []
+    left = dict(ranges)
+    while left:
+        piece = read(Broker(logs), left, batch_records=size, limits=Limits(records=most))
+        assert sum(map(len, piece)) <= most
+        pieces += piece
+        at = reached(pieces)
+        left = {
+            partition: [
+                (max(start, at.get(partition, 0)), end) for start, end in pairs if end > at.get(partition, 0)
+            ]
+            for partition, pairs in ranges.items()
+        }
+        left = {partition: pairs for partition, pairs in left.items() if pairs}
+    for partition in ranges:
+        assert offsets(pieces, partition) == offsets(whole, partition)
+    assert sorted(lost(pieces)) == sorted(lost(whole))
+
+
+# -- single cases
+
+
+def test_a_batch_is_columns_side_by_side() -> None:
+    [batch] = read(Broker({0: full(3), 1: full(2)}), {0: [(0, 3)], 1: [(1, 2)]})
+    assert batch.values == [b"0:0", b"0:1", b"0:2", b"1:1"]
+    assert batch.partitions == [0, 0, 0, 1]
+    assert batch.offsets == [0, 1, 2, 1]
+    assert batch.enqueued == [-1, 1_700_000_000_001, -1, 1_700_000_000_001]
+    assert batch.reached == {0: 3, 1: 2}
+    assert batch.bytes == 12
+    assert len(batch) == 4
+
+
+def test_no_more_is_asked_for_than_is_there() -> None:
+    """Or else librdkafka waits for messages that do not come."""
+    broker = Broker({0: full(1000)})
+    read(broker, {0: [(0, 10), (500, 503)]}, batch_records=100)
+    assert broker.asked[0] == 13
+
+
+def test_the_end_of_a_range_is_the_end_whatever_follows() -> None:
+    assert offsets(read(Broker({0: full(1000)}), {0: [(5, 8)]})) == [5, 6, 7]
+
+
+def test_limits() -> None:
+    def first(**limits: Any) -> list[MessageBatch]:
+        return read(Broker({0: full(100)}), {0: [(0, 100)]}, limits=Limits(**limits), batch_records=10)
+
+    assert offsets(first(records=25)) == list(range(25))
+    assert reached(first(records=25)) == {0: 25}
+    by_size = first(bytes=30)
+    assert 30 <= sum(batch.bytes for batch in by_size) < 35
+    assert reached(by_size) == {0: len(offsets(by_size))}
+    assert first(seconds=0.0) == []
+
+
+def test_a_limit_leaves_the_rest_of_what_came_unread() -> None:
+    """The end of a partition, seen after the limit, says nothing of the messages that were not handed out."""
+    broker = Broker({0: full(5), 1: full(5)})
+    batches = read(broker, {0: [(0, 5)], 1: [(0, 5)]}, limits=Limits(bytes=4), batch_records=100)
+    assert offsets(batches) == [0, 1]
+    assert reached(batches) == {0: 2}
+
+
+def test_one_each() -> None:
+    broker = Broker({0: full(9), 1: Log([4, 5], 9), 2: Log([], 9)})
+    batches = read(broker, {number: [(2, 9)] for number in broker.logs}, limits=Limits(one_each=True))
+    assert [offsets(batches, number) for number in broker.logs] == [[2], [4], []]
+
+
+def test_batches_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kafka_reader, "_BATCH_BYTES", 100)
+    monkeypatch.setattr(_kafka_reader, "_CHUNK_BYTES", 50)
+    batches = read(Broker({0: full(1000)}), {0: [(0, 1000)]}, batch_records=500)
+    assert offsets(batches) == list(range(1000))
+    assert max(batch.bytes for batch in batches[1:]) < 100 + 16 * 5
+
+
+def test_a_tombstone_is_none() -> None:
+    broker = Broker({0: full(1)})
+    broker._fetch = lambda *_: [Message(0, 0, None)]  # type: ignore[method-assign]
+    [batch] = read(broker, {0: [(0, 1)]})
+    assert (batch.values, batch.bytes) == ([None], 0)
+
+
+def test_a_message_given_twice_is_handed_out_once() -> None:
+    broker = Broker({0: full(6)})
+    steps = [[0, 1, 2], [1, 2, 3], [0], [4, 5]]
+    broker._fetch = lambda *_: [Message(0, offset) for offset in steps.pop(0)]  # type: ignore[method-assign]
+    assert offsets(read(broker, {0: [(0, 6)]})) == list(range(6))
+
+
+@pytest.mark.parametrize("start", [3, 5, 8])
+def test_a_hub_that_ends_too_early_is_another_hub(start: int) -> None:
+    with pytest.raises(PositionAhead, match="ends at offset 5, before the offsets"):
+        read(Broker({0: full(5)}), {0: [(start, 9)]})
+
+
+def test_a_leader_that_is_behind_for_a_moment_is_none() -> None:
+    broker = Broker({0: full(5)})
+    answers = [Offsets(0, 4), Offsets(0, 9)]
+
+    def watermarks(*_: Any, **__: Any) -> dict[int, Offsets]:
+        broker.logs[0] = full(9)
+        return {0: answers.pop(0)}
+
+    broker.watermarks = watermarks  # type: ignore[method-assign]
+    assert offsets(read(broker, {0: [(0, 9)]})) == list(range(9))
+
+
+def test_silence_and_passing_errors_change_nothing() -> None:
+    news = [
+        None,
+        KafkaError(KafkaError._TRANSPORT),
+        KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART),
+        KafkaException(KafkaError(KafkaError._STATE)),
+        None,
+    ]
+    assert offsets(read(Broker({0: full(20)}, news=list(news)), {0: [(0, 20)]})) == list(range(20))
+
+
+def test_an_outage_ends_in_try_again() -> None:
+    broker = Broker({0: full(5)}, news=[KafkaError(KafkaError._TRANSPORT), *[None] * 50])
+    with pytest.raises(ServiceUnavailable, match="gave no messages"):
+        read(broker, {0: [(0, 5)]}, outage_seconds=0.0)
+
+
+def test_lost_time_is_counted() -> None:
+    broker = Broker({0: full(5)}, news=[KafkaError(KafkaError._TRANSPORT), None])
+    run = reader(broker, {0: [(0, 5)]})
+    list(run.batches())
+    assert run.waited_seconds > 0
+    assert broker.troubles.since is None
+
+
+def test_rights_withdrawn_in_mid_read() -> None:
+    broker = Broker({0: full(5)}, news=[KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)])
+    with pytest.raises(PermissionMissing, match="Listen"):
+        read(broker, {0: [(0, 5)]})
+
+
+def test_a_hub_deleted_in_mid_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kafka_reader, "_MISSING_PATIENCE_SECONDS", 0.0)
+    broker = Broker({0: full(5)}, news=[KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)])
+    with pytest.raises(MissingHub, match="has no hub 'hub'"):
+        read(broker, {0: [(0, 5)]})
+
+
+def test_an_offset_that_the_broker_never_gives_is_no_endless_loop() -> None:
+    broker = Broker({0: full(5)})
+    broker._fetch = lambda *_: [Message(0, 0, trouble=KafkaError(KafkaError.OFFSET_OUT_OF_RANGE))]  # type: ignore[method-assign]
+    with pytest.raises(ServiceUnavailable, match="gives nothing at offset 0"):
+        read(broker, {0: [(0, 5)]})
