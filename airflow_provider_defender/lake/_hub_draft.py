@@ -35,7 +35,7 @@ class HubDraft(DraftBase[HubPosition]):
         super().__init__(lake, log, head, kind, window)
         self._change = HubChange()
         self._newest_path: dict[str, str] = {}
-        self._spans: dict[str, OffsetSpans] = {}
+        self._spans = OffsetSpans()
 
     def commit(self, change: HubChange | None = None) -> Record[HubPosition] | None:
         """Make all that was written count, at once; None where there was nothing to say.
@@ -60,18 +60,16 @@ class HubDraft(DraftBase[HubPosition]):
 
     def _new_path(self, folder: str) -> str:
         path = self._newest_path[folder] = super()._new_path(folder)
-        self._spans[path] = OffsetSpans(self._columns(path))
         return path
 
     def _stage(self, folder: str, rows: pa.Table) -> None:
         super()._stage(folder, rows)
         if rows.num_rows:
-            self._spans[self._newest_path[folder]].add(rows)
+            path = self._newest_path[folder]
+            self._spans.add(path, self._columns(path), rows)
 
     def _staged_files(self) -> list[DataFile]:
-        files = [
-            replace(file, offsets=self._spans.pop(file.path).result()) for file in super()._staged_files()
-        ]
+        files = [replace(file, offsets=self._spans.pop(file.path)) for file in super()._staged_files()]
         if self._kind != "compaction":
             for file in files:
                 self._check_read(file)

@@ -21,42 +21,50 @@ _FOLD_ROWS = 64 * 1024
 
 
 class OffsetSpans:
-    """The first and the last offset of each partition among rows.
+    """The first and the last offset of each partition among the rows of files.
 
-    Rows wait, with these two columns only, until there are many, since looking at many costs little more
-    than looking at one. `columns`: where they name their partition and their offset.
+    Rows wait, with these two columns only, until there are many, since looking at many rows of many files
+    costs little more than looking at one.
     """
 
-    def __init__(self, columns: tuple[str, str]) -> None:
-        self._columns = columns
-        self._spans: dict[int, tuple[int, int]] = {}
-        self._waiting: tuple[list[pa.Array], list[pa.Array]] = ([], [])
+    def __init__(self) -> None:
+        self._spans: dict[str, dict[int, tuple[int, int]]] = {}
+        self._paths: list[str] = []
+        self._files: list[pa.Array] = []
+        self._partitions: list[pa.Array] = []
+        self._offsets: list[pa.Array] = []
         self._waiting_rows = 0
 
-    def add(self, rows: pa.Table) -> None:
-        """Add rows."""
-        for chunks, name in zip(self._waiting, self._columns, strict=True):
-            chunks += _chunks(rows, name)
+    def add(self, path: str, columns: tuple[str, str], rows: pa.Table) -> None:
+        """Add rows of a file; `columns`: where they name their partition and their offset."""
+        self._files.append(pa.repeat(len(self._paths), rows.num_rows))
+        self._paths.append(path)
+        self._partitions += _chunks(rows, columns[0])
+        self._offsets += _chunks(rows, columns[1])
         self._waiting_rows += rows.num_rows
         if self._waiting_rows >= _FOLD_ROWS:
             self._fold()
 
-    def result(self) -> dict[int, tuple[int, int]]:
-        """The first and last offset of all rows so far, by partition.
+    def pop(self, path: str) -> dict[int, tuple[int, int]]:
+        """The first and last offset of the rows of a file, by partition; the file is forgotten.
 
         Raises `ValueError` where a row has no partition or no offset.
         """
         self._fold()
-        return self._spans
+        return self._spans.pop(path)
 
     def _fold(self) -> None:
-        rows = _origins(*self._waiting)
-        spans = rows.group_by("partition").aggregate([("offset", "min"), ("offset", "max")])
-        columns = (spans[name].to_pylist() for name in ("partition", "offset_min", "offset_max"))
-        for partition, first, last in zip(*columns, strict=True):
-            before = self._spans.get(partition, (first, last))
-            self._spans[partition] = (min(first, before[0]), max(last, before[1]))
-        self._waiting, self._waiting_rows = ([], []), 0
+        if not self._waiting_rows:
+            return
+        rows = _origins(self._partitions, self._offsets).append_column("file", pa.chunked_array(self._files))
+        spans = rows.group_by(["file", "partition"]).aggregate([("offset", "min"), ("offset", "max")])
+        columns = (spans[name].to_pylist() for name in ("file", "partition", "offset_min", "offset_max"))
+        for number, partition, first, last in zip(*columns, strict=True):
+            file = self._spans.setdefault(self._paths[number], {})
+            before = file.get(partition, (first, last))
+            file[partition] = (min(first, before[0]), max(last, before[1]))
+        self._paths, self._files, self._partitions, self._offsets = [], [], [], []
+        self._waiting_rows = 0
 
 
 def rows_outside(rows: pa.Table, columns: tuple[str, str], ranges: Mapping[int, Ranges]) -> pa.Table:
@@ -87,10 +95,13 @@ def _chunks(rows: pa.Table, name: str) -> list[pa.Array]:
 
 def _origins(partitions: list[pa.Array], offsets: list[pa.Array]) -> pa.Table:
     """Both columns as plain integers; raises `ValueError` where a row has none."""
-    columns = [
-        pa.chunked_array([chunk.cast(pa.int64()) for chunk in chunks], pa.int64())
-        for chunks in (partitions, offsets)
-    ]
+    columns = [_plain(partitions, pa.int32()), _plain(offsets, pa.int64())]
     if any(column.null_count for column in columns):
         raise ValueError("rows of a hub without partition or offset")
     return pa.table(columns, ["partition", "offset"])
+
+
+def _plain(chunks: list[pa.Array], integer: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array(
+        [chunk if chunk.type == integer else chunk.cast(integer) for chunk in chunks], integer
+    )

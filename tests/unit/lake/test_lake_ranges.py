@@ -52,41 +52,43 @@ def test_rows_outside_of_ranges(
     assert list(zip(found["partition"].to_pylist(), found["offset"].to_pylist(), strict=True)) == kept
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 25)), max_size=30), st.booleans())
-def test_spans_of_offsets(rows: list[tuple[int, int]], encoded: bool) -> None:
-    spans = OffsetSpans(REJECT_COLUMNS)
-    for start in range(0, len(rows), 7):
-        table = hub_rejects(rows[start : start + 7])
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integers(0, 25)), max_size=30),
+    st.booleans(),
+)
+def test_spans_of_offsets(rows: list[tuple[str, int, int]], encoded: bool) -> None:
+    spans = OffsetSpans()
+    expected: dict[str, dict[int, tuple[int, int]]] = {}
+    for path, partition, offset in rows:
+        table = hub_rejects([(partition, offset)])
         if encoded:
-            partition = table["partition"].combine_chunks().dictionary_encode()
-            table = table.set_column(2, "partition", partition)
-        spans.add(table)
-    expected: dict[int, tuple[int, int]] = {}
-    for partition, offset in rows:
-        first, last = expected.get(partition, (offset, offset))
-        expected[partition] = (min(first, offset), max(last, offset))
-    assert spans.result() == expected
-    assert spans.result() == expected
+            column = table["partition"].combine_chunks().dictionary_encode()
+            table = table.set_column(2, "partition", column)
+        spans.add(path, REJECT_COLUMNS, table)
+        file = expected.setdefault(path, {})
+        first, last = file.get(partition, (offset, offset))
+        file[partition] = (min(first, offset), max(last, offset))
+    assert {path: spans.pop(path) for path in expected} == expected
 
 
 def test_spans_of_slices_and_of_many_rows() -> None:
-    spans = OffsetSpans(DATA_COLUMNS)
+    spans = OffsetSpans()
     table = events([(partition, offset) for partition in range(2) for offset in range(40_000)])
-    spans.add(table.slice(10, 10))
-    assert spans.result() == {0: (10, 19)}
+    spans.add("a", DATA_COLUMNS, table.slice(10, 10))
     for start in (60_000, 30_000, 5_000):
-        spans.add(table.slice(start, 30_000))
+        spans.add("a", DATA_COLUMNS, table.slice(start, 30_000))
         assert spans._waiting_rows < 64 * 1024
-    assert spans.result() == {0: (10, 39_999), 1: (0, 39_999)}
-    spans.add(table.slice(2, 1))
-    assert spans.result()[0] == (2, 39_999)
+    spans.add("b", DATA_COLUMNS, table.slice(1, 3))
+    assert spans.pop("b") == {0: (1, 3)}
+    spans.add("a", DATA_COLUMNS, table.slice(2, 1))
+    assert spans.pop("a") == {0: (2, 39_999), 1: (0, 39_999)}
 
 
 def test_rows_without_an_offset_are_an_error() -> None:
     table = hub_rejects([(0, 1)]).set_column(3, "offset", pa.array([None], pa.int64()))
-    spans = OffsetSpans(REJECT_COLUMNS)
-    spans.add(table)
+    spans = OffsetSpans()
+    spans.add("a", REJECT_COLUMNS, table)
     with pytest.raises(ValueError, match="without partition or offset"):
-        spans.result()
+        spans.pop("a")
     with pytest.raises(ValueError, match="without partition or offset"):
         rows_outside(table, REJECT_COLUMNS, {0: ((0, 1),)})
