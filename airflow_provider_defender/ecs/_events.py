@@ -14,18 +14,18 @@ import pyarrow.compute as pc
 
 from ._mapped import HUB_REJECTS_SCHEMA
 from ._reader import Leftovers, RecordReader
+from ._repeats import HASH_BYTES
 from ._rows import Chunk, RowBuilder, constant_column
 from ._typed import Columns, typed_columns
 from ._values import json_text, parse_object
 from .fields import TIMESTAMP
-from .mapping import ENVELOPE, Mapping
+from .mapping import ENVELOPE, HUB_SOURCE, Mapping
 
 __all__ = ["EventTable", "Outer", "Reject", "Row", "rejects_table"]
 
 _NO_TIME = "no time, neither in the record nor of the message"
 _READ_RECORDS = 256
 """Records that are Python objects at once: few enough for the processor's cache, enough for Arrow's calls."""
-_HASH_BYTES = 16
 _MOST_BEFORE = pa.scalar(timedelta(days=400), pa.duration("us"))
 _MOST_AFTER = pa.scalar(timedelta(days=1), pa.duration("us"))
 
@@ -80,7 +80,8 @@ class EventTable:
     ) -> None:
         self.name = name
         self.mapping = mapping
-        self.dataset = f"events/{name}"
+        is_own = mapping.source == f"{HUB_SOURCE}/{name}"
+        self.dataset = mapping.dataset if is_own else f"events/{name}"
         self.schema = mapping.own_schema()
         self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed, inside=mapping.inside)
         self.read = self.reader.read
@@ -102,7 +103,7 @@ class EventTable:
 
     def digest(self, content: bytes) -> bytes:
         """128 bits that tell the table's name and these bytes from all others."""
-        return hashlib.sha256(self._salt + content).digest()[:_HASH_BYTES]
+        return hashlib.sha256(self._salt + content).digest()[:HASH_BYTES]
 
     def add(
         self,
@@ -350,6 +351,6 @@ def _valid_texts(texts: Sequence[bytes]) -> pa.Array:
 def _hexadecimal(digests: Sequence[bytes]) -> pa.Array:
     """The digests, all of one length, as texts."""
     text = b"".join(digests).hex().encode()
-    width = 2 * _HASH_BYTES
+    width = 2 * HASH_BYTES
     offsets = pa.array(range(0, len(text) + 1, width), pa.int32()).buffers()[1]
     return pa.Array.from_buffers(pa.string(), len(digests), [None, offsets, pa.py_buffer(text)])

@@ -23,6 +23,9 @@ _NO_ITEMS = (None,)
 _decode_strings = msgspec.json.Decoder(list[str]).decode
 _MOST_PATHS = 1000
 _OPENING = ("{", ord("{"))
+_QUOTE = ord('"')
+_ABSENT = {b"null", *ABSENT_TEXTS}
+_LONGEST_ABSENT = max(map(len, _ABSENT))
 
 _STRICT_TYPES: dict[str, Any] = {
     "string": str,
@@ -345,14 +348,23 @@ def _identifiers(values: Sequence[Any]) -> pa.Array:
 
 def _dynamic_texts(values: Sequence[Any]) -> list[str | bytes | None]:
     """Texts of JSON values: of strings, which are decoded all at once, what they say."""
-    texts: list[Any] = [
-        value if isinstance(value, str) or value is None else bytes(value) for value in values
-    ]
-    strings = [place for place, text in enumerate(texts) if text.__class__ is bytes and text.startswith(b'"')]
-    decoded = _decode_strings(b"[" + b",".join(map(texts.__getitem__, strings)) + b"]")
-    for place, text in zip(strings, decoded, strict=True):
-        texts[place] = text
-    return [None if text in (b"null", *ABSENT_TEXTS) else text for text in texts]
+    if not values or (values[0] is _NULL_JSON and values.count(_NULL_JSON) == len(values)):
+        return [None] * len(values)
+    try:
+        texts: list[Any] = list(map(bytes, values))
+    except TypeError:  # some records were read tolerantly
+        return [_dynamic_text(value) for value in values]
+    strings = [text for text in texts if text[0] == _QUOTE]
+    if strings:
+        decoded = iter(_decode_strings(b"[" + b",".join(strings) + b"]"))
+        texts = [next(decoded) if text[0] == _QUOTE else text for text in texts]
+    return [None if len(text) <= _LONGEST_ABSENT and text in _ABSENT else text for text in texts]
+
+
+def _dynamic_text(value: Any) -> str | bytes | None:
+    if isinstance(value, str) or value is None:
+        return value
+    return _dynamic_texts((value,))[0]
 
 
 def _raw_text(value: Any) -> str | None:

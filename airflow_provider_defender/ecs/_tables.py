@@ -82,5 +82,5 @@ class EventTables:
     def _table(self, name: str, mapped_as: str) -> EventTable:
         table = self._tables.get(name)
         if table is None:
-            table = self._tables[name] = self._make(name, self._mappings.get(mapped_as, self._mappings[UNKNOWN]))
+            table = self._tables[name] = self._make(name, self._mappings[mapped_as])
         return table

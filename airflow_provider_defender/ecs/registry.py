@@ -7,6 +7,7 @@ import pyarrow as pa
 from .fields import leaf_fields
 from .mapping import Mapping
 from .tables.alerts import alerts_schema
+from .tables.defender_for_cloud import DEFENDER_FOR_CLOUD
 from .tables.endpoint_alerts import ENDPOINT_ALERTS
 from .tables.streaming import AZURE_MONITOR, STREAMING_TABLES, UNKNOWN_TABLE
 
@@ -82,5 +83,5 @@ def schema(dataset: str | Mapping) -> pa.Schema:
     raise ValueError(f"no dataset {name!r}")
 
 
-for known in (ENDPOINT_ALERTS, *STREAMING_TABLES, UNKNOWN_TABLE, AZURE_MONITOR):
+for known in (ENDPOINT_ALERTS, *STREAMING_TABLES, UNKNOWN_TABLE, *DEFENDER_FOR_CLOUD, AZURE_MONITOR):
     register(known)
