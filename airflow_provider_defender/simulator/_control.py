@@ -11,7 +11,8 @@
 | `GET`, `POST`, `DELETE /_simulator/faults` | the faults switched on; switch one on; switch all off |
 | `GET /_simulator/requests` | the requests answered so far |
 | `GET /_simulator/events` | with `--events`: the hub, and the truth about the events sent so far |
-| `POST /_simulator/events` `{"records": 1000, "over_seconds": 30, "oddities": []}` | send events |
+| `POST /_simulator/events` `{"records": 1000, "over_seconds": 30, "oddities": ["tombstone"]}` | send events |
+| `POST /_simulator/events` `{"odd": 0.01, "repeats": 0.03}` | from now on, so many are odd, come again |
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class _NewEvents(msgspec.Struct, forbid_unknown_fields=True):
     records: int = 0
     over_seconds: float = 0.0
     oddities: list[str] = []
+    odd: float | None = None
+    repeats: float | None = None
 
 
 class _Changes(msgspec.Struct, forbid_unknown_fields=True):
@@ -134,6 +137,7 @@ class Control:
     def _send_events(self, request: Request) -> object:
         order = msgspec.json.decode(request.body or b"{}", type=_NewEvents)
         exporter = self._simulator.exporter
+        exporter.set_shares(odd=order.odd, repeats=order.repeats)
         if order.over_seconds > 0:
             exporter.send(0, oddities=order.oddities)
             exporter.send_over(order.records, order.over_seconds)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_defender.simulator._event_rows import fixed_time
 from airflow_provider_defender.simulator._event_scene import Scene
+from airflow_provider_defender.simulator._event_times import fixed_time
 
 __all__ = ["EXPORTS", "UNKNOWN_TABLE", "azure_monitor_record", "unknown_properties"]
 

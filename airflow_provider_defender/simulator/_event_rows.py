@@ -13,10 +13,10 @@ import msgspec
 
 from airflow_provider_defender.simulator._draw import Draw
 from airflow_provider_defender.simulator._event_scene import Scene
+from airflow_provider_defender.simulator._event_times import fixed_time
 from airflow_provider_defender.simulator._event_values import Maker, maker
-from airflow_provider_defender.timestamps import ticks_to_datetime
 
-__all__ = ["CATEGORY_PREFIX", "Envelope", "StreamingTable", "fixed_time", "streaming_tables"]
+__all__ = ["CATEGORY_PREFIX", "Envelope", "StreamingTable", "streaming_tables"]
 
 CATEGORY_PREFIX = "AdvancedHunting-"
 _SECOND = 10_000_000
@@ -27,13 +27,6 @@ _RARE_SHARE = 0.1  # for columns that captured records do not have, but newer on
 _FAST_CLOCK_SHARE = 0.003
 _FAST_CLOCK_SECONDS = 1_800
 _LATE_ALERT_SHARE = 0.05
-
-
-def fixed_time(ticks: int, digits: int = 7) -> str:
-    """A UTC time with a fixed number of fraction digits, cut, as the exporter writes it."""
-    seconds, fraction = divmod(ticks, _SECOND)
-    text = ticks_to_datetime(seconds * _SECOND).isoformat()[:19]
-    return f"{text}.{fraction:07d}"[: 20 + digits] + "Z" if digits else f"{text}Z"
 
 
 @dataclass(frozen=True)

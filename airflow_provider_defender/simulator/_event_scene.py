@@ -241,19 +241,32 @@ class Company:
     """Alerts as the alerts API shows them, with evidence; never empty."""
     subscription: str
 
+    @property
+    def devices(self) -> Sequence[Device]:
+        """All devices."""
+        return self.population.devices
+
+    @functools.cached_property
+    def linux_devices(self) -> Sequence[Device]:
+        """Those with Linux."""
+        return [device for device in self.devices if device.linux]
+
 
 class Scene:
     """One event that is about to be written: everything that its columns tell, drawn once and only if asked.
 
-    `at` is when it happened, in ticks of 100 ns; `number` counts the events of the stream.
+    `at` is when it happened, in ticks of 100 ns; `number` counts the events of the stream. Containers are
+    on Linux.
     """
 
-    def __init__(self, draw: Draw, company: Company, at: int, number: int) -> None:
+    def __init__(
+        self, draw: Draw, company: Company, at: int, number: int, *, in_container: bool = False
+    ) -> None:
         self.draw = draw
         self.company = company
         self.at = at
         self.number = number
-        self.device: Device = draw.choice(company.population.devices)
+        self.device: Device = draw.choice(company.linux_devices if in_container else company.devices)
 
     # -- small draws
 
@@ -321,6 +334,11 @@ class Scene:
             city,
             provider,
         )
+
+    @functools.cached_property
+    def remote_session(self) -> bool:
+        """Whether the processes run in somebody's session from another device."""
+        return self.chance(0.1)
 
     # -- what runs
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_defender.simulator._event_scene import Program, Running, Scene
+from airflow_provider_defender.simulator._event_times import fixed_time
 
 __all__ = ["Maker", "maker"]
 
@@ -89,11 +90,11 @@ _INITIATING: dict[str, Maker] = {
     "InitiatingProcessTokenElevation": _ELEVATION,
     "InitiatingProcessLogonId": lambda s: 999 if s.account.sid == "S-1-5-18" else s.draw.getrandbits(24),
     "InitiatingProcessSessionId": _one_of(0, 1, 2),
-    "InitiatingProcessRemoteSessionDeviceName": lambda s: s.neighbour.name,
-    "InitiatingProcessRemoteSessionIP": lambda s: s.remote.address,
+    "InitiatingProcessRemoteSessionDeviceName": lambda s: s.neighbour.name if s.remote_session else None,
+    "InitiatingProcessRemoteSessionIP": lambda s: s.remote.address if s.remote_session else None,
     "InitiatingProcessSignerType": _one_of("OsVendor", "ISV", "NoSignature"),
     "InitiatingProcessSignatureStatus": _one_of("Valid", "Unknown"),
-    "IsInitiatingProcessRemoteSession": _one_of(False, False, False, True),
+    "IsInitiatingProcessRemoteSession": lambda s: s.remote_session,
 }
 _PROCESS: dict[str, Maker] = {
     **_account("", lambda s: s.process),
@@ -104,10 +105,10 @@ _PROCESS: dict[str, Maker] = {
     "ProcessCreationTime": lambda s: s.process.started,
     "ProcessIntegrityLevel": _integrity,
     "ProcessTokenElevation": _ELEVATION,
-    "ProcessRemoteSessionDeviceName": lambda s: s.neighbour.name,
-    "ProcessRemoteSessionIP": lambda s: s.remote.address,
+    "ProcessRemoteSessionDeviceName": lambda s: s.neighbour.name if s.remote_session else None,
+    "ProcessRemoteSessionIP": lambda s: s.remote.address if s.remote_session else None,
     "CreatedProcessSessionId": _one_of(0, 1, 2),
-    "IsProcessRemoteSession": _one_of(False, False, True),
+    "IsProcessRemoteSession": lambda s: s.remote_session,
     "ProcessName": lambda s: s.process.program.name,
     "ParentProcessName": lambda s: s.actor.program.name,
     "ParentProcessId": lambda s: s.actor.pid,
@@ -336,7 +337,7 @@ _APPS: dict[str, Maker] = {
     "IPCategory": _one_of("Corporate", "Cloud Proxy", "Risky"),
     "UserAgentTags": _always(["Outdated browser"]),
     "RawEventData": lambda s: {
-        "CreationTime": "2026-01-09T09:58:02",
+        "CreationTime": fixed_time(s.at, 0).rstrip("Z"),
         "Id": s.guid(),
         "Operation": "FileDownloaded",
         "Workload": "OneDrive",
@@ -472,17 +473,24 @@ _MAIL: dict[str, Maker] = {
     "AppVersion": _always("16.0.19231"),
     "SourceId": lambda s: s.email.network_id,
 }
+
+
+def _milliseconds(s: Scene) -> str:
+    """A time in milliseconds, which Teams counts its messages by."""
+    return str(s.at // 10_000)
+
+
 _TEAMS: dict[str, Maker] = {
-    "LastEditedTime": lambda s: "2026-01-09T09:58:02.123Z",
-    "TeamsMessageId": lambda s: f"{s.guid()}-{1_767_000_000_000 + s.number}",
+    "LastEditedTime": lambda s: fixed_time(s.at, 3),
+    "TeamsMessageId": lambda s: f"{s.guid()}-{_milliseconds(s)}",
     "SenderEmailAddress": lambda s: s.person.principal,
     "SenderType": _one_of("User", "Bot"),
     "RecipientDetails": lambda s: [
         {"RecipientSmtpAddress": s.colleague.principal, "RecipientObjectId": s.colleague.aad_id}
     ],
     "IsOwnedThread": _one_of(True, False),
-    "MessageId": lambda s: str(1_767_000_000_000 + s.number),
-    "ParentMessageId": lambda s: str(1_767_000_000_000 + s.number),
+    "MessageId": lambda s: _milliseconds(s),
+    "ParentMessageId": lambda s: _milliseconds(s),
     "GroupId": lambda s: s.guid(),
     "GroupName": _one_of("Projekt Ost", "Sales"),
     "ThreadId": lambda s: f"19:{s.hexadecimal(32)}@thread.v2",
@@ -494,7 +502,7 @@ _TEAMS: dict[str, Maker] = {
     "MessageSubtype": _always("RichText/Html"),
     "MessageFormatType": _always("RichText"),
     "MessageFormatSubtype": _always("Html"),
-    "MessageVersion": lambda s: str(1_767_000_000_000 + s.number),
+    "MessageVersion": lambda s: _milliseconds(s),
     "MessageSubject": _always("Status"),
     "LatestDeliveryLocation": _one_of("Teams", "Quarantine"),
     "SafetyTip": _always("Suspicious link"),
@@ -534,9 +542,43 @@ _ENTITY_TYPES = {
 }
 
 
-def _techniques(s: Scene) -> str:
-    names = [f'"Technique ({name})"' for name in s.alert["mitreTechniques"]]
-    return f"[{','.join(names)}]" if names else ""
+#: MITRE ATT&CK's names of the techniques that the catalogue of alerts has.
+_TECHNIQUES = {
+    "T1003.001": "LSASS Memory",
+    "T1016": "System Network Configuration Discovery",
+    "T1018": "Remote System Discovery",
+    "T1021.002": "SMB/Windows Admin Shares",
+    "T1059.001": "PowerShell",
+    "T1059.004": "Unix Shell",
+    "T1064": "Scripting",
+    "T1068": "Exploitation for Privilege Escalation",
+    "T1071": "Application Layer Protocol",
+    "T1071.001": "Web Protocols",
+    "T1085": "Rundll32",
+    "T1087.002": "Domain Account",
+    "T1095": "Non-Application Layer Protocol",
+    "T1105": "Ingress Tool Transfer",
+    "T1112": "Modify Registry",
+    "T1113": "Screen Capture",
+    "T1203": "Exploitation for Client Execution",
+    "T1204.002": "Malicious File",
+    "T1220": "XSL Script Processing",
+    "T1482": "Domain Trust Discovery",
+    "T1486": "Data Encrypted for Impact",
+    "T1490": "Inhibit System Recovery",
+    "T1547.001": "Registry Run Keys / Startup Folder",
+    "T1562.001": "Disable or Modify Tools",
+    "T1564.001": "Hidden Files and Directories",
+    "T1566.001": "Spearphishing Attachment",
+    "T1567.002": "Exfiltration to Cloud Storage",
+    "T1569.002": "Service Execution",
+    "T1571": "Non-Standard Port",
+}
+
+
+def _techniques(s: Scene) -> Any:
+    """As the wire has them: the text of a list, names with ids, or no text."""
+    return [f"{_TECHNIQUES[number]} ({number})" for number in s.alert["mitreTechniques"]] or ""
 
 
 def _of_evidence(name: str) -> Maker:

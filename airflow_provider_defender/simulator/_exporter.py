@@ -54,6 +54,12 @@ class EventExporter:
             turn = [*self._partitions[first:], *self._partitions[:first]]
             return produce(messages, self._producer, self.hub, partitions=turn)
 
+    def set_shares(self, *, odd: float | None = None, repeats: float | None = None) -> None:
+        """Let this share of messages be odd, of records come again, from now on; None leaves it as it is."""
+        with self._lock:
+            self.stream.odd = self.stream.odd if odd is None else odd
+            self.stream.repeats = self.stream.repeats if repeats is None else repeats
+
     def send_over(self, records: int, seconds: float) -> None:
         """Send so many records from a thread of its own, spread evenly over the coming seconds."""
         with self._lock:

@@ -104,7 +104,8 @@ class EventStream:
     * `odd`: the share of messages that are odd, in one of the ways of `ODDITIES`.
     * `records_a_message`: a fixed number, where by default there are 1 to 60.
 
-    It remembers a hash of each record that it has sent, 16 bytes. Not safe for several threads.
+    `repeats` and `odd` are attributes, too, and may be set at any time. It remembers a hash of each record
+    that it has sent, 16 bytes. Not safe for several threads.
 
     Raises ValueError for an unknown feed.
     """
@@ -130,9 +131,11 @@ class EventStream:
         self._envelope = Envelope(tenant.tenant_id)
         self._now = datetime_to_ticks(start) if start else tenant.now_ticks()
         self._weights = {feed: FEEDS[feed] for feed in feeds or FEEDS}
+        self._wrapped_weights = {feed: w for feed, w in self._weights.items() if feed not in EXPORTS}
         self._due = list(self._weights)
         self._draw.shuffle(self._due)
-        self._share = {"repeats": repeats, "odd": odd}
+        self.repeats = repeats
+        self.odd = odd
         self._size = records_a_message
         self._number = 0
         self._sent: set[bytes] = set()
@@ -152,7 +155,7 @@ class EventStream:
         return [self._message(_MOST_RECORDS) for _ in range(count)]
 
     def records(self, count: int) -> list[bytes | None]:
-        """As many messages as hold this number of readable records, or one more of several."""
+        """As many messages as hold this number of readable records; an odd one at the end may have more."""
         wanted, messages = self.truth.records + count, []
         while self.truth.records < wanted:
             messages.append(self._message(wanted - self.truth.records))
@@ -171,7 +174,7 @@ class EventStream:
 
     def _message(self, most: int) -> bytes | None:
         self._now += int(self._draw.expovariate(20) * _SECOND)
-        if self._share["odd"] and self._draw.random() < self._share["odd"]:
+        if self.odd and self._draw.random() < self.odd:
             return self.oddity(self._draw.choice(tuple(ODDITIES)))
         self.truth.messages += 1
         size = min(self._size or self._usual_size(), most)
@@ -199,7 +202,7 @@ class EventStream:
         for position, feed in enumerate(self._due):
             if feed not in EXPORTS:
                 return self._due.pop(position)
-        return self._random_feed({feed: w for feed, w in self._weights.items() if feed not in EXPORTS})
+        return self._random_feed(self._wrapped_weights)
 
     def _random_feed(self, weights: Mapping[str, float]) -> str:
         [feed] = self._draw.choices(tuple(weights), tuple(weights.values()))
@@ -209,7 +212,7 @@ class EventStream:
 
     def _wrapped_record(self, feed: str) -> bytes:
         """A record as it stands in `records`: of a feed, or one that was sent before."""
-        if self._recent and self._draw.random() < self._share["repeats"]:
+        if self._recent and not self._due and self._draw.random() < self.repeats:
             older_half = len(self._recent) // 2 + 1
             table, properties, happened = self._recent[self._draw.randrange(older_half)]
             self._count(table, new=False)
@@ -228,7 +231,8 @@ class EventStream:
             scene = self._scene(self._now - 60 * _SECOND)
             return msgspec.json.encode(unknown_properties(scene)), scene.at
         streaming = streaming_tables()[table]
-        scene = self._scene(self._now - streaming.lag(self._draw))
+        happened = self._now - streaming.lag(self._draw)
+        scene = self._scene(happened, in_container=table == "CloudProcessEvents")
         return msgspec.json.encode(streaming.properties(scene)), scene.at
 
     def _enclosed(self, table: str, properties: bytes, happened: int) -> bytes:
@@ -242,9 +246,9 @@ class EventStream:
         record: dict[str, Any] = msgspec.json.decode(self._enclosed(table, properties, happened))
         return record
 
-    def _scene(self, at: int) -> Scene:
+    def _scene(self, at: int, *, in_container: bool = False) -> Scene:
         self._number += 1
-        return Scene(self._draw, self._company, at, self._number)
+        return Scene(self._draw, self._company, at, self._number, in_container=in_container)
 
     # -- the truth
 

@@ -66,6 +66,8 @@ def test_events():
         sent = client.control("POST", "/events", order).json()
         assert (sent["records"], sent["broken"], sent["partitions"]) == (40, {"tombstone": 1}, 2)
         assert client.control("GET", "/events").json() == sent
+        odd = client.control("POST", "/events", {"odd": 1, "records": 3}).json()
+        assert sum(odd["odd"].values()) == odd["messages"] - sent["messages"] + 1
         wrong = client.control("POST", "/events", {"oddities": ["dream"]})
         assert (wrong.status_code, wrong.json()) == (404, {"error": "There is no 'dream'"})
 

@@ -60,7 +60,7 @@ def stream():
 
 @pytest.fixture(scope="module")
 def messages(stream):
-    return stream.messages(800)
+    return stream.messages(500)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_messages_do_not_depend_on_how_many_are_asked_for_at_a_time(messages):
 
 def test_the_first_records_have_one_of_everything():
     stream = EventStream(11)
-    stream.records(3 * len(FEEDS))
+    stream.records(len(FEEDS))
     assert set(stream.truth.rows) == set(FEEDS)
     assert len(STREAMING_TABLES) == 31
     assert UNKNOWN_TABLE not in STREAMING_TABLES
@@ -182,7 +182,9 @@ _NUMBERS_IN_TEXT_COLUMNS = {"ReportId", "ParentProcessId", "AccountTenantId"}
 
 def test_values_are_of_their_kind_on_the_wire():
     seen: dict[tuple[str, str], Counter[str]] = {}
-    for record in streaming_records(EventStream(6, feeds=STREAMING_TABLES).messages(2_500)):
+    tenant = Tenant(6, alerts=20)
+    streams = [EventStream(6, tenant=tenant, feeds=[table]) for table in STREAMING_TABLES]
+    for record in streaming_records([message for stream in streams for message in stream.records(80)]):
         table = record["category"].partition("-")[2]
         for column, value in record["properties"].items():
             kind = streaming_tables()[table].kinds[column]
@@ -236,6 +238,23 @@ def test_events_tell_of_the_same_tenant():
             assert row["AlertId"] in ids
         elif record["category"].startswith("AdvancedHunting-Device"):
             assert devices[row["DeviceId"]] == row["DeviceName"]
+
+
+def test_columns_of_a_row_agree(streamed):
+    for record in streamed:
+        row = record["properties"]
+        if row.get("InitiatingProcessRemoteSessionIP"):
+            assert row.get("IsInitiatingProcessRemoteSession") in (True, None)
+        if row.get("FolderPath") and row.get("FileName") and record["category"].endswith("ImageLoadEvents"):
+            assert row["FolderPath"].endswith(row["FileName"])
+        if row.get("ProcessCreationTime"):
+            assert parse_ticks(row["ProcessCreationTime"]) < parse_ticks(record["time"])
+        if row.get("AttackTechniques"):
+            assert all(
+                re.fullmatch(r".+ \(T\d{4}(\.\d{3})?\)", t) for t in json.loads(row["AttackTechniques"])
+            )
+        if record["category"].endswith("CloudProcessEvents") and row.get("FolderPath"):
+            assert row["FolderPath"].startswith("/")
 
 
 def test_continuous_export_is_one_object_a_message_with_references_inside():
@@ -356,12 +375,25 @@ def readable(value):
 
 
 def test_a_share_of_odd_messages():
-    stream = EventStream(5, odd=0.1)
-    messages = stream.messages(1_000)
-    assert len(messages) == stream.truth.messages == 1_000
+    stream = EventStream(5, odd=0.2, records_a_message=1)
+    messages = stream.messages(500)
+    assert len(messages) == stream.truth.messages == 500
     assert 60 < sum(stream.truth.odd.values()) < 140
     assert set(stream.truth.odd) == set(ODDITIES)
     assert None in messages
+
+
+def test_shares_can_be_changed_on_the_way():
+    stream = EventStream(5, feeds=["DeviceEvents"], repeats=0)
+    stream.records(300)
+    assert stream.truth.repeats == 0
+    stream.repeats = 0.5
+    stream.records(300)
+    assert 100 < stream.truth.repeats < 200
+    stream.repeats, stream.odd = 0.0, 1.0
+    before = stream.truth.messages
+    stream.messages(10)
+    assert sum(stream.truth.odd.values()) == stream.truth.messages - before == 10
 
 
 # -- into the hub
