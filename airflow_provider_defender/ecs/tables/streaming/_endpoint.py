@@ -42,14 +42,17 @@ __all__ = [
     "DNS_FIELDS",
     "HTTP_AND_TLS_FIELDS",
     "PROCESS_FIELDS",
+    "VERSION_FIELDS",
     "account_or_initiator",
     "addresses_of_adapter",
     "connection",
     "connection_protocol",
     "device_cloud",
+    "device_event_accounts",
     "device_event_action",
     "device_event_connection",
     "device_event_processes",
+    "device_event_versions",
     "file_action",
     "file_fields",
     "http_and_tls_fields",
@@ -251,7 +254,7 @@ def acting_process(action_type: pa.Array, number: pa.Array, command_line: pa.Arr
         return (text is not None and text not in _ABOUT_INITIATOR and not text.endswith("ApiCall"),)
 
     (own,) = by_distinct(acts, (pa.bool_(),), action_type)
-    return pc.and_(own, pc.or_(pc.is_valid(number), pc.is_valid(command_line)))
+    return pc.and_(pc.fill_null(own, False), pc.or_(pc.is_valid(number), pc.is_valid(command_line)))
 
 
 def device_event_processes(
@@ -280,6 +283,44 @@ def device_event_processes(
 def _process(device: pa.Array, name: pa.Array, path: pa.Array, *columns: pa.Array) -> tuple[pa.Array, ...]:
     *known, ticks = columns
     return name, image_path(path, name), *known, process_identity(device, known[3], ticks)
+
+
+VERSION_FIELDS = ("company", "description", "file_version", "original_file_name", "product")
+"""What `device_event_versions` gives of the process' image, and of its parent's, under `pe`."""
+
+
+def device_event_versions(
+    action_type: pa.Array, number: pa.Array, command_line: pa.Array, *initiating: pa.Array
+) -> tuple[pa.Array, ...]:
+    """`process.pe.*` and `process.parent.pe.*` of DeviceEvents, as in `VERSION_FIELDS`.
+
+    Microsoft says only what the initiating process' image is, which is the process or its parent.
+    """
+    is_own = acting_process(action_type, number, command_line)
+    is_other = pc.invert(is_own)
+    return (
+        *(only_where(is_other, column) for column in initiating),
+        *(only_where(is_own, column) for column in initiating),
+    )
+
+
+def device_event_accounts(
+    action_type: pa.Array,
+    number: pa.Array,
+    command_line: pa.Array,
+    name: pa.Array,
+    sid: pa.Array,
+    initiating_name: pa.Array,
+    initiating_sid: pa.Array,
+) -> tuple[pa.Array, ...]:
+    """`process.user.name`, `.id`, `process.parent.user.name`, `.id` of DeviceEvents."""
+    is_own = acting_process(action_type, number, command_line)
+    return (
+        pc.if_else(is_own, name, initiating_name),
+        pc.if_else(is_own, sid, initiating_sid),
+        only_where(is_own, initiating_name),
+        only_where(is_own, initiating_sid),
+    )
 
 
 def file_fields(path: pa.Array, name: pa.Array) -> tuple[pa.Array, ...]:

@@ -534,6 +534,8 @@ _INITIATING_PARENT = (
     "InitiatingProcessParentCreationTime#ticks",
 )
 
+_PROCESS_OF_ACTION = ("ActionType", "ProcessId", "ProcessCommandLine")
+
 DEVICE_EVENTS = table(
     "DeviceEvents",
     _PROVIDER,
@@ -557,6 +559,28 @@ DEVICE_EVENTS = table(
             "Where the event is about a process that the initiating one started or handled, that is "
             "`process` and the initiating one its parent; where the initiating one acts (API calls, DNS "
             "queries and so on), that is `process`.",
+        ),
+        Computed(
+            tuple(
+                f"{prefix}.pe.{name}"
+                for prefix in ("process", "process.parent")
+                for name in own.VERSION_FIELDS
+            ),
+            (*_PROCESS_OF_ACTION, *_INITIATOR_VERSION.values()),
+            own.device_event_versions,
+            "Of the initiating process' image, which is the process or its parent.",
+        ),
+        Computed(
+            ("process.user.name", "process.user.id", "process.parent.user.name", "process.parent.user.id"),
+            (
+                *_PROCESS_OF_ACTION,
+                "AccountName",
+                "AccountSid",
+                "InitiatingProcessAccountName",
+                "InitiatingProcessAccountSid",
+            ),
+            own.device_event_accounts,
+            "The row's account and that of the initiating process.",
         ),
         Computed(
             ("user.name", "user.domain", "user.id", "user.email"),

@@ -499,6 +499,11 @@ def test_process_of_another_event_is_process() -> None:
     assert fields["process.entity_id"] == "d1-3276-17679526314802112"
     assert fields["process.parent.name"] == "cmd.exe"
     assert fields["process.parent.hash.sha256"] == "3" * 64
+    assert fields["process.parent.pe.company"] == "Microsoft Corporation"
+    assert "process.pe.company" not in fields
+    assert (fields["process.user.name"], fields["process.user.id"]) == ("svc", "S-1-5-18")
+    assert fields["process.parent.user.name"] == "jdoe"
+    assert fields["process.parent.user.id"] == "S-1-5-21-1-2-3-1105"
     assert fields["file.name"] == "rundll32.exe"
     assert (fields["event.category"], fields["event.type"]) == (["process"], ["start"])
     assert part(fields, "user") == {"user.domain": "contoso", "user.id": "S-1-5-18", "user.name": "svc"}
@@ -690,3 +695,74 @@ def test_initiator_is_the_user_where_the_row_has_no_account() -> None:
         "user.id": INITIATOR["InitiatingProcessAccountSid"],
         "user.name": "jdoe",
     }
+
+
+INITIATING_TABLES = [
+    "DeviceEvents",
+    "DeviceFileEvents",
+    "DeviceImageLoadEvents",
+    "DeviceLogonEvents",
+    "DeviceNetworkEvents",
+    "DeviceRegistryEvents",
+]
+
+
+@pytest.mark.parametrize("table", INITIATING_TABLES)
+def test_initiating_process_is_process(table: str) -> None:
+    fields = device_row(table, ActionType="NamedPipeEvent")
+    process = part(fields, "process")
+    assert process == {
+        "process.pe.company": "Microsoft Corporation",
+        "process.user.id": "S-1-5-21-1-2-3-1105",
+        "process.user.name": "jdoe",
+        "process.command_line": '"cmd.exe" /c start',
+        "process.entity_id": "d1-8420-17679526304802112",
+        "process.executable": "c:\\windows\\system32\\cmd.exe",
+        "process.hash.md5": "1" * 32,
+        "process.hash.sha1": "2" * 40,
+        "process.hash.sha256": "3" * 64,
+        "process.name": "cmd.exe",
+        "process.parent.entity_id": "d1-4012-17679492000000000",
+        "process.parent.name": "explorer.exe",
+        "process.parent.pid": 4012,
+        "process.parent.start": "2026-01-09T09:00:00Z",
+        "process.pid": 8420,
+        "process.start": "2026-01-09T09:57:10.480211Z",
+    }
+    if table != "DeviceLogonEvents":
+        assert part(fields, "user") == {
+            "user.domain": "contoso",
+            "user.email": "jdoe@contoso.com",
+            "user.id": "S-1-5-21-1-2-3-1105",
+            "user.name": "jdoe",
+        }
+    assert fields["related.hash"] == ["1" * 32, "2" * 40, "3" * 64]
+    assert fields["related.user"] == [
+        "jdoe",
+        "jdoe@contoso.com",
+        "S-1-5-21-1-2-3-1105",
+        INITIATOR["InitiatingProcessAccountObjectId"],
+    ]
+    assert fields["event.id"] == f"d1-41277-{TICKS}"
+    assert fields["related.hosts"] == ["ws1.contoso.com"]
+
+
+@pytest.mark.parametrize("table", INITIATING_TABLES)
+def test_remote_session_of_the_initiating_process_is_related(table: str) -> None:
+    session = {
+        "InitiatingProcessRemoteSessionDeviceName": "ADMIN1",
+        "InitiatingProcessRemoteSessionIP": "198.51.100.4",
+    }
+    fields = device_row(table, ActionType="x", **session)
+    assert fields["related.hosts"] == ["ws1.contoso.com", "admin1"]
+    assert fields["related.ip"] == ["198.51.100.4"]
+    assert not part(fields, "source", "destination")
+
+
+def test_blocked_process_that_got_no_pid_is_still_process() -> None:
+    fields = device_row(
+        "DeviceEvents", **{**PROCESS, "ActionType": "AsrOfficeChildProcessBlocked", "ProcessId": None}
+    )
+    assert fields["process.name"] == "rundll32.exe"
+    assert "process.pid" not in fields
+    assert fields["process.parent.pid"] == 8420
