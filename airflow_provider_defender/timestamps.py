@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 
 __all__ = ["TICKS_PER_SECOND", "datetime_to_ticks", "format_ticks", "parse_ticks", "ticks_to_datetime"]
 
 TICKS_PER_SECOND = 10_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TEXT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|z|[+-]\d\d:?\d\d)?\Z", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|z|[+-]\d\d:?\d\d)?\Z", re.ASCII
 )
 
 
@@ -27,20 +28,26 @@ def parse_ticks(text: str) -> int | None:
     match = _TEXT.match(text)
     if match is None:
         return None
-    year, month, day, hour, minute, second, fraction, zone = match.groups()
-    try:
-        moment = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=timezone.utc
-        )
-    except ValueError:
+    day, hour, minute, second, fraction, zone = match.groups()
+    seconds = _seconds_before(day)
+    if seconds is None or hour > "23" or minute > "59" or second > "59":
         return None
-    ticks = ((moment - _EPOCH) // timedelta(seconds=1)) * TICKS_PER_SECOND
+    ticks = (seconds + int(hour) * 3600 + int(minute) * 60 + int(second)) * TICKS_PER_SECOND
     if fraction:
         ticks += int(fraction[:7].ljust(7, "0"))
     if zone and zone not in "Zz":
         minutes = int(zone[1:3]) * 60 + int(zone[-2:])
         ticks -= (minutes if zone[0] == "+" else -minutes) * 60 * TICKS_PER_SECOND
     return ticks
+
+
+@lru_cache(maxsize=1024)
+def _seconds_before(day: str) -> int | None:
+    """Seconds from 1970 to the start of a day; None where there is no such day."""
+    try:
+        return (date.fromisoformat(day) - _EPOCH.date()).days * 86_400
+    except ValueError:
+        return None
 
 
 def format_ticks(ticks: int) -> str:
