@@ -97,7 +97,6 @@ def evidence_categories(entity: pa.Array, categories: pa.Array, service: pa.Arra
 
 ENDS_FIELDS = (
     *URL_FIELDS,
-    "host.name",
     "source.ip",
     "destination.ip",
     "related.ip",
@@ -124,7 +123,6 @@ def ends(
         source, destination = (only_where(pc.equal(way, end), remote) for end in ("source", "destination"))
     return (
         *parts,
-        name,
         source,
         destination,
         collect(local, remote, url_address),

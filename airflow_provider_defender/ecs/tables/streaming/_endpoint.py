@@ -32,6 +32,7 @@ from ._functions import (
     domain_and_address,
     image_path,
     json_items,
+    lowered_list,
     network_type,
     protocol_fields,
     url_fields,
@@ -373,7 +374,6 @@ CONNECTION_FIELDS = (
     "destination.port",
     "destination.domain",
     *URL_FIELDS,
-    "host.name",
     "related.ip",
     "related.hosts",
 )
@@ -480,7 +480,6 @@ def _ends(
     url_columns = url_fields(url)
     host, url_address = domain_and_address(url_columns[URL_DOMAIN])
     domain = first_known(lower(remote_name), host)
-    name = lower(device_name)
     addresses = collect(local_address, remote_address, url_address, only_ip(session[1]))
     return (
         way,
@@ -492,9 +491,8 @@ def _ends(
         pc.if_else(incoming, local[1], remote[1]),
         only_where(pc.invert(incoming), domain),
         *url_columns,
-        name,
         collect_with(addresses, dns[-1]),
-        collect(name, domain, host, lower(dns[0]), lower(session[0])),
+        collect(lower(device_name), domain, host, lower(dns[0]), lower(session[0])),
         *dns,
     )
 
@@ -506,10 +504,10 @@ def logon_source(
     session_device: pa.Array,
     session_address: pa.Array,
 ) -> tuple[pa.Array, ...]:
-    """`host.name`, `source.ip`, `source.domain`, `related.ip`, `related.hosts` of a logon on the device."""
-    name, address, domain = lower(device_name), only_ip(remote), lower(remote_name)
+    """`source.ip`, `source.domain`, `related.ip`, `related.hosts` of a logon on the device."""
+    address, domain = only_ip(remote), lower(remote_name)
     related = collect(address, only_ip(session_address))
-    return name, address, domain, related, collect(name, domain, lower(session_device))
+    return address, domain, related, lowered_list(device_name, remote_name, session_device)
 
 
 def request_addresses(source: pa.Array, *others: pa.Array) -> tuple[pa.Array, pa.Array]:

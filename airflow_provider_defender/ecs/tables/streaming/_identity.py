@@ -15,8 +15,6 @@ __all__ = [
 ]
 
 ENDS_FIELDS = (
-    "host.name",
-    "host.hostname",
     "source.ip",
     "destination.ip",
     "destination.domain",
@@ -41,8 +39,6 @@ def ends(
     name, source, destination = lower(device), only_ip(address), only_ip(server_address)
     servers, targets = lower(server), lower(target)
     return (
-        name,
-        device,
         source,
         destination,
         first_known(servers, targets),

@@ -65,6 +65,7 @@ def _entity_computed(direction: str | None) -> tuple[Computed, ...]:
         "EvidenceDirection says.",
     )
     return (
+        Computed(("host.name",), ("DeviceName",), lower, "In lower case."),
         ends,
         Computed(
             (

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from ...columns import collect
+from ...columns import collect, lower
 from ...mapping import Computed, Mapping, Shape
 from ..endpoint_alerts import process_identity
 from . import _endpoint as own
@@ -39,6 +39,7 @@ _EVENT_ID = Computed(
     device_event_id,
     "Device, report id and time in units of 100 ns since 1970: report ids alone come again.",
 )
+_ONLY_HOST_NAME = Computed(("host.name",), ("DeviceName",), lower, "In lower case.")
 _HOST_NAME = Computed(
     ("host.name", "related.hosts"), ("DeviceName",), host_names, "The device's name in lower case."
 )
@@ -391,6 +392,7 @@ DEVICE_LOGON_EVENTS = table(
     },
     computed=(
         _EVENT_ID,
+        _ONLY_HOST_NAME,
         _action(own.logon_action, "Authentication, start."),
         Computed(
             ("event.outcome",),
@@ -401,7 +403,7 @@ DEVICE_LOGON_EVENTS = table(
         *_INITIATOR_COMPUTED,
         Computed(("network.transport", "network.protocol"), ("Protocol",), protocol_fields, "In lower case."),
         Computed(
-            ("host.name", "source.ip", "source.domain", "related.ip", "related.hosts"),
+            ("source.ip", "source.domain", "related.ip", "related.hosts"),
             ("DeviceName", "RemoteIP", "RemoteDeviceName", _SESSION_DEVICE, _SESSION_ADDRESS),
             own.logon_source,
             "The remote device is where the logon came from.",
@@ -454,6 +456,7 @@ DEVICE_NETWORK_EVENTS = table(
     },
     computed=(
         _EVENT_ID,
+        _ONLY_HOST_NAME,
         _action(
             own.network_action,
             "connection with start, or denied for ConnectionFailed, or allowed for "
@@ -544,6 +547,7 @@ DEVICE_EVENTS = table(
     inside={"AdditionalFields": Shape({"DnsQueryString": "dynamic", "DnsQueryResult": "dynamic"})},
     computed=(
         _EVENT_ID,
+        _ONLY_HOST_NAME,
         _action(
             own.device_event_action,
             "api and process for API calls, driver, file, configuration, iam, malware, network, library, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...columns import collect, first_known
+from ...columns import collect, first_known, lower
 from ...mapping import Computed, Kind, Mapping, Shape
 from . import _identity as own
 from ._functions import (
@@ -22,6 +22,7 @@ _PROVIDER = "defender_identity"
 
 _ACTOR = {
     "event.id": "ReportId",
+    "host.hostname": "DeviceName",
     "service.name": "Application",
     "source.geo.name": "Location",
     "source.port": "Port",
@@ -39,11 +40,12 @@ _USER_ID = Computed(
 _PROTOCOL = Computed(
     ("network.transport", "network.protocol"), ("Protocol",), protocol_fields, "In lower case."
 )
+_HOST_NAME = Computed(("host.name",), ("DeviceName",), lower, "In lower case.")
 _ENDS = Computed(
     own.ENDS_FIELDS,
     ("DeviceName", "IPAddress", "DestinationDeviceName", "DestinationIPAddress", "TargetDeviceName"),
     own.ends,
-    "Host and source are the machine that the account used; the destination is the one that served it, else "
+    "The source is the machine that the account used; the destination is the one that served it, else "
     "the one that it was about.",
 )
 _THREAT = Computed(
@@ -89,6 +91,7 @@ IDENTITY_LOGON_EVENTS = table(
             operating_system_type,
             "windows, linux, macos, ios, android, where one of the names says so.",
         ),
+        _HOST_NAME,
         _USER_ID,
         _PROTOCOL,
         _ENDS,
@@ -115,6 +118,7 @@ IDENTITY_QUERY_EVENTS = table(
             own.query_fields,
             "protocol for DNS queries, whose target is the question; access for others.",
         ),
+        _HOST_NAME,
         _USER_ID,
         _PROTOCOL,
         _ENDS,
@@ -142,6 +146,7 @@ IDENTITY_DIRECTORY_EVENTS = table(
             "iam with user or group, and creation, deletion or change by the action's words; process, file, "
             "configuration for what is no change of an identity.",
         ),
+        _HOST_NAME,
         _USER_ID,
         _PROTOCOL,
         _ENDS,
