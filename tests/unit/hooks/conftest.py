@@ -12,9 +12,11 @@ import pytest
 from airflow_provider_defender.hooks import (
     DefenderEndpointHook,
     EntraIdHook,
+    EventHubHook,
     _tokens,
     defender_endpoint,
     entra_id,
+    event_hub,
 )
 from airflow_provider_defender.simulator import Simulator, Tenant
 
@@ -72,9 +74,9 @@ class Watch:
 def watch(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     watch = Watch(caplog)
     caplog.set_level(logging.DEBUG)
-    for module in (_tokens, entra_id, defender_endpoint):
+    for module in (_tokens, entra_id, defender_endpoint, event_hub):
         monkeypatch.setattr(module, "mask_secret", watch.masked.append)
-    for hook in (EntraIdHook, DefenderEndpointHook):
+    for hook in (EntraIdHook, DefenderEndpointHook, EventHubHook):
         # Airflow's own logger masks before it writes; a plain one shows what we hand over.
         monkeypatch.setattr(hook, "log", logging.getLogger(f"plain.{hook.__name__}"))
     yield watch

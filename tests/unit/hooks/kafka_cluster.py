@@ -70,7 +70,9 @@ class MockCluster:
             assert self._call("conf_set", config, name, value, text, 512) == 0
         self._client = self._call("new", 0, config, text, 512)
         self._cluster = self._call("mock_cluster_new", self._client, 1)
-        self._producer = Producer({"bootstrap.servers": self.servers, "linger.ms": 1})
+        self._producer = Producer(
+            {"bootstrap.servers": self.servers, "linger.ms": 1, "batch.num.messages": 50}
+        )
 
     def _call(self, name: str, *values: Any) -> Any:
         function = getattr(self._library, f"rd_kafka_{name}")
