@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.bench_memory import GOAL_BYTES
 from benchmarks.report import Check, machine, print_checks
+from tests.kafka_broker import missing_tools
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "build" / "bench.json"
@@ -46,6 +47,14 @@ def memory(counts: list[str]) -> dict[str, Any]:
     return {**found, "checks": [check._asdict()]}
 
 
+def events(options: list[str]) -> dict[str, Any]:
+    """The benchmark with a real broker, where one can run."""
+    if reason := missing_tools():
+        print(f"\n== events ==\nleft out: {reason}")
+        return {}
+    return {"events": run("bench_events", *options)}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -55,6 +64,7 @@ def main() -> int:
         "imports": run("bench_imports", "--runs", "3" if quick else "9"),
         "operator": run("bench_operator", "--runs", "3" if quick else "7"),
         "mapping": run("bench_mapping", *(["--quick"] if quick else [])),
+        **events(["--quick"] if quick else []),
         "memory": memory(["10000", "100000" if quick else "1000000"]),
     }
     RESULTS.parent.mkdir(exist_ok=True)
