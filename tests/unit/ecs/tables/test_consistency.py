@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_defender import ecs
-from airflow_provider_defender.ecs.fields import field_type, leaf_fields
+from airflow_provider_defender.ecs.fields import ECS_FIELDS, EVENT_FIELDS, field_type, leaf_fields
 from airflow_provider_defender.ecs.tables.defender_for_cloud import DEFENDER_FOR_CLOUD
 from airflow_provider_defender.ecs.tables.streaming import AZURE_MONITOR, STREAMING_TABLES, UNKNOWN_TABLE
 
 from ..alerts import DATA
+from ..test_fields import FITTING
 from .events import TIME, rows
 
 with (DATA / "ecs-9.4.0.csv").open(newline="") as lines:
@@ -117,10 +118,19 @@ def test_other_columns_are_those_of_the_wire(table: str) -> None:
 
 
 @pytest.mark.parametrize("table", MAPPINGS)
-def test_fields_are_of_ecs_and_lists_where_ecs_says_array(table: str) -> None:
+def test_fields_are_of_ecs_in_its_types_and_lists_where_it_says_array(table: str) -> None:
     for name in MAPPINGS[table].fields:
         assert name in ECS, name
-        assert pa.types.is_list(field_type(name)) == (ECS[name]["normalize"] == "array"), name
+        arrow_type = field_type(name)
+        is_list = pa.types.is_list(arrow_type)
+        assert is_list == (ECS[name]["normalize"] == "array"), name
+        assert ECS[name]["type"] in FITTING[arrow_type.value_type if is_list else arrow_type], name
+
+
+def test_every_further_field_is_filled_by_a_mapping_and_no_field_of_alerts() -> None:
+    filled = {name for mapping in MAPPINGS.values() for name in mapping.fields}
+    assert filled >= EVENT_FIELDS.keys()
+    assert not EVENT_FIELDS.keys() & ECS_FIELDS.keys()
 
 
 @pytest.mark.parametrize("table", MAPPINGS)
