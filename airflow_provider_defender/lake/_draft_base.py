@@ -71,7 +71,7 @@ class DraftBase(ABC, Generic[P]):
         self._broken = False
         self._staging = log.paths.staging(self.token)
         self._files_begun = 0
-        self._writer = PartitionWriter(lake.settings, self._new_file)
+        self._writer = PartitionWriter(lake.settings, self._new_path, self._open_file)
         self._removed: list[str] = []
 
     def __enter__(self) -> Self:
@@ -163,9 +163,8 @@ class DraftBase(ABC, Generic[P]):
     def _is_quarantine(self, path: str) -> bool:
         return path.startswith(f"{self._paths.quarantine}/")
 
-    def _new_file(self, folder: str) -> tuple[str, WholeFile]:
-        path = self._new_path(folder)
-        return path, self._storage.new_file(self._staged(path))
+    def _open_file(self, path: str) -> WholeFile:
+        return self._storage.new_file(self._staged(path))
 
     def _new_path(self, folder: str) -> str:
         self._files_begun += 1

@@ -27,7 +27,7 @@ class WriterSettings:
     costs half the time and makes them 1 or 2 % larger; `row_group_rows`: most rows of a row group;
     `file_bytes`: size after which a partition goes on in a new file; `open_files`: most files open at once;
     `footer_bytes`: memory for what their footers will say, which a writer keeps until its file is closed;
-    `buffer_bytes`: memory for rows held back, over all open files, to make row groups larger.
+    `buffer_bytes`: memory for rows held back, over all partitions, to make row groups larger.
 
     All columns have a page index and, but for long texts, statistics. Columns without any value among the
     rows that open a file are not compressed there, nor are long texts put into dictionaries.
@@ -143,12 +143,16 @@ def read_columns(source: IO[bytes], columns: list[str]) -> Iterator[pa.RecordBat
 
 
 @dataclass
-class _OpenFile:
-    """A partition file under way, with the rows that wait for its next row group."""
+class _PartitionFile:
+    """A partition file under way, with the rows that wait for its next row group.
+
+    Its first row group opens it, by `open_file`: until then `whole` is None.
+    """
 
     path: str
-    whole: WholeFile
     settings: WriterSettings
+    open_file: Callable[[str], WholeFile]
+    whole: WholeFile | None = None
     parquet: pq.ParquetWriter | None = None
     waiting: list[pa.Table] = field(default_factory=list)
     waiting_rows: int = 0
@@ -177,6 +181,7 @@ class _OpenFile:
             return
         rows = pa.concat_tables(self.waiting)
         if self.parquet is None:
+            self.whole = self.open_file(self.path)
             self.parquet = _new_parquet(self.whole.sink, rows, self.settings)
             self.footer_bytes = _footer_bytes(rows.schema)
         self.parquet.write_table(rows, row_group_size=self.settings.row_group_rows)
@@ -184,17 +189,44 @@ class _OpenFile:
         self.footer_bytes += row_groups * _footer_bytes(rows.schema)
         self.waiting, self.waiting_rows, self.waiting_bytes = [], 0, 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the partition should go on in another file."""
+        return self.whole is not None and self.whole.sink.tell() >= self.settings.file_bytes
+
+    def close(self) -> DataFile:
+        """Write what waits, and make the file durable."""
+        self.flush()
+        if self.parquet is None or self.whole is None:
+            raise RuntimeError("no file without rows")
+        self.parquet.close()
+        return DataFile(self.path, self.rows, self.whole.finish())
+
+    def abandon(self) -> None:
+        """Stop without caring what is left."""
+        if self.parquet is not None:
+            self.parquet.is_open = False  # or its deletion would write a footer
+        if self.whole is not None:
+            self.whole.abandon()
+
 
 class PartitionWriter:
     """Writes rows to the files of their partitions, one file a partition at a time.
 
-    `new_file` opens the next file of a folder: its final path, and where to write it for now.
+    Rows of small partitions wait in memory until all is written, so that there may be many more partitions
+    than open files. `new_path` names the next file of a folder, `open_file` opens it.
     """
 
-    def __init__(self, settings: WriterSettings, new_file: Callable[[str], tuple[str, WholeFile]]) -> None:
+    def __init__(
+        self,
+        settings: WriterSettings,
+        new_path: Callable[[str], str],
+        open_file: Callable[[str], WholeFile],
+    ) -> None:
         self._settings = settings
-        self._new_file = new_file
-        self._open: OrderedDict[str, _OpenFile] = OrderedDict()
+        self._new_path = new_path
+        self._open_file = open_file
+        self._files: OrderedDict[str, _PartitionFile] = OrderedDict()
         self._finished: list[DataFile] = []
         self._added_bytes = 0
 
@@ -209,51 +241,51 @@ class PartitionWriter:
         file.last_add = self._added_bytes
         if file.waiting_rows >= self._settings.row_group_rows:
             self._flush(folder, file)
-        while sum(each.waiting_bytes for each in self._open.values()) > self._settings.buffer_bytes:
-            waiting = {name: each for name, each in self._open.items() if each.waiting}
+        while sum(each.waiting_bytes for each in self._files.values()) > self._settings.buffer_bytes:
+            waiting = {name: each for name, each in self._files.items() if each.waiting}
             folder = self._idle(waiting) or max(waiting, key=lambda name: waiting[name].waiting_bytes)
-            if self._open[folder].is_measured:
-                self._flush(folder, self._open[folder])
+            if self._files[folder].is_measured:
+                self._flush(folder, self._files[folder])
             else:
-                self._open[folder].measure()
+                self._files[folder].measure()
 
     def finish(self) -> list[DataFile]:
         """Make all files durable; the files since the last call."""
-        while self._open:
-            self._close(next(iter(self._open)))
+        while self._files:
+            self._close(next(iter(self._files)))
         finished, self._finished = self._finished, []
         return finished
 
     def abandon(self) -> None:
         """Let go of the open files."""
-        while self._open:
-            _, file = self._open.popitem()
-            if file.parquet is not None:
-                file.parquet.is_open = False  # or its deletion would write a footer
-            file.whole.abandon()
+        while self._files:
+            self._files.popitem()[1].abandon()
 
-    def _file(self, folder: str) -> _OpenFile:
-        file = self._open.get(folder)
-        if file is None:
-            if len(self._open) >= self._settings.open_files:
-                self._close(next(iter(self._open)))
-            path, whole = self._new_file(folder)
-            file = _OpenFile(path, whole, self._settings)
-            self._open[folder] = file
-        self._open.move_to_end(folder)
-        return file
+    def _file(self, folder: str) -> _PartitionFile:
+        if folder not in self._files:
+            path = self._new_path(folder)
+            self._files[folder] = _PartitionFile(path, self._settings, self._open_file)
+        self._files.move_to_end(folder)
+        return self._files[folder]
 
-    def _flush(self, folder: str, file: _OpenFile) -> None:
+    def _make_room(self, file: _PartitionFile) -> None:
+        """Close the least recently used file before another one is opened, if there are as many as may be."""
+        is_open = [folder for folder, each in self._files.items() if each.whole is not None]
+        if file.whole is None and len(is_open) >= self._settings.open_files:
+            self._close(is_open[0])
+
+    def _flush(self, folder: str, file: _PartitionFile) -> None:
+        self._make_room(file)
         file.flush()
-        if file.whole.sink.tell() >= self._settings.file_bytes:
+        if file.is_full:
             self._close(folder)
-        while sum(each.footer_bytes for each in self._open.values()) > self._settings.footer_bytes:
-            begun = {name: each for name, each in self._open.items() if each.footer_bytes}
+        while sum(each.footer_bytes for each in self._files.values()) > self._settings.footer_bytes:
+            begun = {name: each for name, each in self._files.items() if each.footer_bytes}
             self._close(self._idle(begun) or max(begun, key=lambda name: begun[name].footer_bytes))
         # Arrow's allocator would keep half as much again for itself, as memory of all sizes comes and goes.
         pa.default_memory_pool().release_unused()
 
-    def _idle(self, files: dict[str, _OpenFile]) -> str | None:
+    def _idle(self, files: dict[str, _PartitionFile]) -> str | None:
         """The one of some files that is longest without new rows, if a whole buffer of them came since.
 
         The source has probably left it behind: to write or close it early costs nothing.
@@ -263,9 +295,7 @@ class PartitionWriter:
         return folder if rest > self._settings.buffer_bytes else None
 
     def _close(self, folder: str) -> None:
-        file = self._open[folder]
-        file.flush()
-        if file.parquet is not None:
-            file.parquet.close()
-        self._finished.append(DataFile(file.path, file.rows, file.whole.finish()))
-        del self._open[folder]
+        file = self._files[folder]
+        self._make_room(file)
+        self._finished.append(file.close())
+        del self._files[folder]

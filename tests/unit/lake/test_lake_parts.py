@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -28,8 +28,10 @@ from airflow_provider_defender.lake._keys import (
     since,
     ticks_of,
 )
+from airflow_provider_defender.lake._local import LocalStorage
 from airflow_provider_defender.lake._parquet import partitions
 from airflow_provider_defender.lake._position import RestChange, parse_position
+from airflow_provider_defender.lake._storage import WholeFile
 from airflow_provider_defender.timestamps import format_ticks
 
 T0 = 17_953_488_000_000_000
@@ -42,12 +44,18 @@ MINUTE = 600_000_000
 def write(
     root: Path, table: pa.Table, dataset: str = "alerts", slices: int = 1, **options: int
 ) -> list[Path]:
+    size = -(-table.num_rows // slices)
+    return write_tables(
+        root, (table.slice(start, size) for start in range(0, table.num_rows, size)), **options
+    )
+
+
+def write_tables(root: Path, tables: Iterable[pa.Table], **options: int) -> list[Path]:
     lake = local_lake(root, settings=WriterSettings(**options))
     log = lake.log(LOG)
     with log.begin(log.head(), kind="drain") as draft:
-        size = -(-table.num_rows // slices)
-        for start in range(0, table.num_rows, size):
-            draft.write("alerts", table.slice(start, size))
+        for table in tables:
+            draft.write("alerts", table)
         record = draft.commit()
     assert record is not None
     assert [file.rows for file in record.added] == [
@@ -144,7 +152,7 @@ def test_a_file_that_is_large_enough_is_followed_by_another(tmp_path: Path) -> N
 def test_the_least_recently_used_file_is_closed(tmp_path: Path) -> None:
     days = [0, 1, 0, 2, 0, 1]
     table = alerts((f"k{n}", version(START), START + timedelta(days=day)) for n, day in enumerate(days))
-    paths = write(tmp_path, table, slices=len(days), open_files=2)
+    paths = write(tmp_path, table, slices=len(days), open_files=2, buffer_bytes=0)
     names = sorted((path.parent.name, pq.ParquetFile(path).metadata.num_rows) for path in paths)
     assert names == [
         ("date=2026-11-22", 3),
@@ -152,6 +160,64 @@ def test_the_least_recently_used_file_is_closed(tmp_path: Path) -> None:
         ("date=2026-11-23", 1),
         ("date=2026-11-24", 1),
     ]
+
+
+def test_rows_of_many_small_partitions_wait_rather_than_open_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file a partition, in whatever order their rows come, and few of them open at once."""
+    counts = count_open_files(monkeypatch)
+    days = [n % 50 for n in range(500)]
+    table = alerts((f"k{n}", version(START), START + timedelta(days=day)) for n, day in enumerate(days))
+    paths = write(tmp_path, table, slices=25, open_files=4)
+    assert len(paths) == len({path.parent for path in paths}) == 50
+    assert all(pq.ParquetFile(path).metadata.num_row_groups == 1 for path in paths)
+    assert counts.most == 1
+
+
+def test_a_large_partition_stays_open_beside_many_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = count_open_files(monkeypatch)
+    large = [(f"l{n}", version(START), START) for n in range(4000)]
+    small = [(f"s{n}", version(START), START + timedelta(days=1 + n % 10)) for n in range(400)]
+    tables = [alerts(large[n * 100 :][:100] + small[n * 10 :][:10]) for n in range(40)]
+    paths = write_tables(tmp_path, tables, open_files=2, buffer_bytes=128 * 1024)
+    assert len(paths) == len({path.parent for path in paths}) == 11
+    groups = sorted(pq.ParquetFile(path).metadata.num_row_groups for path in paths)
+    assert groups[-2:] == [1, groups[-1]]
+    assert groups[-1] > 2
+    assert counts.most <= 2
+
+
+class OpenFiles:
+    """How many files of a store are open, and at most were."""
+
+    now = most = 0
+
+    def change(self, by: int) -> None:
+        self.now += by
+        self.most = max(self.most, self.now)
+
+
+def count_open_files(monkeypatch: pytest.MonkeyPatch) -> OpenFiles:
+    counts = OpenFiles()
+    new_file = LocalStorage.new_file
+
+    def counted(self: LocalStorage, path: str) -> WholeFile:
+        file = new_file(self, path)
+        finish = file.finish
+        counts.change(1)
+
+        def finish_counted() -> int:
+            counts.change(-1)
+            return finish()
+
+        file.finish = finish_counted  # type: ignore[method-assign]
+        return file
+
+    monkeypatch.setattr(LocalStorage, "new_file", counted)
+    return counts
 
 
 def test_rows_go_by_utc_date_and_events_by_hour(tmp_path: Path) -> None:
