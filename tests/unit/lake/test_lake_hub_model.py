@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from lake_hub_model import HubWorld
-from lake_machine import LakeMachine, in_a_folder, in_an_object_store, places, search
+from lake_machine import EXAMPLES, LakeMachine, in_a_folder, in_an_object_store, places, search
 from lake_support import Clock
 
 from airflow_provider_defender.lake import Lake
@@ -59,7 +59,7 @@ def test_in_a_local_folder(folder: Path) -> None:
         def __init__(self) -> None:
             super().__init__(in_a_folder(folder))
 
-    search(Machine)
+    search(Machine, EXAMPLES * 2 // 3)
 
 
 def test_in_an_object_store() -> None:
@@ -67,4 +67,4 @@ def test_in_an_object_store() -> None:
         def __init__(self) -> None:
             super().__init__(in_an_object_store())
 
-    search(Machine)
+    search(Machine, EXAMPLES * 2 // 3)
