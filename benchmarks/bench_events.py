@@ -54,15 +54,12 @@ class Outlets:
 
 def by_operator(work: Mapping[str, Any]) -> dict[str, Any]:
     """One drain by the operator."""
-    import duckdb  # noqa: F401  not used: all processes have loaded the same libraries
-    import pyarrow as pa
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_defender import ecs, lake  # noqa: F401
     from airflow_provider_defender.operators import _hub_drain  # noqa: F401
     from airflow_provider_defender.operators.event_hub import EventHubToParquetOperator
 
-    pa.set_cpu_count(os.cpu_count() or 1)
     _ = ObjectStoragePath(work["lake"]).fs
     if work.get("stop"):
         _stop_after_a_batch()
