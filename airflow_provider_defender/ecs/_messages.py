@@ -230,12 +230,12 @@ class MessageReader:
     def _read_oddly(self, text: bytes, message: int, record: int) -> None:
         """A record that is not, or not strictly, one of the Streaming API."""
         try:
-            data = parse_object(text)
+            data: dict[Any, Any] = parse_object(text)
         except UnreadableError as error:
             self._reject(text, str(error), message, record)
             return
         keys = {key.lower(): key for key in reversed(data)}
-        category = data.get(keys.get("category", ""))
+        category = data.get(keys.get("category"))
         if isinstance(category, str) and category.lower().startswith(_HUNTING):
             self._read_hunting(text, data, keys, message, record)
             return
@@ -245,20 +245,20 @@ class MessageReader:
             return
         self._add(text, text, 0, Outer(table), (None, None), message, record)
 
-    def _table_of(self, data: dict[str, Any], keys: dict[str, str], category: Any) -> EventTable | None:
+    def _table_of(self, data: dict[Any, Any], keys: dict[str, str], category: Any) -> EventTable | None:
         """The table of a record that is not of the Streaming API."""
-        if data.get(keys.get("systemalertid", "")):
+        if data.get(keys.get("systemalertid")):
             return self._tables.own(CLOUD_ALERTS)
-        table = self._tables.by_type(data.get(keys.get("type", "")))
+        table = self._tables.by_type(data.get(keys.get("type")))
         if table is not None:
             return table
-        named = isinstance(category, str) or isinstance(data.get(keys.get("metricname", "")), str)
+        named = isinstance(category, str) or isinstance(data.get(keys.get("metricname")), str)
         if named and category != "" and ("time" in keys or "resourceid" in keys):
             return self._tables.own(AZURE_MONITOR)
         return None
 
     def _read_hunting(
-        self, text: bytes, data: dict[str, Any], keys: dict[str, str], message: int, record: int
+        self, text: bytes, data: dict[Any, Any], keys: dict[str, str], message: int, record: int
     ) -> None:
         values: dict[str, Any] = {}
         rest: dict[str, Any] = {}
