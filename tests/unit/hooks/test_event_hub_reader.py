@@ -71,6 +71,10 @@ class Broker:
     """(partition, low) to become true at one of the next reads each."""
     news: list[KafkaError | KafkaException | None] = field(default_factory=list)
     """What the next reads give instead of messages; None is silence."""
+    silent: bool = False
+    """Whether an offset that retention removed is answered by the first one there, without a word."""
+    given: int = 0
+    """Messages and news given so far."""
     positions: dict[int, int | None] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
     troubles: Troubles = field(init=False)
@@ -114,12 +118,15 @@ class Broker:
             partition, low = self.retention.pop(0)
             log = self.logs[partition]
             log.low = min(max(log.low, low), log.high)
-        return found[:count]
+        self.given += len(found)
+        return found
 
     def _fetch(self, partition: int, count: int) -> list[Message]:
         position, log = self.positions[partition], self.logs[partition]
         if position is None or count <= 0:
             return []
+        if self.silent:
+            position = max(position, log.low)
         if not log.low <= position <= log.high:
             self.positions[partition] = None
             return [Message(partition, position, trouble=KafkaError(KafkaError._AUTO_OFFSET_RESET))]
@@ -184,7 +191,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @st.composite
 def _histories(
     draw: st.DrawFn,
-) -> tuple[dict[int, Log], dict[int, list[tuple[int, int]]], list[tuple[int, int]], int]:
+) -> tuple[dict[int, Log], dict[int, list[tuple[int, int]]], list[tuple[int, int]], bool, int]:
     logs, ranges = {}, {}
     for partition in range(draw(st.integers(1, 3))):
         high = draw(st.integers(1, 40))
@@ -194,15 +201,15 @@ def _histories(
         edges = sorted(draw(st.sets(st.integers(0, high), min_size=2, max_size=6)))
         ranges[partition] = list(zip(edges[::2], edges[1::2], strict=False))
     retention = draw(st.lists(st.tuples(st.sampled_from(sorted(logs)), st.integers(0, 40)), max_size=4))
-    return logs, ranges, retention, draw(st.integers(1, 12))
+    return logs, ranges, retention, draw(st.booleans()), draw(st.integers(1, 12))
 
 
 @given(_histories())
 @hypothesis_settings(max_examples=400, deadline=None)
 def test_every_offset_is_handed_out_once_or_lost_or_empty(history: Any) -> None:
-    logs, ranges, retention, size = history
+    logs, ranges, retention, silent, size = history
     before = {partition: set(log.offsets) for partition, log in logs.items()}
-    batches = read(Broker(logs, list(retention)), ranges, batch_records=size)
+    batches = read(Broker(logs, list(retention), silent=silent), ranges, batch_records=size)
     for partition, pairs in ranges.items():
         wanted = {offset for start, end in pairs for offset in range(start, end)}
         handed = offsets(batches, partition)
@@ -222,12 +229,12 @@ def test_every_offset_is_handed_out_once_or_lost_or_empty(history: Any) -> None:
 @hypothesis_settings(max_examples=200, deadline=None)
 def test_reading_in_pieces_is_the_same_as_reading_at_once(history: Any, most: int) -> None:
     """What `reached` says is where the next read may go on."""
-    logs, ranges, _, size = history
-    whole = read(Broker(logs), ranges, batch_records=size)
+    logs, ranges, _, silent, size = history
+    whole = read(Broker(logs, silent=silent), ranges, batch_records=size)
     pieces: list[MessageBatch] = []
     left = dict(ranges)
     while left:
-        piece = read(Broker(logs), left, batch_records=size, limits=Limits(records=most))
+        piece = read(Broker(logs, silent=silent), left, batch_records=size, limits=Limits(records=most))
         assert sum(map(len, piece)) <= most
         pieces += piece
         at = reached(pieces)
@@ -262,6 +269,28 @@ def test_no_more_is_asked_for_than_is_there() -> None:
     broker = Broker({0: full(1000)})
     read(broker, {0: [(0, 10), (500, 503)]}, batch_records=100)
     assert broker.asked[0] == 13
+
+
+def test_what_lies_between_two_ranges_is_not_fetched() -> None:
+    broker = Broker({0: full(10_000)})
+    assert offsets(read(broker, {0: [(0, 10), (9000, 9010)]}, batch_records=10)) == [
+        *range(10),
+        *range(9000, 9010),
+    ]
+    assert broker.given == 20
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_offsets_that_retention_removed_are_lost(silent: bool) -> None:
+    broker = Broker({0: full(20, low=12)}, silent=silent)
+    batches = read(broker, {0: [(0, 3), (5, 14)]})
+    assert lost(batches) == [(0, 0, 3), (0, 5, 12)]
+    assert offsets(batches) == [12, 13]
+
+
+def test_holes_are_not_lost() -> None:
+    batches = read(Broker({0: Log([3, 7], 10)}), {0: [(0, 5), (6, 10)]})
+    assert (offsets(batches), lost(batches), reached(batches)) == ([3, 7], [], {0: 10})
 
 
 def test_the_end_of_a_range_is_the_end_whatever_follows() -> None:
