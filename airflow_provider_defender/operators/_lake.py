@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_defender.exceptions import ConfigurationError, RecordDamaged
+from airflow_provider_defender.exceptions import ConfigurationError, FailNow, RecordDamaged
 
 if TYPE_CHECKING:
     from airflow_provider_defender.lake import Lake, Log
@@ -50,7 +50,7 @@ def opened_log(root: Any, name: str, *, single_writer: bool = False) -> Log:
 @contextmanager
 def lake_errors() -> Iterator[None]:
     """Turn those errors of the lake that no retry heals into ones that fail the task at once."""
-    from airflow_provider_defender.lake import RecordUnreadable, StoreRefused
+    from airflow_provider_defender.lake import PositionTooLarge, RecordUnreadable, StoreRefused
 
     try:
         yield
@@ -58,6 +58,8 @@ def lake_errors() -> Iterator[None]:
         raise ConfigurationError(str(error)) from error
     except RecordUnreadable as error:
         raise RecordDamaged(str(error)) from error
+    except PositionTooLarge as error:
+        raise FailNow(str(error)) from error
     except OSError as error:
         if error.errno not in _NOT_WRITABLE:
             raise

@@ -226,6 +226,11 @@ class EventHubToParquetOperator(LandingOperator):
         return summary
 
     def _log_summary(self, summary: Mapping[str, Any]) -> None:
+        moved = [
+            f"partition {number} read from {each['from']} to {each['to']} of {each['high']}"
+            for number, each in summary["partitions"].items()
+            if each["from"] < each["to"]
+        ]
         self.log.info(
             "%d messages read, %d rows landed in %d files, %d repeats dropped, %d records rejected; %s; %s",
             summary["messages"],
@@ -233,11 +238,8 @@ class EventHubToParquetOperator(LandingOperator):
             summary["files"],
             summary["repeats"],
             summary["rejects"],
-            ", ".join(
-                f"partition {number}: {each['from']} to {each['to']} of {each['high']}"
-                for number, each in summary["partitions"].items()
-            ),
-            ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items()),
+            ", ".join(moved) or "no partition has moved",
+            ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items() if seconds),
         )
         if summary["unfit_values"] or summary["unknown_fields"]:
             self.log.info(
@@ -285,7 +287,7 @@ class EventHubToParquetOperator(LandingOperator):
             raise result.interruption
         if result.complete:
             return
-        if not result.messages:
+        if result.record is None:
             raise StopAndLook(
                 f"max_duration={self.max_duration} was over before the first message came, so runs like this "
                 "one never get further. Raise max_duration."

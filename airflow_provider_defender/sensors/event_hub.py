@@ -24,7 +24,8 @@ class EventHubSensor(BaseSensorOperator):
     """Succeed as soon as enough messages wait in a hub, or one has waited for long enough.
 
     What waits is what the next live drain into this lake would read. With neither `lag` nor `oldest`, any
-    message is enough.
+    message is enough. With `start="latest"`, a hub without a position in the lake is always enough: its first
+    drain must note where it begins.
 
     Args:
         lake: root of the lake, as for `EventHubToParquetOperator`. Templated.
@@ -97,7 +98,21 @@ class EventHubSensor(BaseSensorOperator):
             raise ConfigurationError(f"lag={self.lag!r} must be a number from 0 on.")
 
     def _look(self, hook: EventHubHook) -> bool:
-        plans = self._plans(hook)
+        from airflow_provider_defender.lake import HubPosition
+        from airflow_provider_defender.operators._hub_plan import live_plans, parse_partitions, parse_start
+        from airflow_provider_defender.operators._lake import lake_errors, opened_lake
+
+        partitions, start = parse_partitions(self.partitions), parse_start(self.start)
+        with lake_errors():
+            log = opened_lake(self.lake).log(hook.log_name, HubPosition)
+            position = log.read_head().position
+            plans = live_plans(hook, log, position, partitions, start)
+        if start == "latest" and None in map(position.next, plans):
+            self.log.info("Hub %s has no position in the lake yet: enough for a first drain", hook.hub)
+            return True
+        return self._is_enough(hook, plans)
+
+    def _is_enough(self, hook: EventHubHook, plans: Mapping[int, PartitionPlan]) -> bool:
         waiting = sum(end - start for plan in plans.values() for start, end in plan.ranges)
         lag = 0 if self.lag is None and self.oldest is None else self.lag
         found = lag is not None and waiting > lag
@@ -113,17 +128,6 @@ class EventHubSensor(BaseSensorOperator):
             "enough" if found else "not enough",
         )
         return found
-
-    def _plans(self, hook: EventHubHook) -> dict[int, PartitionPlan]:
-        """What the next live drain would read."""
-        from airflow_provider_defender.lake import HubPosition
-        from airflow_provider_defender.operators._hub_plan import live_plans, parse_partitions, parse_start
-        from airflow_provider_defender.operators._lake import lake_errors, opened_lake
-
-        partitions, start = parse_partitions(self.partitions), parse_start(self.start)
-        with lake_errors():
-            log = opened_lake(self.lake).log(hook.log_name, HubPosition)
-            return live_plans(hook, log, log.read_head().position, partitions, start)
 
 
 def _oldest_age(hook: EventHubHook, plans: Mapping[int, PartitionPlan]) -> timedelta | None:

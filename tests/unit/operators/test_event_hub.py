@@ -13,6 +13,7 @@ from airflow_provider_defender.assets import defender_asset
 from airflow_provider_defender.compat import AirflowFailException
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
+    FailNow,
     MessagesLost,
     PermissionMissing,
     PositionAhead,
@@ -180,6 +181,7 @@ def test_runs_that_max_duration_keeps_from_getting_anywhere_say_so(
     hub: MemoryHub, event_lake: EventLake
 ) -> None:
     hub.fill(2)
+    assert drain(event_lake, max_duration=timedelta(0))["complete"] is False
     with pytest.raises(StopAndLook, match="Raise max_duration"):
         drain(event_lake, max_duration=timedelta(0))
 
@@ -325,6 +327,18 @@ def test_a_window_whose_beginning_is_in_the_lake_is_whole(hub: MemoryHub, event_
 def test_a_backfill_run_with_an_empty_interval_fails_at_once(hub: MemoryHub, event_lake: EventLake) -> None:
     with pytest.raises(ConfigurationError, match="CronDataIntervalTimetable"):
         backfill(event_lake, NOW, NOW)
+
+
+def test_a_backfill_that_would_leave_too_many_gaps_fails_at_once(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_defender.lake._hub.PIECES_LIMIT", 1)
+    for _ in range(3):
+        hub.fill(2)
+        hub.advance(DAY)
+    backfill(event_lake, NOW, NOW + DAY)
+    with pytest.raises(FailNow, match="backfill the time between"):
+        backfill(event_lake, NOW + 2 * DAY, NOW + 3 * DAY)
 
 
 # Outages and other runs ---------------------------------------------------------------------------

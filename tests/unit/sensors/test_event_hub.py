@@ -63,9 +63,18 @@ def test_messages_before_the_start_of_the_first_drain_do_not_wait(
     hub: MemoryHub, event_lake: EventLake
 ) -> None:
     hub.fill(4)
-    assert not poke(event_lake, start="latest")
     assert not poke(event_lake, start=NOW + MINUTE)
     assert poke(event_lake, start=NOW)
+
+
+def test_a_first_drain_from_the_latest_message_on_is_never_waited_for(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    assert poke(event_lake, start="latest", lag=10)
+    drain(event_lake, start="latest")
+    assert not poke(event_lake, start="latest")
+    hub.fill(1)
+    assert poke(event_lake, start="latest")
 
 
 def test_one_line_for_each_poke(
