@@ -56,11 +56,11 @@ def documented_fields(hook: type) -> dict[str, tuple[str, str]]:
 
 def connection_fields(kind: str) -> str:
     """Every field of a connection type: its label in the form, where it is kept, default and meaning."""
-    from airflow_provider_defender.hooks import DefenderEndpointHook, EntraIdHook
+    from airflow_provider_defender.hooks import DefenderEndpointHook, EntraIdHook, EventHubHook
     from airflow_provider_defender.provider_info import get_provider_info
 
-    shared = documented_fields(EntraIdHook)
-    fields = shared if kind == "entra_id" else {**shared, **documented_fields(DefenderEndpointHook)}
+    hook = {"entra_id": EntraIdHook, "defender": DefenderEndpointHook, "event_hub": EventHubHook}[kind]
+    fields = {**documented_fields(EntraIdHook), **documented_fields(hook)}
     [described] = [
         each for each in get_provider_info()["connection-types"] if each["connection-type"] == kind
     ]
@@ -126,18 +126,18 @@ def _value(value: Any) -> str:
     return f"timedelta(seconds={value.total_seconds():g})"
 
 
-def operator_options() -> str:
-    """The options of the operator."""
-    from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
+def operator_options(name: str = "DefenderAlertsToParquetOperator") -> str:
+    """The options of an operator."""
+    from airflow_provider_defender import operators
 
-    return option_defaults(DefenderAlertsToParquetOperator)
+    return option_defaults(getattr(operators, name))
 
 
-def sensor_options() -> str:
-    """The options of the sensor."""
-    from airflow_provider_defender.sensors import DefenderAlertSensor
+def sensor_options(name: str = "DefenderAlertSensor") -> str:
+    """The options of a sensor."""
+    from airflow_provider_defender import sensors
 
-    return option_defaults(DefenderAlertSensor)
+    return option_defaults(getattr(sensors, name))
 
 
 # Mapping ------------------------------------------------------------------------------------------
@@ -187,6 +187,24 @@ def own_properties(source: str) -> str:
         (code(f"{mapping.container}.{name}"), code(str(arrow_type))) for name, arrow_type in leaves.items()
     ]
     return markdown_table(("Column", "Type"), rows)
+
+
+def event_tables() -> str:
+    """The datasets of an event hub: how many ECS fields and columns of its own each has."""
+    from airflow_provider_defender.ecs import registered
+    from airflow_provider_defender.ecs.fields import leaf_fields
+
+    rows = [
+        (
+            code(mapping.dataset),
+            str(len(mapping.fields)),
+            str(len(leaf_fields(mapping.container_type))),
+            codes(", ".join(mapping.times)),
+        )
+        for mapping in sorted(registered(), key=lambda each: each.dataset)
+        if mapping.source.startswith("event_hub/")
+    ]
+    return markdown_table(("Dataset", "ECS fields", "Own columns", "`@timestamp` from"), rows)
 
 
 def landing_columns() -> str:
@@ -257,6 +275,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "connection-fields": connection_fields,
     "deviations": deviations,
     "entra-advice": entra_advice,
+    "event-tables": event_tables,
     "filter-values": filter_values,
     "landing-columns": landing_columns,
     "mapped-fields": mapped_fields,

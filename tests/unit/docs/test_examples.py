@@ -20,12 +20,16 @@ from airflow.sdk import Connection
 
 from airflow_provider_defender.ecs import registry
 from airflow_provider_defender.hooks import _settings
+from airflow_provider_defender.hooks._kafka_settings import event_hub_settings
 from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.simulator import Simulator, Tenant
+from airflow_provider_defender.simulator.events import EventStream
 from tests.unit.airflow_fixtures import START, LakeFolder, land
+from tests.unit.event_fixtures import EventLake, MemoryHub, drain
 
 from .pages import ROOT, Block, blocks, commands
 
+NAMESPACE = "contoso-defender.servicebus.windows.net"
 LAKE_BLOCKS = [
     block
     for block in blocks()
@@ -54,6 +58,19 @@ def landed(simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPat
     return lake
 
 
+@pytest.fixture
+def landed_events(hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch) -> EventLake:
+    """A lake of two drains of a hub with all tables, repeats and odd messages, in the current folder."""
+    stream = EventStream(7, start=hub.now, repeats=0.2, odd=0.05)
+    for number, value in enumerate(stream.messages(150)):
+        hub.send(value, number % 2)
+        if number == 99:
+            drain(event_lake)
+    assert drain(event_lake)["rejects"]
+    monkeypatch.chdir(event_lake.path.parent)
+    return event_lake
+
+
 def query(text: str, connection: duckdb.DuckDBPyConnection | None = None) -> list[tuple[Any, ...]]:
     """Run the statements and return the last one's rows."""
     connection = connection or duckdb.connect()
@@ -77,6 +94,13 @@ def test_examples_of_reading_give_rows(
     else:
         exec(compile(block.text, block.page, "exec"), {})
         assert int(capsys.readouterr().out.split()[0]) > 0
+
+
+@pytest.mark.usefixtures("landed_events")
+def test_examples_of_reading_events_give_rows() -> None:
+    examples = [block for block in blocks() if block.run == "events"]
+    assert [name_of(block) for block in examples if not query(block.text)] == []
+    assert len(examples) > 5
 
 
 def test_the_latest_state_is_what_the_tenant_shows(simulator: Simulator, landed: LakeFolder) -> None:
@@ -164,7 +188,10 @@ def test_connection_examples_are_read_by_the_hooks(
         extra = connection.extra_dejson
         if extra.get("ca_bundle"):
             connection.extra = json.dumps({**extra, "ca_bundle": simulator.ca_bundle})
-        if connection.conn_type == "entra_id":
+        if connection.conn_type == "event_hub":
+            settings = event_hub_settings(connection, by_id.__getitem__)
+            assert (settings.servers, settings.hub) == (f"{NAMESPACE}:9093", "defender")
+        elif connection.conn_type == "entra_id":
             kinds.add(type(_settings.entra_settings(connection)).__name__)
         else:
             kinds.add(

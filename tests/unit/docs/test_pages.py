@@ -36,7 +36,9 @@ def test_defaults_of_the_connection_table_are_those_of_the_form() -> None:
         }
         for name, field in kind["conn-fields"].items():
             if "default" in field["schema"]:
-                assert defaults[name] == str(field["schema"]["default"]).lower(), name
+                default = field["schema"]["default"]
+                text = str(default).lower() if isinstance(default, bool) else str(default)
+                assert defaults[name] == text, name
 
 
 def test_every_option_is_in_the_table_with_its_default() -> None:
