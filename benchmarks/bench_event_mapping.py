@@ -5,8 +5,8 @@
 Messages come in pieces of 20,000 records, made outside the measured time. Each piece is mapped by the package
 (`ecs.EventMapper`, in batches of 2,000 messages, as a drain does it: ECS, typed columns, exact text, repeats
 looked for) and parsed plainly into a table of whatever columns Arrow finds. They take turns piece by piece,
-so that a busy machine slows both. Times are CPU seconds of the one process; the sums over all pieces count. Odd
-records are only mapped: plain parsing fails on a column with values of two types.
+so that a busy machine slows both. Times are CPU seconds of the one process; the sums over all pieces count.
+Odd records are only mapped: plain parsing fails on a column with values of two types.
 """
 
 from __future__ import annotations
