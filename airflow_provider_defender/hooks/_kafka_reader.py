@@ -24,7 +24,7 @@ _CONSUME_SECONDS = 0.1
 _BATCH_SECONDS = 1.0
 _BATCH_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 8 * 1024 * 1024
-_FIRST_CHUNK = 100
+_FIRST_CHUNK = 16
 _AUTHENTICATION_PATIENCE_SECONDS = 5.0
 _MISSING_PATIENCE_SECONDS = 30.0
 _SECONDS_BETWEEN_REPORTS = 15.0
@@ -193,7 +193,7 @@ class RangeReader:
         taken = len(batch) - count
         if taken:
             average = max(1, (batch.bytes - size) // taken)
-            self._chunk = max(16, min(self._batch_records, _CHUNK_BYTES // average))
+            self._chunk = max(4, min(self._batch_records, _CHUNK_BYTES // average))
 
     def _take_message(self, message: Any, lane: _Lane, batch: MessageBatch, lows: dict[int, int]) -> None:
         offset = message.offset()

@@ -173,7 +173,10 @@ def event_hub_settings(
     reads_token = protocol.startswith("SASL_") and _wants_token(fields)
     password = None if reads_token else _password(fields, connection, options, protocol)
     place = _place(fields, connection, options, password)
-    hosted = any(cloud.owns_namespace(place.host) for cloud in CLOUDS.values())
+    hosted = any(cloud.owns_namespace(_bare(server)) for server in place.each for cloud in CLOUDS.values())
+    if len(place.each) > 1 and (hosted or reads_token):
+        # Else a host of somebody else's could stand behind a trusted one.
+        fields.wrong("host", place.servers, "give one host: a namespace has one, and one gets the token")
     if hosted:
         _check_hosted(fields, options, protocol, password)
     entra = _entra(fields, load, place, hosted=hosted) if reads_token else None
@@ -286,6 +289,11 @@ class _Place:
     servers: str
     free: bool
 
+    @property
+    def each(self) -> list[str]:
+        """All servers, `host:port`."""
+        return self.servers.split(",")
+
     @classmethod
     def at(cls, names: list[str], servers: list[str], *, free: bool) -> _Place:
         """`free` says that the field host names it, so that it may be any."""
@@ -369,7 +377,7 @@ def _place(
     named = _servers(fields, "bootstrap.servers", options.get("bootstrap.servers") or "")
     endpoint = password.endpoint if password else None
     if host and named:
-        if not set(host) <= set(named):
+        if set(host) != set(named):
             fields.wrong("bootstrap.servers", ",".join(named), f"host says {','.join(host)!r}: keep one")
         return _Place.at(host, named, free=True)
     if host:

@@ -125,7 +125,21 @@ def test_a_kafka_of_ones_own_may_have_several_servers() -> None:
     assert (found.namespace, found.servers) == ("b.example:9092", "b.example:9092,a.example:9093")
     assert found.first_server == ("b.example", 9092)
     named = {"bootstrap.servers": "b.example,a.example"}
-    assert settings(hub_conn(host="a.example", **named)).namespace == "a.example"
+    assert settings(hub_conn(host="a.example,b.example", **named)).namespace == "a.example"
+    with pytest.raises(ConfigurationError, match="keep one"):
+        settings(hub_conn(host="a.example", **named))
+
+
+def test_nobody_stands_behind_a_trusted_host() -> None:
+    both = f"{NAMESPACE},evil.example"
+    with pytest.raises(ConfigurationError, match="give one host"):
+        settings(hub_conn(host=both))
+    with pytest.raises(ConfigurationError, match="give one host"):
+        settings(hub_conn(host=f"evil.example,{NAMESPACE}"))
+    with pytest.raises(ConfigurationError, match="give one host"):
+        settings(conn(host=both, entra_id_conn_id="entra", login=None, password=None), conn("entra"))
+    with pytest.raises(ConfigurationError, match="give one host"):
+        settings(token_conn(host="mine.example,evil.example"))
 
 
 def test_contradictions_are_told() -> None:
