@@ -46,6 +46,9 @@ _LONG_TEXT_LEVEL = 1
 _FOOTER_BYTES = 1750
 """What a writer keeps of a column: for each row group, and about once more for the file (pyarrow 26)."""
 
+_PIECE_BYTES = 900
+"""What Arrow's objects take for each column of a table that waits, however few its rows (pyarrow 26)."""
+
 
 def partitions(dataset: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """The rows of each partition of a dataset, by `@timestamp`, with the partition's folder.
@@ -131,9 +134,14 @@ def _leaf_names(name: str, arrow_type: pa.DataType) -> tuple[str, ...]:
     return (name,)
 
 
+def _leaf_count(schema: pa.Schema) -> int:
+    """The number of columns as Parquet counts them."""
+    return sum(len(_leaf_names(column.name, column.type)) for column in schema)
+
+
 def _footer_bytes(schema: pa.Schema) -> int:
     """About what a writer of such rows keeps for each row group, and once more for the file."""
-    return _FOOTER_BYTES * sum(len(_leaf_names(column.name, column.type)) for column in schema)
+    return _FOOTER_BYTES * _leaf_count(schema)
 
 
 def read_columns(source: IO[bytes], columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -154,6 +162,7 @@ class _PartitionFile:
     open_file: Callable[[str], WholeFile]
     whole: WholeFile | None = None
     parquet: pq.ParquetWriter | None = None
+    piece_bytes: int = 0
     waiting: list[pa.Table] = field(default_factory=list)
     waiting_rows: int = 0
     waiting_bytes: int = 0
@@ -164,15 +173,22 @@ class _PartitionFile:
 
     def add(self, table: pa.Table) -> None:
         """Let rows wait."""
+        self.piece_bytes = self.piece_bytes or _PIECE_BYTES * _leaf_count(table.schema)
         self.waiting.append(table)
         self.waiting_rows += table.num_rows
-        self.waiting_bytes += table.get_total_buffer_size()
+        self.waiting_bytes += max(table.get_total_buffer_size(), self.piece_bytes)
         self.is_measured = False
         self.rows += table.num_rows
 
     def measure(self) -> None:
-        """Count memory that several waiting tables share only once, which `add` has not done."""
-        self.waiting_bytes = pa.concat_tables(self.waiting).get_total_buffer_size()
+        """Count memory that several waiting tables share only once, which `add` has not done.
+
+        Many small tables become one.
+        """
+        rows = pa.concat_tables(self.waiting)
+        if len(self.waiting) * self.piece_bytes > rows.get_total_buffer_size():
+            self.waiting = [rows.combine_chunks()]
+        self.waiting_bytes = max(rows.get_total_buffer_size(), self.piece_bytes)
         self.is_measured = True
 
     def flush(self) -> None:

@@ -17,6 +17,7 @@ from airflow_provider_defender.lake import WriterSettings, _parquet
 from airflow_provider_defender.lake._parquet import partitions
 
 ROWS = 20
+TEXT = "x" * 400  # so that the rows of a write take more memory than the objects that hold them
 LEAVES = 5  # columns of a row of `alerts`, as Parquet counts
 UNIT = LEAVES * _parquet._FOOTER_BYTES
 
@@ -54,7 +55,8 @@ def write(root: Path, days: Iterable[int], **options: int) -> list[pq.FileMetaDa
     with log.begin(log.head(), kind="drain") as draft:
         for day in days:
             moment = START + timedelta(days=day)
-            draft.write("alerts", alerts((f"k{rows + n}", version(START), moment) for n in range(ROWS)))
+            keys = (f"k{rows + n}" for n in range(ROWS))
+            draft.write("alerts", alerts(((key, version(START), moment) for key in keys), text=TEXT))
             rows += ROWS
         record = draft.commit()
     assert record is not None
@@ -68,7 +70,8 @@ def row_groups(files: list[pq.FileMetaData]) -> int:
 
 
 def size_of_a_write() -> int:
-    rows = alerts((f"k{n}", version(START), START) for n in range(ROWS))
+    rows = alerts(((f"k{n}", version(START), START) for n in range(ROWS)), text=TEXT)
+    assert rows.get_total_buffer_size() > LEAVES * _parquet._PIECE_BYTES
     return int(rows.get_total_buffer_size())
 
 
@@ -124,6 +127,22 @@ def test_rows_that_the_source_has_left_behind_leave_room_for_the_next(tmp_path: 
     files = write(tmp_path, days, buffer_bytes=5 * size_of_a_write())
     assert len(files) == 12
     assert row_groups(files) <= 12 * 6
+
+
+def test_small_pieces_become_one_rather_than_row_groups(tmp_path: Path) -> None:
+    """A piece of few rows takes more memory than its rows do."""
+    pieces = 20
+    lake = local_lake(tmp_path, settings=WriterSettings(buffer_bytes=pieces * LEAVES * _parquet._PIECE_BYTES))
+    log = lake.log(LOG)
+    with log.begin(log.head(), kind="drain") as draft:
+        for number in range(150):
+            draft.write("alerts", alerts([(f"k{number}", version(START), START)]))
+            waiting = [table for file in draft._writer._files.values() for table in file.waiting]
+            assert len(waiting) <= pieces
+        record = draft.commit()
+    assert record is not None
+    [file] = record.added
+    assert pq.read_metadata(tmp_path / file.path).num_row_groups == 1
 
 
 def test_else_the_largest_row_groups_are_written(tmp_path: Path) -> None:
