@@ -268,10 +268,12 @@ def side_by_side(broker: KafkaBroker, records: int) -> dict[str, Any]:
         lake = {"lake": f"file://{folder}/lake"}
         alone = Process(broker, "drain", {"partitions": [1]}).result()
         stopped = Process(broker, "drain", {**lake, "partitions": [0], "stop": True})
-        stopped.wait_until_stopped()
-        beside = Process(broker, "drain", {**lake, "partitions": [1]}).result()
-        was_stopped = stopped.is_stopped
-        stopped.resume()
+        try:
+            stopped.wait_until_stopped()
+            beside = Process(broker, "drain", {**lake, "partitions": [1]}).result()
+            was_stopped = stopped.is_stopped
+        finally:
+            stopped.resume()
         after = stopped.result()
     return {
         "alone": alone,
