@@ -15,7 +15,7 @@ from tests.reliability.support import assert_only_committed_rows_are_seen
 from tests.unit.event_fixtures import EventLake, Ledger, message
 
 _NUMBERS = count()
-TABLES = ("DeviceInfo", "DeviceEvents")
+TABLES = ("EmailUrlInfo", "MessageUrlInfo")
 
 
 class Namespace:

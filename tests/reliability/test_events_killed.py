@@ -91,7 +91,7 @@ def test_killed_before_any_step_in_the_store(
     scene.namespace.connect(monkeypatch)
     steps = scene.steps(fast_folder)
     assert len(steps) >= 20
-    for number in range(0, len(steps), 1 if scene.name == "later" else 3):
+    for number in range(0, len(steps), 1 if scene.name == "later" else 4):
         prepare = partial(events_worker.die_at_step, number)
         scene.kill(fast_folder, prepare, signal.SIGKILL, lose_disk=number % 2 == 0)
 
