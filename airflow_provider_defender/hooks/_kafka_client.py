@@ -78,7 +78,6 @@ class HubClient:
         self._token = token
         self._token_value: AccessToken | None = None
         self._token_error: DefenderError | None = None
-        self._token_lock = threading.Lock()
         self._throttle_reported = float("-inf")
         self._reached = False
         self._committed: list[KafkaError | None] = []
@@ -115,17 +114,16 @@ class HubClient:
         error is kept, and the old token shown once more.
         """
         assert self._token is not None  # noqa: S101  only then is this callback set
-        with self._token_lock:
-            try:
-                token = self._token(False)
-            except DefenderError as error:
-                self._token_error = error
-                self._log.warning("The token could not be renewed: %s", error)
-                if self._token_value is None:
-                    raise
-                return self._token_value.value, time.time() + _RENEW_AGAIN_SECONDS
-            self._token_value, self._token_error = token, None
-            return token.value, token.expires_at.timestamp()
+        try:
+            token = self._token(False)
+        except DefenderError as error:
+            self._token_error = error
+            self._log.warning("The token could not be renewed: %s", error)
+            if self._token_value is None:
+                raise
+            return self._token_value.value, time.time() + _RENEW_AGAIN_SECONDS
+        self._token_value, self._token_error = token, None
+        return token.value, token.expires_at.timestamp()
 
     def _note_throttle(self, event: Any) -> None:
         self.throttled_seconds += event.throttle_time

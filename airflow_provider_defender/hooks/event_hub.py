@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ class EventHubHook(BaseHook):
         self._given_hub = hub
         self._config = dict(config or {})
         self._outage_seconds = outage_seconds
+        self._token_lock = threading.Lock()
         self._idle: HubClient | None = None
         self._committers: dict[str, HubClient] = {}
         self._committed_at: dict[str, float] = {}
@@ -360,7 +362,8 @@ class EventHubHook(BaseHook):
     def _token(self, may_wait: bool) -> AccessToken:
         limits = {} if may_wait else {"limits": NO_WAITING}
         waits = Waits(self.log, sleep=time.sleep, jitter=random.random, **limits)
-        return self._tokens.token(self._settings.scope or "", waits)
+        with self._token_lock:  # librdkafka asks from threads of its own
+            return self._tokens.token(self._settings.scope or "", waits)
 
     @cached_property
     def _settings(self) -> EventHubSettings:
