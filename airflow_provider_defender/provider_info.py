@@ -144,13 +144,19 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Microsoft Defender",
-                "python-modules": ["airflow_provider_defender.operators.alerts"],
+                "python-modules": [
+                    "airflow_provider_defender.operators.alerts",
+                    "airflow_provider_defender.operators.event_hub",
+                ],
             }
         ],
         "sensors": [
             {
                 "integration-name": "Microsoft Defender",
-                "python-modules": ["airflow_provider_defender.sensors.alerts"],
+                "python-modules": [
+                    "airflow_provider_defender.sensors.alerts",
+                    "airflow_provider_defender.sensors.event_hub",
+                ],
             }
         ],
         "hooks": [
