@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -22,6 +22,8 @@ _NULL_JSON = msgspec.Raw(b"null")
 _NO_ITEMS = (None,)
 _decode_strings = msgspec.json.Decoder(list[str]).decode
 _MOST_PATHS = 1000
+_OFTEN, _MOST_EXTRAS = 5, 50
+"""How often a property without a column has to come to be read strictly, and of how many that is true."""
 _OPENING = ("{", ord("{"))
 _QUOTE = ord('"')
 _ABSENT = {b"null", *ABSENT_TEXTS}
@@ -41,15 +43,17 @@ _RAW_KINDS = ("json", "dynamic")
 
 
 @lru_cache(maxsize=1024)
-def strict_type(shape: Shape, others: bool = False) -> type[msgspec.Struct]:
+def strict_type(shape: Shape, others: bool = False, extras: tuple[str, ...] = ()) -> type[msgspec.Struct]:
     """A class that msgspec decodes an object of exactly this shape into; anything else raises.
 
-    `others`: other properties are passed over.
+    `others`: other properties are passed over. `extras`: further properties, as raw JSON, behind the others.
     """
     fields: list[Any] = []
     for number, kind in enumerate(shape.properties.values()):
         fields.append((f"p{number}", _strict_annotation(kind), _NULL_JSON if kind in _RAW_KINDS else None))
+    fields += [(f"x{number}", msgspec.Raw, None) for number in range(len(extras))]
     spelling = {f"p{number}": name for number, name in enumerate(shape.properties)}
+    spelling.update((f"x{number}", name) for number, name in enumerate(extras))
     return msgspec.defstruct(
         "Strict", fields, rename=spelling, forbid_unknown_fields=not others, gc=False, eq=False
     )
@@ -197,6 +201,8 @@ class RecordReader:
         self.items = items
         self.counts = OddCounts()
         self._others = others
+        self._extras: tuple[str, ...] = ()
+        self._met: Counter[str] = Counter()
         self._decode = msgspec.json.Decoder(strict_type(shape, others)).decode
         self._is_raw = others or _has_json(shape)
         self._inside = {name: _InsideReader(keys) for name, keys in (inside or {}).items()}
@@ -229,6 +235,37 @@ class RecordReader:
             return result, Leftovers(data)
         return read_tolerantly(self.shape, self.items, data, self.counts)
 
+    def has_met(self, others: Iterable[str]) -> bool:
+        """Note properties beside the shape's; whether it is worth while to `learn` those met so far."""
+        if len(self._met) >= _MOST_PATHS or len(self._extras) >= _MOST_EXTRAS:
+            return False
+        self._met.update(name for name in others if self._is_column(name))
+        return any(self._met[name] >= _OFTEN and name not in self._extras for name in others)
+
+    def _is_column(self, name: str) -> bool:
+        """Whether it looks like a column's name, and is none that the shape has."""
+        return name.isascii() and name.isidentifier() and name.lower() not in self.shape.by_lower_case
+
+    def learn(self) -> None:
+        """Read the properties met often strictly, too: their values are what `extra_values` gives."""
+        often = (name for name, count in self._met.items() if count >= _OFTEN and name not in self._extras)
+        self._extras = (*self._extras, *often)[:_MOST_EXTRAS]
+        self._decode = msgspec.json.Decoder(strict_type(self.shape, extras=self._extras)).decode
+        self._is_raw = True
+
+    def extra_values(self, objects: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:
+        """Number of the object, name and value of properties that were learned, which count as unknown."""
+        for number, name in enumerate(self._extras):
+            for place, each in enumerate(objects):
+                value = getattr(each, f"x{number}", None)
+                if value is not None:
+                    self.counts.add(self.counts.unknown, name)
+                    yield place, name, msgspec.json.decode(value)
+
+    def _columns(self, objects: Sequence[Any]) -> list[Sequence[Any]]:
+        """The properties' values; behind them those of learned ones, if all objects have room for these."""
+        return _transpose(objects, len(self.shape.properties))
+
     def gather(self, objects: Sequence[Any]) -> pa.StructArray:
         """Objects that `read` has returned as one Arrow array, so that they need not be kept.
 
@@ -237,9 +274,7 @@ class RecordReader:
         children: list[pa.Array] = []
         inside: list[pa.Array] = []
         properties = self.shape.properties
-        for (name, kind), values in zip(
-            properties.items(), _transpose(objects, len(properties)), strict=True
-        ):
+        for (name, kind), values in zip(properties.items(), self._columns(objects), strict=False):
             if name == self.items:
                 children.append(_raw_column(kind, [value or _NO_ITEMS for value in values]))
             elif name in self._inside:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import pyarrow as pa
 
 from .fields import TIMESTAMP
 
-__all__ = ["Kind", "ListOf", "Scalar", "Shape", "arrow_type", "raw_type"]
+__all__ = ["Kind", "ListOf", "Scalar", "Shape", "arrow_type", "in_order", "raw_type"]
 
 Scalar = Literal["string", "identifier", "long", "double", "boolean", "time", "json", "dynamic"]
 """Kinds of values: `identifier` is a number on the wire and a string in the lake; `time` is one of
@@ -37,6 +38,12 @@ class Shape:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_lower_case", {name.lower(): name for name in self.properties})
+
+
+@lru_cache(maxsize=256)
+def in_order(shape: Shape, names: tuple[str, ...]) -> Shape:
+    """The same shape with these properties first."""
+    return Shape({name: shape.properties[name] for name in dict.fromkeys([*names, *shape.properties])})
 
 
 Kind: TypeAlias = "Scalar | ListOf | Shape"
