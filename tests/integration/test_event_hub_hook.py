@@ -395,7 +395,8 @@ def test_the_hub_is_another_one(broker: KafkaBroker, connect: Connect) -> None:
 def test_the_hub_is_deleted_in_the_middle(broker: KafkaBroker, connect: Connect) -> None:
     hub = broker.create_hub()
     fill(broker, hub, 1500)
-    batches = connect(broker.connection(hub), config=SLOWLY).batches({0: [(0, 1500)]}, batch_records=50)
+    hook = connect(broker.connection(hub), config=SLOWLY, outage_seconds=60)
+    batches = hook.batches({0: [(0, 1500)]}, batch_records=50)
     next(batches)
     broker.delete_hub(hub)
     with pytest.raises(MissingHub, match=hub):
