@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 import pyarrow as pa
@@ -42,7 +42,7 @@ class Version(NamedTuple):
 
 def map_records(
     source: str | Mapping,
-    records: Iterable[Record],
+    records: Iterable[Record | None],
     *,
     origins: pa.Table | None = None,
     ingested: datetime | None = None,
@@ -53,7 +53,8 @@ def map_records(
     Args:
         source: the name of a registered mapping, for example `endpoint_alerts`, or a mapping; or `event_hub`
             for messages of any kind from an event hub, for which `EventMapper` says more.
-        records: JSON objects as the source sent them, in UTF-8; the values of an event hub's messages.
+        records: JSON objects as the source sent them, in UTF-8; the values of an event hub's messages, None
+            for a message without a value.
         origins: a table with columns `tenant` and, if wanted, `log`: one row a record, or one row for all.
             For an event hub also `namespace`, `hub`, `partition`, `offset` and `enqueued`.
         ingested: the run's start, for `event.ingested`.
@@ -65,9 +66,10 @@ def map_records(
         ]
         return map_messages(values, origins=origins, ingested=ingested, keep_original=keep_original)
     mapping = find_mapping(source)
+    given = cast("Iterable[Record]", records)
     parts = list(
         map_batches(
-            mapping, records, origins=origins, ingested=ingested, max_bytes=None, keep_original=keep_original
+            mapping, given, origins=origins, ingested=ingested, max_bytes=None, keep_original=keep_original
         )
     )
     unfit, unknown = OddCounts().unfit, OddCounts().unknown

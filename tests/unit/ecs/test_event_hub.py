@@ -676,7 +676,7 @@ def test_a_day_and_400_days_are_counted_to_the_microsecond() -> None:
 def test_columns_that_are_new_for_good_are_kept_in_every_record() -> None:
     """Records with new columns are read fast after a while; nothing else changes with that."""
     odd: list[dict[str, Any]] = []
-    kinds = [{}, {"SHA1": [1]}, {"newcolumn": 1}, {"ProcessCreationTime": "x"}]
+    kinds: list[dict[str, Any]] = [{}, {"SHA1": [1]}, {"newcolumn": 1}, {"ProcessCreationTime": "x"}]
     for number in range(1, 41):
         new = {
             "NewColumn": {"n": number, "ü": [None]},
