@@ -14,11 +14,14 @@ __all__ = ["Piece", "documents", "elements", "members"]
 
 _BLANK = re.compile(rb"[ \t\r\n]*")
 _STRING = rb'"(?:[^"\\]|\\.)*"'
-_STRUCTURE = re.compile(_STRING + rb"|[\[\]{},]", re.DOTALL)
+# A string that never ends takes all that follows: else each quote in it would be looked at anew.
+_STRUCTURE = re.compile(_STRING + rb"?|[\[\]{},]", re.DOTALL)
 _KEY = re.compile(rb"[ \t\r\n]*(" + _STRING + rb")[ \t\r\n]*:[ \t\r\n]*", re.DOTALL)
 _NEXT_LINE = re.compile(rb"[\r\n]+(?=[\[{])")
 _BOM = b"\xef\xbb\xbf"
 _OPENING = (b"{", b"[")
+_MOST_UNCLOSED = 10
+"""Documents without an end after which no more are looked for: each costs a look at all that follows."""
 
 
 class Piece(NamedTuple):
@@ -33,15 +36,18 @@ def documents(data: bytes) -> Iterator[Piece]:
     """The JSON objects and lists that stand one after another, and what is between them and is neither.
 
     A byte order mark and blanks are passed over. A document that never ends goes up to the next line that
-    begins with a bracket, or to the end.
+    begins with a bracket, or to the end; after ten of these the rest is one piece.
     """
+    unclosed = 0
     position = _BLANK.match(data, 3 if data.startswith(_BOM) else 0).end()  # type: ignore[union-attr]
     while position < len(data):
-        end = _closing(data, position) if data[position : position + 1] in _OPENING else None
+        opens = data[position : position + 1] in _OPENING
+        end = _closing(data, position) if opens else None
         if end is not None:
             yield Piece(position, end, True)
         else:
-            line = _NEXT_LINE.search(data, position)
+            unclosed += opens
+            line = _NEXT_LINE.search(data, position) if unclosed < _MOST_UNCLOSED else None
             end = line.start() if line else len(data)
             yield Piece(position, end, False)
         position = _BLANK.match(data, end).end()  # type: ignore[union-attr]
