@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ._shapes import Kind, ListOf, Shape, raw_type
 from ._values import ABSENT_TEXTS, UNFIT, UnreadableError, clean_text, convert, parse_object
+from .fields import null_column
 
 __all__ = ["Leftovers", "OddCounts", "RecordReader", "read_tolerantly", "strict_type"]
 
@@ -351,6 +352,8 @@ def _raw_column(kind: Kind, values: Sequence[Any]) -> pa.Array:
         return _raw_object(kind, values)
     if isinstance(kind, ListOf):
         return _raw_list(kind, values)
+    if values and values[0] is None and values.count(None) == len(values):
+        return null_column(raw_type(kind), len(values))
     if kind == "identifier":
         return _identifiers(values)
     if kind == "json":
