@@ -28,13 +28,13 @@ $(OLDEST)/.installed: requirements-oldest.lock pyproject.toml $(VENV)/.installed
 	@$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/.installed ## run the alerts DAG in a real Airflow against the embedded simulator
+demo: $(VENV)/.installed ## run the DAGs in a real Airflow against the embedded simulator
 	@$(BIN)/python -m airflow_provider_defender.simulator.demo
 
 test: $(VENV)/.installed ## all tests but those that start servers (make test-servers)
 	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 2 --dist loadfile
 
-test-servers: $(VENV)/.installed ## the tests that start servers: an S3-compatible store, a real Airflow
+test-servers: $(VENV)/.installed ## the tests that start servers: an S3-compatible store, Apache Kafka, a real Airflow
 	$(BIN)/python -m pytest tests -m "integration or system"
 
 test-oldest: $(OLDEST)/.installed ## hooks, operators and DAGs on the oldest supported Airflow
