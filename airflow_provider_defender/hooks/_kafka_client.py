@@ -191,6 +191,14 @@ class HubClient:
             return self._unavailable(f"it names no partition of hub {hub!r}")
         return None
 
+    def look(self, hub: str, seconds: float) -> KafkaError | None:
+        """What the broker says of the hub just now, if it answers at all; None where nothing is wrong."""
+        try:
+            topic = _topic(self.consumer.list_topics(hub, timeout=seconds), hub)
+        except KafkaException:
+            return None
+        return topic.error if topic is not None else None
+
     def _check_contact(self, start: float, end: float, seen: DefenderError | None) -> None:
         """Raise as soon as the reason of the silence is clear, or time is up."""
         self.serve()

@@ -31,6 +31,8 @@ _SECONDS_BETWEEN_REPORTS = 15.0
 _LONG_SILENCE_SECONDS = 30.0
 _TRIES_AT_ONE_OFFSET = 20
 _SECONDS_BETWEEN_LOOKS = 2.0
+_SECONDS_BETWEEN_HUB_LOOKS = 10.0
+_HUB_LOOK_SECONDS = 2.0
 _OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 
 
@@ -109,6 +111,7 @@ class RangeReader:
         self._chunk = _FIRST_CHUNK
         self._records = self._bytes = 0
         self._missing_since: float | None = None
+        self._looked = float("-inf")
         self.waited_seconds = 0.0
         """Seconds lost in outages."""
 
@@ -343,6 +346,12 @@ class RangeReader:
         client = self._client
         client.check(_AUTHENTICATION_PATIENCE_SECONDS)
         silent = now - self._progressed
+        if now - max(self._progressed, self._looked) >= _SECONDS_BETWEEN_HUB_LOOKS:
+            # Of a hub that was deleted, librdkafka says so once, or never.
+            error = client.look(self._hub, _HUB_LOOK_SECONDS)
+            self._looked = time.monotonic()
+            if error is not None:
+                self._check_hub(error)
         if silent + self.waited_seconds > self._outage_seconds:
             raise self._unavailable(client.troubles.seen)
         if now - self._reported >= _SECONDS_BETWEEN_REPORTS:

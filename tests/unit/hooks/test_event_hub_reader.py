@@ -73,6 +73,8 @@ class Broker:
     """What the next reads give instead of messages; None is silence."""
     silent: bool = False
     """Whether an offset that retention removed is answered by the first one there, without a word."""
+    deleted: KafkaError | None = None
+    """What the broker says of the hub when it is asked."""
     given: int = 0
     """Messages and news given so far."""
     positions: dict[int, int | None] = field(default_factory=dict)
@@ -145,6 +147,9 @@ class Broker:
 
     def watermarks(self, _: str, partitions: Iterable[int], **__: Any) -> dict[int, Offsets]:
         return {number: Offsets(self.logs[number].low, self.logs[number].high) for number in partitions}
+
+    def look(self, *_: Any) -> KafkaError | None:
+        return self.deleted
 
     def check(self, patience: float = 0.0) -> None:
         error = self.troubles.authentication_error()
@@ -399,6 +404,15 @@ def test_a_hub_deleted_in_mid_read(monkeypatch: pytest.MonkeyPatch) -> None:
     broker = Broker({0: full(5)}, news=[KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)])
     with pytest.raises(MissingHub, match="has no hub 'hub'"):
         read(broker, {0: [(0, 5)]})
+
+
+def test_a_hub_deleted_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kafka_reader, "_MISSING_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(_kafka_reader, "_SECONDS_BETWEEN_HUB_LOOKS", 0.0)
+    gone = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+    with pytest.raises(MissingHub, match="has no hub 'hub'"):
+        read(Broker({0: full(5)}, news=[None], deleted=gone), {0: [(0, 5)]})
+    assert offsets(read(Broker({0: full(5)}, news=[None]), {0: [(0, 5)]})) == list(range(5))
 
 
 def test_an_offset_that_the_broker_never_gives_is_no_endless_loop() -> None:
