@@ -126,24 +126,20 @@ class EventTable:
         if leftovers is not None:
             self._leftovers[number] = leftovers
             if self.mapping.typed and self.reader.has_met(leftovers.record):
-                self._gather(read)
                 self.reader.learn()
-                read = None
         if outer_leftovers:
             self._outer_leftovers[number] = outer_leftovers
         self._rows.append(row)
-        if read is not None:
-            self._objects.append(read)
+        self._objects.append(read)
         self.size += row[2]
         if len(self._objects) >= _READ_RECORDS:
             self._gather()
 
-    def _gather(self, *more: Any) -> None:
-        objects = [*self._objects, *more]
+    def _gather(self) -> None:
         first = len(self._rows) - len(self._objects)
-        for place, name, value in self.reader.extra_values(objects):
+        for place, name, value in self.reader.extra_values(self._objects):
             self._leftovers.setdefault(first + place, Leftovers()).record[name] = value
-        self._raw.append(self.reader.gather(objects))
+        self._raw.append(self.reader.gather(self._objects))
         self._objects = []
 
     def settle(self, origins: pa.RecordBatch, first: int) -> int:

@@ -263,10 +263,6 @@ class RecordReader:
                     self.counts.add(self.counts.unknown, name)
                     yield place, name, msgspec.json.decode(value)
 
-    def _columns(self, objects: Sequence[Any]) -> list[Sequence[Any]]:
-        """The properties' values; behind them those of learned ones, if all objects have room for these."""
-        return _transpose(objects, len(self.shape.properties))
-
     def gather(self, objects: Sequence[Any]) -> pa.StructArray:
         """Objects that `read` has returned as one Arrow array, so that they need not be kept.
 
@@ -275,7 +271,8 @@ class RecordReader:
         children: list[pa.Array] = []
         inside: list[pa.Array] = []
         properties = self.shape.properties
-        for (name, kind), values in zip(properties.items(), self._columns(objects), strict=False):
+        columns = _transpose(objects, len(properties))  # and learned ones, if all objects have room for these
+        for (name, kind), values in zip(properties.items(), columns, strict=False):
             if name == self.items:
                 children.append(_raw_column(kind, [value or _NO_ITEMS for value in values]))
             elif name in self._inside:

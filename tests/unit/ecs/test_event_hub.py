@@ -165,6 +165,7 @@ RECORDS: dict[str, Any] = {
     "without an instance": {k: v for k, v in logon().items() if k != "Tenant"},
     "another instance": logon() | {"Tenant": 'Te"st'},
     "keys in other cases": {name.upper(): value for name, value in logon().items()},
+    "keys in another case without values": {**logon(), "TENANTID": None, "TIME": ""},
     "category in another case": logon() | {"category": "advancedhunting-IDENTITYLOGONEVENTS"},
     "only what it takes": {"category": "AdvancedHunting-IdentityLogonEvents", "properties": LOGON},
     "properties repeated": text(logon(AccountName="first"))[:-1] + b',"properties":' + text(LOGON) + b"}",
@@ -694,3 +695,14 @@ def test_columns_that_are_new_for_good_are_kept_in_every_record() -> None:
     counts = mapped.unknown_fields
     assert (counts["DeviceProcessEvents.NewColumn"], counts["DeviceProcessEvents.Other"]) == (40, 40)
     assert sum(counts.values()) == 40 + 40 + 40 + 10
+
+
+def test_bytes_in_a_new_column_are_looked_at_like_all_others() -> None:
+    urls = [
+        message(event("EmailUrlInfo", {"Url": "u", "New": "x", "ReportId": f"{number}"}))
+        for number in range(9)
+    ]
+    bad = urls[0].replace(b'"x"', b'"\xff"')
+    mapped = map_messages(*urls, bad)
+    assert mapped.tables["events/EmailUrlInfo"].num_rows == 9
+    assert mapped.rejects.column("offset").to_pylist() == [9]
