@@ -453,11 +453,19 @@ class KafkaBroker:
     def watermarks(self, hub: str, partitions: Sequence[int] = (0,)) -> dict[int, tuple[int, int]]:
         """Per partition the first offset that is there, and the next to come."""
         consumer = Consumer(self._internal_settings(**{"group.id": "watermarks"}))
+        found: dict[int, tuple[int, int]] = {}
+
+        def ask() -> bool:
+            with contextlib.suppress(KafkaException):  # a broker that has just come back leads nothing yet
+                for number in partitions:
+                    found[number] = consumer.get_watermark_offsets(TopicPartition(hub, number), 10)
+            return len(found) == len(partitions)
+
         try:
-            pairs = {n: consumer.get_watermark_offsets(TopicPartition(hub, n), 30) for n in partitions}
+            _wait_until(ask, f"The offsets of {hub} cannot be had")
         finally:
             consumer.close()
-        return pairs
+        return found
 
     # -- rights and groups
 
