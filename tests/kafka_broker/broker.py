@@ -167,7 +167,11 @@ class KafkaBroker:
         with (self.folder / "broker.log").open("ab") as log:
             command = self._command("kafka.Kafka", str(self._settings_file))
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                _dying_with_us(command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             self._wait_until_it_answers()
@@ -491,6 +495,11 @@ class KafkaBroker:
         answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
         found = answer[group].result(30).topic_partitions
         return {each.partition: each.offset for each in found if each.topic == hub and each.offset >= 0}
+
+
+def _dying_with_us(command: list[str]) -> list[str]:
+    """The command, killed by the system when this thread ends, however it ends: where Linux's setpriv is."""
+    return ["setpriv", "--pdeathsig", "KILL", *command] if shutil.which("setpriv") else command
 
 
 def _done(futures: Mapping[Any, Any]) -> None:
