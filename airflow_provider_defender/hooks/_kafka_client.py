@@ -315,7 +315,9 @@ class HubClient:
         self._committed.clear()
         self.consumer.commit(offsets=wanted, asynchronous=True)
         while not self._committed and time.monotonic() < end:
-            self.consumer.poll(0.1)
+            news = self.consumer.poll(0.1)
+            if news is not None and news.error() is not None:  # so comes a missing right on the group
+                return self.troubles.text(news.error())
         if not self._committed:
             return f"no answer within {seconds:.0f} s: {self.troubles.seen}"
         return next((self.troubles.text(error) for error in self._committed if error is not None), None)
