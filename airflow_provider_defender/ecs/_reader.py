@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from ._shapes import Kind, ListOf, Shape, raw_type
-from ._values import ABSENT_TEXTS, UNFIT, UnreadableError, clean_text, convert, parse_object
+from ._values import ABSENT_TEXTS, UNFIT, UnreadableError, clean_text, convert, parse_object, parse_value
 from .fields import null_column
 
 __all__ = ["Leftovers", "OddCounts", "RecordReader", "read_tolerantly", "strict_type"]
@@ -261,7 +261,7 @@ class RecordReader:
                 value = getattr(each, f"x{number}", None)
                 if value is not None:
                     self.counts.add(self.counts.unknown, name)
-                    yield place, name, msgspec.json.decode(value)
+                    yield place, name, _parsed(value)
 
     def gather(self, objects: Sequence[Any]) -> pa.StructArray:
         """Objects that `read` has returned as one Arrow array, so that they need not be kept.
@@ -313,6 +313,15 @@ class _InsideReader:
         except UnreadableError:
             return self._nothing
         return read_tolerantly(self._shape, None, data, OddCounts())[0]
+
+
+def _parsed(value: msgspec.Raw) -> Any:
+    """What a value says that was kept raw; its text where it is nested too deeply to be parsed."""
+    text = bytes(value)
+    try:
+        return parse_value(text)
+    except UnreadableError:
+        return text.decode()
 
 
 def _has_json(kind: Kind) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "convert",
     "json_text",
     "parse_object",
+    "parse_value",
     "ticks_of",
 ]
 
@@ -56,15 +57,20 @@ def parse_object(record: bytes) -> dict[str, Any]:
     Raises:
         UnreadableError: it cannot be read, with the reason.
     """
-    try:
-        value = msgspec.json.decode(record)
-    except RecursionError:
-        raise UnreadableError("nested too deeply") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        value = _parse_leniently(record)
+    value = parse_value(record)
     if not isinstance(value, dict):
         raise UnreadableError(f"a JSON object was expected, not {type(value).__name__}")
     return value
+
+
+def parse_value(text: bytes) -> Any:
+    """Any JSON value, as `parse_object` reads objects, and with the same error."""
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        raise UnreadableError("nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _parse_leniently(text)
 
 
 def _parse_leniently(record: bytes) -> Any:

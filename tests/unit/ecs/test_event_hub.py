@@ -706,3 +706,13 @@ def test_bytes_in_a_new_column_are_looked_at_like_all_others() -> None:
     mapped = map_messages(*urls, bad)
     assert mapped.tables["events/EmailUrlInfo"].num_rows == 9
     assert mapped.rejects.column("offset").to_pylist() == [9]
+
+
+@pytest.mark.parametrize("value", [b"9" * 40, b"1e999", b'"\\ud800"'], ids=["huge", "infinite", "surrogate"])
+def test_a_column_met_often_may_hold_what_no_strict_parser_takes(value: bytes) -> None:
+    usual = [message(logon(NewColumn=number)) for number in range(10)]
+    odd = message(logon(NewColumn="here")).replace(b'"here"', value)
+    mapped = map_messages(*usual, odd)
+    rows = mapped.tables["events/IdentityLogonEvents"].to_pylist()
+    assert (len(rows), mapped.rejects.num_rows) == (11, 0)
+    assert "NewColumn" in json.loads(rows[-1]["microsoft"]["defender_xdr"]["unmapped"])
