@@ -122,7 +122,7 @@ class EventMapper:
         kept = sorted(self._tables, key=lambda table: table.size)
         total = sum(table.size for table in kept)
         due = []
-        while kept and (total > self._most_kept // 2 or self._is_full(kept[-1])):
+        while kept and (total > self._most_kept // 4 or self._is_full(kept[-1])):
             due.append(kept.pop())
             total -= due[-1].size
         due += [table for table in kept if self._is_full(table)]

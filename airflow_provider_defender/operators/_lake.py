@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_defender.exceptions import ConfigurationError, FailNow, RecordDamaged
 
 if TYPE_CHECKING:
-    from airflow_provider_defender.lake import Lake, Log
+    from airflow_provider_defender.lake import Lake, Log, WriterSettings
 
 __all__ = ["lake_errors", "opened_lake", "opened_log"]
 
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
-def opened_lake(root: Any, *, single_writer: bool = False) -> Lake:
-    """The lake below `root`, a text or `ObjectStoragePath`.
+def opened_lake(root: Any, *, single_writer: bool = False, settings: WriterSettings | None = None) -> Lake:
+    """The lake below `root`, a text or `ObjectStoragePath`; `settings` of its files, if not the usual ones.
 
     Raises:
         ConfigurationError: `root` is empty or its scheme is unknown here.
@@ -34,7 +34,7 @@ def opened_lake(root: Any, *, single_writer: bool = False) -> Lake:
         )
     try:
         path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(str(root))
-        return Lake(path.fs, path.path, single_writer=single_writer)
+        return Lake(path.fs, path.path, single_writer=single_writer, settings=settings)
     except (ValueError, ImportError) as error:
         raise ConfigurationError(
             f"lake={str(root)!r} cannot be opened: {error}. Schemes other than file:// need an extra of this "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EventHubPartitionsOperator", "EventHubToParquetOperator"]
 
+_MIB = 1024 * 1024
 _NAMES_SHOWN = 20
 _HOURS_SHOWN = 200
 _SECRET = re.compile(r"password|secret|passphrase|token|key\.pem", re.IGNORECASE)
@@ -177,7 +178,7 @@ class EventHubToParquetOperator(LandingOperator):
 
     def _drain(self, context: Context) -> HubDrain:
         from airflow_provider_defender.hooks import EventHubHook
-        from airflow_provider_defender.lake import HubPosition
+        from airflow_provider_defender.lake import HubPosition, WriterSettings
         from airflow_provider_defender.operators._hub_drain import HubDrain
         from airflow_provider_defender.operators._hub_plan import parse_partitions, parse_start
         from airflow_provider_defender.operators._lake import opened_lake
@@ -194,7 +195,9 @@ class EventHubToParquetOperator(LandingOperator):
             now=started,
         )
         hook = EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)
-        lake = opened_lake(self.lake, single_writer=self.single_writer)
+        # Half of the usual, since the mapper keeps records of all tables as well.
+        settings = WriterSettings(buffer_bytes=40 * _MIB, footer_bytes=12 * _MIB)
+        lake = opened_lake(self.lake, single_writer=self.single_writer, settings=settings)
         return HubDrain(
             hook=hook,
             lake=lake,
