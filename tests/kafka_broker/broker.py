@@ -493,7 +493,7 @@ class KafkaBroker:
     def committed(self, group: str, hub: str) -> dict[int, int]:
         """Per partition the offset that a consumer group has committed."""
         answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        found = answer[group].result(30).topic_partitions
+        found = answer[group].result(120).topic_partitions
         return {each.partition: each.offset for each in found if each.topic == hub and each.offset >= 0}
 
 
