@@ -57,7 +57,8 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --group dev --universal --python-
 lock: $(VENV)/.installed ## resolve both lock files again
 	$(COMPILE) -o requirements.lock
 	printf 'apache-airflow==3.1.0\npydantic<2.12\n' | $(COMPILE) --constraint - --exclude-newer 2025-10-10 \
-		--exclude-newer-package msal=2026-10-01 -o requirements-oldest.lock
+		--exclude-newer-package msal=2026-10-01 --exclude-newer-package confluent-kafka=2026-10-01 \
+		-o requirements-oldest.lock
 
 clean: ## remove what make made
 	rm -rf $(VENV) $(OLDEST) build dist docs/_build
