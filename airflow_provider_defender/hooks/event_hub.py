@@ -133,8 +133,12 @@ class EventHubHook(BaseHook):
 
     @property
     def log_name(self) -> str:
-        """The hub's name for the lake's log, `event_hub-<namespace>-<hub>`: the same in all its spellings."""
-        name = f"event_hub-{self.namespace}-{self._plain(self.hub)}"
+        """The hub's name for the lake's log, `event_hub-<namespace>-<hub>`: the same in all its spellings.
+
+        Other hosts than Microsoft's have `..` before the hub, which no host's name can hold.
+        """
+        separator = "-" if self._settings.hosted else ".."
+        name = f"event_hub-{self.namespace}{separator}{self._plain(self.hub)}"
         name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
         if len(name) <= _LONGEST_LOG_NAME:
             return name

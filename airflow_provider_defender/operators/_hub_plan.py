@@ -137,7 +137,7 @@ def live_plans(
     Raises:
         PositionAhead: the hub ends before the position: it is not the one that was read before.
     """
-    marks = hook.watermarks(_chosen_partitions(hook, partitions))
+    marks = _marks(hook, position, partitions)
     begins = {partition: offset for partition in marks if (offset := position.next(partition)) is not None}
     fresh = {partition: each for partition, each in marks.items() if partition not in begins}
     begins.update(_first_offsets(hook, log, fresh, start))
@@ -166,14 +166,28 @@ def _first_offsets(
     return {partition: min(found[partition], offsets.high) for partition, offsets in marks.items()}
 
 
+def _marks(hook: EventHubHook, position: HubPosition, partitions: Sequence[int] | None) -> dict[int, Offsets]:
+    """First and next offset of the chosen partitions.
+
+    Raises:
+        PositionAhead: a partition ends before what the lake has read of it.
+    """
+    marks = hook.watermarks(_chosen_partitions(hook, partitions))
+    for partition, there in marks.items():
+        known = position.partition(partition)
+        end = max([known.next or 0, *(end for _, end in known.covered)])
+        if end > there.high:
+            raise PositionAhead(
+                f"The lake has read partition {partition} up to offset {end}, but the hub ends at "
+                f"{there.high}: it was deleted and created again, or the connection leads to another "
+                "namespace of this name. Nothing was read. Land the new hub in a lake of its own, since its "
+                "offsets begin anew."
+            )
+    return marks
+
+
 def _live_plan(position: HubPosition, partition: int, begin: int, there: Offsets) -> PartitionPlan:
     low, high = max(begin, there.low), there.high
-    if begin > high:
-        raise PositionAhead(
-            f"The lake has read partition {partition} up to offset {begin}, but the hub ends at {high}: it "
-            "was deleted and created again, or the connection leads to another namespace of this name. "
-            "Nothing was read. Land the new hub in a lake of its own, since its offsets begin anew."
-        )
     return PartitionPlan(
         begin=begin,
         end=high,
@@ -194,8 +208,11 @@ def window_plans(
 
     Also the partitions whose oldest message may be later than `since` is, with that message's time (None:
     unknown): offsets from 0 on that are neither in the hub nor in the lake may have been of this window.
+
+    Raises:
+        PositionAhead: the hub ends before what the lake has read: it is not the one that was read before.
     """
-    marks = hook.watermarks(_chosen_partitions(hook, partitions))
+    marks = _marks(hook, position, partitions)
     starts, ends = (hook.offsets_at(moment, list(marks)) for moment in (since, until))
     plans = {}
     for partition, there in marks.items():

@@ -1,7 +1,8 @@
-"""What the operators that land a source have in common: the asset that stands for it."""
+"""What the operators that land a source have in common: the asset that stands for it, and checks."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from airflow_provider_defender.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-__all__ = ["LandingOperator", "check_spans"]
+__all__ = ["LandingOperator", "check_kafka_config", "check_spans"]
+
+_SECRET = re.compile(r"password|secret|passphrase|token|key\.pem", re.IGNORECASE)
 
 
 class LandingOperator(BaseOperator):
@@ -55,3 +58,13 @@ def check_spans(spans: Mapping[str, Any]) -> None:
     for name, span in spans.items():
         if span is not None and (not isinstance(span, timedelta) or span < timedelta()):
             raise ConfigurationError(f"{name}={span!r} must be a timedelta that is not negative.")
+
+
+def check_kafka_config(config: Mapping[str, Any] | None) -> None:
+    """Raise `ConfigurationError` where settings of librdkafka, given as a parameter, hold a secret."""
+    for name in config or {}:
+        if _SECRET.search(name):
+            raise ConfigurationError(
+                f"kafka_config[{name!r}] is a secret: Airflow stores the arguments of tasks as they are. "
+                "Put it into the extra of the connection, under its own name."
+            )

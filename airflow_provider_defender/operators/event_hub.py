@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from airflow_provider_defender import compat
-from airflow_provider_defender.exceptions import ConfigurationError, MessagesLost, StopAndLook, TryAgain
-from airflow_provider_defender.operators._landing import LandingOperator, check_spans
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    DefenderError,
+    MessagesLost,
+    StopAndLook,
+    TryAgain,
+)
+from airflow_provider_defender.operators._landing import LandingOperator, check_kafka_config, check_spans
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -26,7 +32,6 @@ __all__ = ["EventHubPartitionsOperator", "EventHubToParquetOperator"]
 _MIB = 1024 * 1024
 _NAMES_SHOWN = 20
 _HOURS_SHOWN = 200
-_SECRET = re.compile(r"password|secret|passphrase|token|key\.pem", re.IGNORECASE)
 _STAGES = ("reading", "mapping", "landing", "committing")
 
 
@@ -169,12 +174,7 @@ class EventHubToParquetOperator(LandingOperator):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ConfigurationError(f"{name}={value!r} must be a number from 1 on.")
         check_spans({"max_duration": self.max_duration, "partition_span": self.partition_span})
-        for name in self.kafka_config or {}:
-            if _SECRET.search(name):
-                raise ConfigurationError(
-                    f"kafka_config[{name!r}] is a secret: Airflow stores an operator's arguments as they "
-                    "are. Put it into the connection's kafka_config."
-                )
+        check_kafka_config(self.kafka_config)
 
     def _drain(self, context: Context) -> HubDrain:
         from airflow_provider_defender.hooks import EventHubHook
@@ -223,7 +223,11 @@ class EventHubToParquetOperator(LandingOperator):
         self._measure(drain.hook, result, live=drain.window.incremental)
         if drain.window.incremental:
             self._show_position(context, drain.hook, result)
-        self._raise_what_failed(drain, result)
+        try:
+            self._raise_what_failed(drain, result)
+        except DefenderError:
+            compat.push_result(context, summary)
+            raise
         if result.record is not None:
             self._emit(context, summary, result.record)
         return summary
@@ -383,6 +387,7 @@ class EventHubPartitionsOperator(BaseOperator):
         event_hub_conn_id: connection of type `event_hub`.
         hub: the hub's name; None takes the connection's.
         groups: number of groups, and so of mapped tasks; fewer where the hub has fewer partitions.
+        kafka_config: settings of librdkafka over those of the connection, without secrets.
 
     Returns:
         Lists of partition numbers, of about the same length: `[[0, 2], [1, 3]]`.
@@ -401,12 +406,14 @@ class EventHubPartitionsOperator(BaseOperator):
         event_hub_conn_id: str = "event_hub_default",
         hub: str | None = None,
         groups: int = 4,
+        kafka_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**compat.with_retry_policy(kwargs))
         self.event_hub_conn_id = event_hub_conn_id
         self.hub = hub
         self.groups = groups
+        self.kafka_config = kafka_config
 
     def execute(self, context: Context) -> list[list[int]]:
         """Ask the hub. See the class."""
@@ -414,6 +421,7 @@ class EventHubPartitionsOperator(BaseOperator):
 
         if not isinstance(self.groups, int) or self.groups < 1:
             raise ConfigurationError(f"groups={self.groups!r} must be a number from 1 on.")
-        with closing(EventHubHook(self.event_hub_conn_id, hub=self.hub)) as hook:
+        check_kafka_config(self.kafka_config)
+        with closing(EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)) as hook:
             partitions = sorted(hook.partitions())
         return [partitions[number :: self.groups] for number in range(min(self.groups, len(partitions)))]

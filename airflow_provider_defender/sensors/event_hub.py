@@ -91,8 +91,9 @@ class EventHubSensor(BaseSensorOperator):
             return False
 
     def _check(self) -> None:
-        from airflow_provider_defender.operators._landing import check_spans
+        from airflow_provider_defender.operators._landing import check_kafka_config, check_spans
 
+        check_kafka_config(self.kafka_config)
         check_spans({"oldest": self.oldest})
         if self.lag is not None and (not isinstance(self.lag, int) or self.lag < 0):
             raise ConfigurationError(f"lag={self.lag!r} must be a number from 0 on.")

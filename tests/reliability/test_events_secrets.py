@@ -155,4 +155,4 @@ def test_secrets_in_the_operators_arguments_are_refused(
 ) -> None:
     connect(Namespace(embedded), monkeypatch, "PLAINTEXT")
     text = watch.failing(ConfigurationError, kafka_config={"sasl.password": STRING})
-    assert "the connection's kafka_config" in text
+    assert "into the extra of the connection" in text

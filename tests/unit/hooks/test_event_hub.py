@@ -111,10 +111,10 @@ def test_names(make: MakeHook, cluster: MockCluster) -> None:
     hook = make()
     assert hook.namespace == f"127.0.0.1:{cluster.port}"
     assert hook.hub == "events"
-    assert hook.log_name == f"event_hub-127.0.0.1_{cluster.port}-events"
+    assert hook.log_name == f"event_hub-127.0.0.1_{cluster.port}..events"
     assert hook.tenant_id is None
     assert make({"hub": "Other"}).hub == "Other"
-    assert make({"hub": "Other"}).log_name.endswith("-Other")
+    assert make({"hub": "Other"}).log_name.endswith("..Other")
 
 
 def test_names_at_microsofts_hosts_ignore_case(make: MakeHook) -> None:

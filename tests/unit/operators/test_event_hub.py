@@ -204,8 +204,11 @@ def test_a_gap_lands_what_is_there_then_fails_without_retry(hub: MemoryHub, even
     drain(event_lake)
     hub.fill(8)
     hub.expire(0, 4)
+    pushed: dict[str, Any] = {}
+    task_instance = SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value}))
     with pytest.raises(MessagesLost, match=r"2 messages .*partition 0: 2 to 3") as raised:
-        drain(event_lake)
+        drain(event_lake, context(ti=task_instance))
+    assert pushed["return_value"]["lost"] == {"0": [[2, 4]]}
     assert isinstance(raised.value, AirflowFailException)
     del hub.ledger[0, 2], hub.ledger[0, 3]
     assert event_lake.ledger() == hub.ledger
@@ -259,6 +262,17 @@ def test_a_hub_that_was_created_again_is_not_read(hub: MemoryHub, event_lake: Ev
     with pytest.raises(PositionAhead, match="offset 3, but the hub ends at 1") as raised:
         drain(event_lake)
     assert isinstance(raised.value, AirflowFailException)
+    assert len(event_lake.records()) == 1
+
+
+def test_a_window_of_a_hub_that_was_created_again_is_not_read(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(6)
+    backfill(event_lake, NOW - DAY, NOW + DAY)
+    hub.recreate()
+    hub.fill(2)
+    for run in (lambda: drain(event_lake), lambda: backfill(event_lake, NOW - DAY, NOW + DAY)):
+        with pytest.raises(PositionAhead, match="offset 3, but the hub ends at 1"):
+            run()
     assert len(event_lake.records()) == 1
 
 
