@@ -34,6 +34,15 @@ _SECONDS_BETWEEN_LOOKS = 2.0
 _SECONDS_BETWEEN_HUB_LOOKS = 10.0
 _HUB_LOOK_SECONDS = 2.0
 _OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+# Of these librdkafka tells once, with the first offset of what it cannot read, and goes on behind it.
+_DAMAGED = frozenset(
+    {
+        KafkaError._BAD_MSG,
+        KafkaError._BAD_COMPRESSION,
+        KafkaError._NOT_IMPLEMENTED,
+        KafkaError._CRIT_SYS_RESOURCE,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Limits:
 class _Lane:
     """What is still to be read of one partition: the next offset, and the ranges from there on."""
 
-    __slots__ = ("end", "partition", "position", "ranges", "seen", "tries")
+    __slots__ = ("damaged", "end", "partition", "position", "ranges", "seen", "tries")
 
     def __init__(self, partition: int, ranges: Sequence[tuple[int, int]]) -> None:
         self.partition = partition
@@ -59,6 +68,8 @@ class _Lane:
         self.seen = self.position
         """The offset that the consumer gives next, as far as we know."""
         self.tries = 0
+        self.damaged: set[int] = set()
+        """Offsets where something begins that cannot be read; how far it goes, only the next message says."""
 
     @property
     def done(self) -> bool:
@@ -218,6 +229,8 @@ class RangeReader:
         self._bytes += size
         self._records += 1
         lane.tries = 0
+        if lane.damaged:
+            lane.damaged = {each for each in lane.damaged if each > offset}
         self._go_on(lane, offset + 1, batch)
 
     def _go_on(self, lane: _Lane, offset: int, batch: MessageBatch) -> None:
@@ -228,13 +241,19 @@ class RangeReader:
             self._drop(lane)
 
     def _pass(self, lane: _Lane, offset: int, batch: MessageBatch, lows: dict[int, int]) -> None:
-        """Pass over offsets that have no message: compaction and control marks leave such, and retention."""
+        """Pass over offsets that give no message: because of compaction, control marks, retention, damage."""
         if not lows:
             lows.update(self._client.lows(self._hub, self._lanes, seconds=self._outage_seconds))
+        broken = min((each for each in lane.damaged if each < offset), default=offset)
+        lane.damaged = {each for each in lane.damaged if each >= offset}
         for start, end in lane.advance(offset):
-            lost = min(end, lows.get(lane.partition, 0))
-            if lost > start:
-                batch.lost.append((lane.partition, start, lost))
+            gone = max(start, min(end, lows.get(lane.partition, 0)))
+            if broken <= gone:
+                gone = end
+            if gone > start:
+                batch.lost.append((lane.partition, start, gone))
+            if gone < broken < end:
+                batch.lost.append((lane.partition, broken, end))
         batch.reached[lane.partition] = lane.position
         if lane.done:
             self._drop(lane)
@@ -254,6 +273,7 @@ class RangeReader:
         self._client.consumer.incremental_unassign([where])
         self._client.consumer.incremental_assign([where])
         lane.seen = lane.position
+        lane.damaged.clear()  # what is still there is told again
 
     # News and errors ------------------------------------------------------------------------------
 
@@ -275,9 +295,25 @@ class RangeReader:
         elif code in _OUT_OF_RANGE:
             if lane is not None and lane not in broken:
                 broken.append(lane)
+        elif code in _DAMAGED and lane is not None:
+            self._note_damage(lane, message.offset(), error)
         else:
             self._check_hub(error)
             self._client.troubles.note(error)
+
+    def _note_damage(self, lane: _Lane, offset: int | None, error: KafkaError) -> None:
+        """Keep where something cannot be read: what is missing from there on is lost, not empty."""
+        start = lane.position if offset is None or offset < 0 else offset
+        if start in lane.damaged:
+            return
+        lane.damaged.add(start)
+        self._log.warning(
+            "Partition %d of hub %s cannot be read from offset %d to its next message; that is lost: %s",
+            lane.partition,
+            self._hub,
+            start,
+            self._client.troubles.text(error),
+        )
 
     def _check_hub(self, error: KafkaError) -> None:
         """Raise where the hub is closed to us or gone; brokers that restart may say so for a while."""

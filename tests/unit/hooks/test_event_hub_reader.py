@@ -420,3 +420,73 @@ def test_an_offset_that_the_broker_never_gives_is_no_endless_loop() -> None:
     broker._fetch = lambda *_: [Message(0, 0, trouble=KafkaError(KafkaError.OFFSET_OUT_OF_RANGE))]  # type: ignore[method-assign]
     with pytest.raises(ServiceUnavailable, match="gives nothing at offset 0"):
         read(broker, {0: [(0, 5)]})
+
+
+# -- what librdkafka cannot read
+
+
+def damage(*steps: int | tuple[int, int], high: int, low: int = 0) -> Broker:
+    """Partition 0 of one read: offsets that come as messages, and (code, offset) that come as errors."""
+    broker = Broker({0: Log([step for step in steps if isinstance(step, int)], high, low)})
+    messages = [
+        Message(0, step, b"x") if isinstance(step, int) else Message(0, step[1], trouble=KafkaError(step[0]))
+        for step in steps
+    ]
+    end = Message(0, high, trouble=KafkaError(KafkaError._PARTITION_EOF))
+    broker._fetch = lambda *_: [*messages, end]  # type: ignore[method-assign]
+    return broker
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError._BAD_MSG,
+        KafkaError._BAD_COMPRESSION,
+        KafkaError._NOT_IMPLEMENTED,
+        KafkaError._CRIT_SYS_RESOURCE,
+    ],
+)
+def test_what_cannot_be_read_is_lost_and_not_empty(code: int, caplog: pytest.LogCaptureFixture) -> None:
+    batches = read(damage(0, 1, (code, 2), 5, 6, high=7), {0: [(0, 7)]})
+    assert (offsets(batches), lost(batches), reached(batches)) == ([0, 1, 5, 6], [(0, 2, 5)], {0: 7})
+    [warning] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert "Partition 0 of hub hub cannot be read from offset 2" in warning
+
+
+BAD = KafkaError._BAD_MSG
+
+
+@pytest.mark.parametrize(
+    ("steps", "ranges", "expected"),
+    [
+        pytest.param([0, (BAD, 3), 6], [(0, 7)], [(0, 3, 6)], id="compaction-before-it"),
+        pytest.param([(BAD, 0), 6], [(2, 7)], [(0, 2, 6)], id="a-batch-that-begins-before-the-range"),
+        pytest.param([0, (BAD, -1001), 6], [(0, 7)], [(0, 1, 6)], id="no-offset"),
+        pytest.param([0, (BAD, 1), (BAD, 3), 6], [(0, 7)], [(0, 1, 6)], id="two-in-a-row"),
+        pytest.param([0, (BAD, 1), 3, 6], [(0, 7)], [(0, 1, 3)], id="compaction-after-the-next-message"),
+        pytest.param([0, (BAD, 5)], [(0, 7)], [(0, 5, 7)], id="at-the-end"),
+        pytest.param([0, (BAD, 1), 6], [(0, 2), (4, 7)], [(0, 1, 2), (0, 4, 6)], id="two-ranges"),
+        pytest.param([0, (BAD, 1), 1, 4, 6], [(0, 7)], [], id="healed"),
+    ],
+)
+def test_how_far_damage_goes(steps: Any, ranges: Any, expected: Any) -> None:
+    assert lost(read(damage(*steps, high=7), {0: ranges}, batch_records=100)) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "expected"), [(2, [(0, 0, 2), (0, 4, 6)]), (4, [(0, 0, 6)]), (5, [(0, 0, 6)])]
+)
+def test_damage_behind_retention(low: int, expected: Any) -> None:
+    broker = damage((BAD, 4), 6, high=7, low=low)
+    assert lost(read(broker, {0: [(0, 7)]})) == expected
+
+
+def test_damage_behind_a_limit_is_told_to_the_next_read() -> None:
+    def piece(start: int, most: int | None) -> list[MessageBatch]:
+        steps = [step for step in (0, 1, (BAD, 2), 5, 6) if not isinstance(step, int) or step >= start]
+        return read(damage(*steps, high=7), {0: [(start, 7)]}, limits=Limits(records=most))
+
+    first = piece(0, 2)
+    assert (offsets(first), lost(first), reached(first)) == ([0, 1], [], {0: 2})
+    rest = piece(2, None)
+    assert (offsets(rest), lost(rest), reached(rest)) == ([5, 6], [(0, 2, 5)], {0: 7})
