@@ -64,6 +64,7 @@ def main() -> int:
         "imports": run("bench_imports", "--runs", "3" if quick else "9"),
         "operator": run("bench_operator", "--runs", "3" if quick else "7"),
         "mapping": run("bench_mapping", *(["--quick"] if quick else [])),
+        "event mapping": run("bench_event_mapping", *(["--quick"] if quick else [])),
         **events(["--quick"] if quick else []),
         "memory": memory(["10000", "100000" if quick else "1000000"]),
     }
