@@ -139,7 +139,9 @@ class RangeReader:
         while self._lanes and not self._over():
             batch = self._fill()
             if batch.reached:
+                handed = time.monotonic()
                 yield batch
+                self._leave_out(time.monotonic() - handed)
             del batch  # else two of them would be in memory
         self._report("Read", time.monotonic())
 
@@ -363,6 +365,19 @@ class RangeReader:
         return answer[lane.partition]
 
     # Waiting --------------------------------------------------------------------------------------
+
+    def _leave_out(self, seconds: float) -> None:
+        """The caller's own time between two batches is no silence of the broker's."""
+        self._progressed += seconds
+        self._reported += seconds
+        self._looked += seconds
+        if self._missing_since is not None:
+            self._missing_since += seconds
+        troubles = self._client.troubles
+        if troubles.since is not None:
+            troubles.since += seconds
+        if troubles.refused_since is not None:
+            troubles.refused_since += seconds
 
     def _progress(self, now: float) -> None:
         troubles = self._client.troubles

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -391,6 +393,58 @@ def test_lost_time_is_counted() -> None:
     list(run.batches())
     assert run.waited_seconds > 0
     assert broker.troubles.since is None
+
+
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let the reader's time pass; the troubles' own time goes with it."""
+    passed = [0.0]
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + passed[0])
+    return lambda seconds: passed.__setitem__(0, passed[0] + seconds)
+
+
+def test_the_callers_time_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = clock(monkeypatch)
+    broker = Broker({0: full(70)})
+    fetch = broker._fetch
+    turns = itertools.cycle([fetch, lambda *_: []])
+    broker._fetch = lambda *where: next(turns)(*where)  # type: ignore[method-assign]
+    run = reader(broker, {0: [(0, 70)]}, outage_seconds=60.0)
+    found = []
+    for batch in run.batches():
+        found += batch.offsets
+        wait(61.0)
+    assert found == list(range(70))
+    assert run.waited_seconds == 0.0
+
+
+def test_the_callers_time_is_left_out_of_a_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that seemed to be missing, and a refused key, get their patience in full."""
+    wait = clock(monkeypatch)
+    broker = Broker({0: full(14)})
+    run = reader(broker, {0: [(0, 14)]})
+    batches = run.batches()
+    next(batches)
+    for code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._AUTHENTICATION):
+        broker.troubles.note(KafkaError(code))
+    run._missing_since = time.monotonic()
+    before = (broker.troubles.since, broker.troubles.refused_since, run._missing_since)
+    wait(100.0)
+    monkeypatch.setattr(broker, "check", lambda *_: None)
+    broker.news = [KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)]
+    after: list[Any] = []
+    consume = broker.consume
+
+    def look(*values: Any) -> list[Message]:
+        after.append((broker.troubles.since, broker.troubles.refused_since, run._missing_since))
+        return consume(*values)
+
+    monkeypatch.setattr(broker, "consume", look)
+    assert [offset for batch in batches for offset in batch.offsets] == list(range(7, 14))
+    for first, then in zip(before, after[0], strict=True):
+        assert first is not None
+        assert then == pytest.approx(first + 100.0, abs=5.0)
+    assert run.waited_seconds < 5.0
 
 
 def test_rights_withdrawn_in_mid_read() -> None:
