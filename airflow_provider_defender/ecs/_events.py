@@ -19,11 +19,14 @@ from ._rows import Chunk, RowBuilder, constant_column
 from ._shapes import in_order
 from ._typed import Columns, typed_columns
 from ._values import json_text, parse_object
+from .columns import join_known
 from .fields import TIMESTAMP
 from .mapping import ENVELOPE, HUB_SOURCE, Mapping
 
-__all__ = ["EventTable", "Outer", "Reject", "Row", "rejects_table"]
+__all__ = ["UNKNOWN", "EventTable", "Outer", "Reject", "Row", "rejects_table"]
 
+UNKNOWN = "Unknown"
+"""The table of records whose own has no mapping, and no dataset."""
 _NO_TIME = "no time, neither in the record nor of the message"
 _READ_RECORDS = 256
 """Records that are Python objects at once: few enough for the processor's cache, enough for Arrow's calls."""
@@ -35,11 +38,22 @@ _MOST_AFTER = pa.scalar(timedelta(days=1), pa.duration("us"))
 class Outer:
     """The keys around `properties` that are the same for many records, and the table of these.
 
+    `name` is the table's in the hash of records: of a table without a mapping it is the category's.
     `constants` are the values of `tenantId`, `operationName`, `category` and `Tenant`.
     """
 
     table: EventTable
+    name: str
     constants: tuple[str | None, str | None, str | None, str | None] = (None, None, None, None)
+
+    def digest(self, content: bytes) -> bytes:
+        """128 bits that tell the table's name and these bytes from all others."""
+        return hashlib.sha256(b"%b\0%b" % (self.name.encode(), content)).digest()[:HASH_BYTES]
+
+    def repeat(self, digest: bytes, hub_tenant: str | None) -> bytes:
+        """What is the same for a record's repeats only: the hash, and the tenant as far as it is known."""
+        tenant = self.constants[0] or hub_tenant or ""
+        return hashlib.sha256(digest + tenant.encode()).digest()[:HASH_BYTES]
 
 
 class Reject(NamedTuple):
@@ -82,12 +96,12 @@ class EventTable:
         self.name = name
         self.mapping = mapping
         is_own = mapping.source == f"{HUB_SOURCE}/{name}"
+        self.has_mapping = is_own and name != UNKNOWN
         self.dataset = mapping.dataset if is_own else f"events/{name}"
         self.schema = mapping.own_schema()
         self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed, inside=mapping.inside)
         self.read: Callable[[bytes], tuple[Any, Leftovers | None]] = self._read_first
         self.size = 0
-        self._salt = name.encode() + b"\0"
         self._log = log
         self._keep_original = keep_original
         self._builder = RowBuilder(mapping, self.schema, ingested)
@@ -109,10 +123,6 @@ class EventTable:
         self.reader = RecordReader(shape, others=not self.mapping.typed, inside=self.mapping.inside)
         self.read = self.reader.read
         return self.read(content)
-
-    def digest(self, content: bytes) -> bytes:
-        """128 bits that tell the table's name and these bytes from all others."""
-        return hashlib.sha256(self._salt + content).digest()[:HASH_BYTES]
 
     def add(
         self,
@@ -204,14 +214,14 @@ class _Records:
         if self.mapping.envelope is not None:
             self._add_envelope(columns, times, received, outers)
         stamps, origins_of_times = self._stamps(columns)
-        hashes = _hexadecimal(digests)
+        hashes, tenants = _hexadecimal(digests), self._tenants(columns)
         return Chunk(
             columns=columns,
             texts=_valid_texts(texts) if keep_original else None,
             landing={
                 "log": constant_column(log, pa.string(), len(texts)),
-                "tenant": self._tenants(columns),
-                "key": hashes,
+                "tenant": tenants,
+                "key": pc.coalesce(join_known("/", tenants, hashes), hashes),
                 "version": constant_column("", pa.string(), len(texts)),
                 "time_origin": origins_of_times,
                 "kafka": self._kafka(numbers),
@@ -281,7 +291,7 @@ class _Records:
         places = {outer: place for place, outer in enumerate(dict.fromkeys(outers))}
         values = zip(*(outer.constants for outer in places), strict=True)
         if len(places) == 1:
-            repeated = [constant_column(value, pa.string(), length) for (value,) in values]
+            repeated = [pa.repeat(pa.scalar(value, pa.string()), length) for (value,) in values]
         else:
             indices = pa.array([places[outer] for outer in outers], pa.int32())
             repeated = [pa.array(column, pa.string()).take(indices) for column in values]

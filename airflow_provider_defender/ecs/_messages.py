@@ -32,7 +32,7 @@ _START, _END = b'{"records":[{"time":"', b"]}"
 _START_LENGTH = len(b'{"records":[')
 _TAIL = b'},"Tenant":"DefaultTenant"}'
 _TAIL_LENGTH = len(_TAIL) - 2
-_MOST_OUTERS = 1000
+_MOST_OUTERS, _LONGEST_OUTER = 1000, 2048
 _MANY_PIECES, _SMALLEST_PIECE = 1000, 16
 
 
@@ -68,12 +68,14 @@ class MessageReader:
         self._tables = tables
         self._recent = recent
         self._outers: dict[Any, Outer] = {}
+        self._hub_tenant: str | None = None
         self._had_several = False
         self._decode_wrapper = msgspec.json.Decoder(_Wrapper).decode
         self._decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
-    def read(self, value: bytes | None, message: int) -> None:
+    def read(self, value: bytes | None, message: int, hub_tenant: str | None = None) -> None:
         """Read message number `message`: each of its records is added to a table, dropped or rejected."""
+        self._hub_tenant = hub_tenant
         if not value:
             error = "the message is empty" if value is not None else "the message has no value (a tombstone)"
             self._reject(b"", error, message)
@@ -110,8 +112,8 @@ class MessageReader:
             read, leftovers = table.read(content)
         except UnreadableError:
             return False
-        digest = table.digest(content)
-        if self._recent is not None and not self._recent.add(digest):
+        digest = outer.digest(content)
+        if self._is_repeat(outer, digest):
             self.repeats += 1
         else:
             table.add((text, start, end, time, received, outer, digest, message, record), read, leftovers)
@@ -122,10 +124,8 @@ class MessageReader:
         instance = None if constants.startswith(b"-") else "DefaultTenant"
         found = self._decode_envelope(b"{" + constants.removeprefix(b"-") + b',"properties":{}}')
         outer = self._outer(found.category, found.tenantId, found.operationName, instance)
-        if len(self._outers) >= _MOST_OUTERS:
-            self._outers.clear()
         if outer is not None:
-            self._outers[constants] = outer
+            self._remember(constants, len(constants), outer)
         return outer
 
     def _outer(
@@ -137,11 +137,25 @@ class MessageReader:
         key = (category, tenant, operation, instance)
         outer = self._outers.get(key)
         if outer is None:
-            table = self._tables.named(category[len(_HUNTING) :])
+            name = category[len(_HUNTING) :]
+            table = self._tables.named(name)
             if table is None:
                 return None
-            outer = self._outers[key] = Outer(table, (tenant, operation, category, instance))
+            outer = Outer(
+                table,
+                table.name if table.has_mapping else name.lower(),
+                (tenant, operation, category, instance),
+            )
+            self._remember(key, sum(len(text or "") for text in key), outer)
         return outer
+
+    def _remember(self, key: Any, size: int, outer: Outer) -> None:
+        """Keep it for the next records, among not too many others, unless it is long."""
+        if size > _LONGEST_OUTER:
+            return
+        if len(self._outers) >= _MOST_OUTERS:
+            self._outers.clear()
+        self._outers[key] = outer
 
     def _add(
         self, text: bytes, content: bytes, start: int, outer: Outer, times: Sequence[Any], *numbers: int,
@@ -155,13 +169,16 @@ class MessageReader:
         except UnreadableError as error:
             self._reject(text, str(error), message, record, "properties")
             return
-        digest = table.digest(content)
-        if self._recent is not None and not self._recent.add(digest):
+        digest = outer.digest(content)
+        if self._is_repeat(outer, digest):
             self.repeats += 1
             return
         time, received = times
         row = (text, start, start + len(content), time, received, outer, digest, message, record)
         table.add(row, read, leftovers, outer_leftovers)
+
+    def _is_repeat(self, outer: Outer, digest: bytes) -> bool:
+        return self._recent is not None and not self._recent.add(outer.repeat(digest, self._hub_tenant))
 
     def _reject(self, data: bytes, error: str, message: int, record: int = 0, path: str = "") -> None:
         self.rejects.append(Reject(data, error, path, message, record))
@@ -243,7 +260,7 @@ class MessageReader:
         if table is None:
             self._reject(text, "no record of a table that is known here", message, record, "category")
             return
-        self._add(text, text, 0, Outer(table), (None, None), message, record)
+        self._add(text, text, 0, Outer(table, table.name), (None, None), message, record)
 
     def _table_of(self, data: dict[Any, Any], keys: dict[str, str], category: Any) -> EventTable | None:
         """The table of a record that is not of the Streaming API."""

@@ -25,6 +25,7 @@ _decode_strings = msgspec.json.Decoder(list[str]).decode
 _MOST_PATHS = 1000
 _OFTEN, _MOST_EXTRAS = 5, 50
 """How often a property without a column has to come to be read strictly, and of how many that is true."""
+_LONGEST_NAME = 128
 _OPENING = ("{", ord("{"))
 _QUOTE = ord('"')
 _ABSENT = {b"null", *ABSENT_TEXTS}
@@ -245,7 +246,8 @@ class RecordReader:
 
     def _is_column(self, name: str) -> bool:
         """Whether it looks like a column's name, and is none that the shape has."""
-        return name.isascii() and name.isidentifier() and name.lower() not in self.shape.by_lower_case
+        is_name = len(name) <= _LONGEST_NAME and name.isascii() and name.isidentifier()
+        return is_name and name.lower() not in self.shape.by_lower_case
 
     def learn(self) -> None:
         """Read the properties met often strictly, too: their values are what `extra_values` gives."""

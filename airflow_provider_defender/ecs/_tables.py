@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ._events import EventTable
+from ._events import UNKNOWN, EventTable
 from .mapping import HUB_SOURCE, Mapping
 from .registry import registered
 
@@ -15,7 +15,6 @@ __all__ = ["MOST_UNKNOWN_TABLES", "EventTables", "known_event_tables"]
 MOST_UNKNOWN_TABLES = 100
 """How many tables without a mapping get a dataset of their own in a lake."""
 
-UNKNOWN = "Unknown"
 AZURE_MONITOR = "AzureMonitor"
 CLOUD_ALERTS = "DefenderForCloudAlerts"
 _CLOUD_ASSESSMENTS = "DefenderForCloudAssessments"

@@ -41,8 +41,8 @@ class EventMapper:
         ingested: the run's start, for `event.ingested`.
         log: the name of the log that the rows are committed to, for `landing.log`.
         keep_original: whether `event.original` holds the record's exact text.
-        drop_repeats: whether to drop a record whose table and content are those of one of the last 1,000,000:
-            the exporter sends some records again, with a new time in the envelope.
+        drop_repeats: whether to drop a record whose tenant, table and content are those of one of the last
+            1,000,000: the exporter sends some records again, with a new time in the envelope.
         unknown_tables: tables without a mapping that the lake has a dataset for.
         max_bytes: the most Arrow data that `map` and `finish` give at a time; a single row is never divided.
             None for no limit.
@@ -81,7 +81,8 @@ class EventMapper:
         start = 0
         while start < len(values):
             with collector_paused():
-                stop = self._read_some(values, start)
+                tenants = rows.column("tenant").slice(start, _READ_MESSAGES).to_pylist()
+                stop = self._read_some(values, start, tenants)
                 self._settle(rows.slice(start, stop - start), self._read + start)
             start = stop
             yield from self._due()
@@ -93,10 +94,11 @@ class EventMapper:
         if self._rejects or self._counts:
             yield self._mapped({})
 
-    def _read_some(self, values: Sequence[bytes | None], start: int) -> int:
+    def _read_some(self, values: Sequence[bytes | None], start: int, tenants: Sequence[str | None]) -> int:
         read, size, stop = self._reader.read, 0, start
-        for number, value in enumerate(values[start : start + _READ_MESSAGES], start):
-            read(value, self._read + number)
+        some = values[start : start + _READ_MESSAGES]
+        for number, (value, tenant) in enumerate(zip(some, tenants, strict=False), start):
+            read(value, self._read + number, tenant)
             size += len(value or b"")
             stop = number + 1
             if size >= _READ_BYTES:

@@ -110,7 +110,7 @@ class Mapping:
         times: the properties that give `@timestamp`; the first that is known counts. Records of the event hub
             without any take `envelope.time`, then the time when the broker got the message.
         key: the property that identifies a record; a record without it is rejected. Not for the event hub,
-            whose rows have the key `event.hash`.
+            whose rows have the key `<tenant>/<event.hash>`, or only the hash where no tenant is known.
         version: the property that changes with every change of a record. Not for the event hub.
         tenant: the property that names the tenant, for records whose origin does not; for the event hub also
             `envelope.tenantId`.

@@ -6,7 +6,7 @@ The properties are those of Microsoft's alert resource and of what is seen on th
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -187,7 +187,7 @@ def severity_numbers(severity: pa.Array) -> tuple[pa.Array, ...]:
     )
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _categories_and_types(entity: str, category: str, status: str) -> tuple[list[str], list[str]]:
     categories = ["host"]
     is_malware = category in _MALWARE_CATEGORIES

@@ -90,7 +90,7 @@ def test_landing_says_where_a_row_comes_from() -> None:
         "source": "event_hub",
         "log": "event_hub-contoso",
         "tenant": TENANT,
-        "key": row["event"]["hash"],
+        "key": f"{TENANT}/{row['event']['hash']}",
         "version": "",
         "item": 0,
         "time_origin": "record",
@@ -560,6 +560,33 @@ def test_repeats_are_dropped_and_counted_whatever_their_envelope() -> None:
         "events/DefenderForCloudAlerts": [(3, 0)],
     }
     assert (mapped.repeats, mapped.records) == (3, 7)
+
+
+def test_only_records_of_one_tenant_and_table_are_repeats() -> None:
+    """Also of tables that have no dataset of their own, and of tenants that only the hub knows."""
+    names = ["AzureMonitor", "Unknown", "azuremonitor"]
+    mapped = map_messages(*(message(event(name, LOGON)) for name in names))
+    assert landed(mapped) == {"events/Unknown": [(0, 0), (1, 0)]}
+    others = [message(logon() | {"tenantId": each}) for each in ("a", "b", "a")]
+    known = origins(5).append_column("tenant", pa.array(["hub"] * 3 + ["c", "d"]))
+    mapped = ecs.map_records("event_hub", [*others, *[text(CLOUD_ALERT)] * 2], origins=known)
+    (logons, alerts) = (mapped.tables[name].to_pylist() for name in (LOGONS, "events/DefenderForCloudAlerts"))
+    assert [row["landing"]["kafka"]["offset"] for row in logons + alerts] == [0, 1, 3, 4]
+    assert len({row["event"]["hash"] for row in logons}) == 1
+    keys = [row["landing"]["key"] for row in logons + alerts]
+    assert keys == [f"{who}/{row['event']['hash']}" for who, row in zip("abcd", logons + alerts, strict=True)]
+
+
+def test_long_and_varied_texts_around_a_record_are_not_kept() -> None:
+    before = pa.total_allocated_bytes()
+    mapper = ecs.EventMapper()
+    messages = [message(event(f"New{n}", {"n": n}, operationName=f"{n}" * 5000)) for n in range(9)]
+    messages += [message(logon(**{"x" * 200: 1}))]
+    messages += [text({"operationName": f"{n}", **logon(Port=n), "tenantId": f"{n}"}) for n in range(2500)]
+    assert len([*mapper.map(messages, origins(len(messages))), *mapper.finish()]) >= 1
+    assert pa.total_allocated_bytes() - before < 8 * MIB
+    assert len(mapper._reader._outers) <= 1000
+    assert not any(len(name) > 128 for table in mapper._tables for name in table.reader._met)
 
 
 def test_repeats_can_be_kept() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -70,7 +68,6 @@ def _category_of_service(service: str | None) -> str:
     return next((category for word, category in _OF_SERVICE.items() if word in name), "intrusion_detection")
 
 
-@cache
 def _categories(entity: str, categories: str, service: str) -> tuple[list[str], list[str]]:
     names = [item for item in json_items(categories) if isinstance(item, str)] or [categories]
     is_malware = any(name.strip().lower() in _MALWARE for name in names)
