@@ -130,7 +130,8 @@ class RangeReader:
         """Yield batches until all ranges are read, or a limit is met.
 
         Raises `PermissionMissing`, `MissingHub`, `CredentialError` (fail now), `PositionAhead` (stop and
-        look) and, after an outage of `outage_seconds` in all, `ServiceUnavailable` (try again).
+        look) and, after an outage of `outage_seconds` in all or one that lasts when time is up,
+        `ServiceUnavailable` (try again).
         """
         self._client.reading = True
         self._client.consumer.assign(
@@ -138,11 +139,17 @@ class RangeReader:
         )
         while self._lanes and not self._over():
             batch = self._fill()
+            # Before the caller's time, in which nobody looks whether the broker answers again.
+            silent = self._lanes and self._late() and self._client.troubles.since is not None
             if batch.reached:
                 handed = time.monotonic()
                 yield batch
                 self._leave_out(time.monotonic() - handed)
             del batch  # else two of them would be in memory
+            if silent:
+                error = self._unavailable(self._client.troubles.seen)
+                self.waited_seconds += time.monotonic() - self._progressed
+                raise error
         self._report("Read", time.monotonic())
 
     def _over(self) -> bool:
@@ -150,8 +157,12 @@ class RangeReader:
         return (
             (limits.records is not None and self._records >= limits.records)
             or (limits.bytes is not None and self._bytes >= limits.bytes)
-            or (limits.seconds is not None and time.monotonic() - self._started >= limits.seconds)
+            or self._late()
         )
+
+    def _late(self) -> bool:
+        seconds = self._limits.seconds
+        return seconds is not None and time.monotonic() - self._started >= seconds
 
     def _fill(self) -> MessageBatch:
         """Collect messages until a batch is full, a second is over, or there are no more to come."""

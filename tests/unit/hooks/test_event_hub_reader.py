@@ -447,6 +447,48 @@ def test_the_callers_time_is_left_out_of_a_trouble(monkeypatch: pytest.MonkeyPat
     assert run.waited_seconds < 5.0
 
 
+def _times_out(broker: Broker, wait: Callable[[float], None], event: KafkaError | None) -> None:
+    """After the first messages there is nothing but `event`, and then the time is up."""
+    consume = broker.consume
+
+    def silent(*values: Any) -> list[Message]:
+        if broker.given:
+            broker.news = [event]
+            wait(20.0)
+        return consume(*values)
+
+    broker.consume = silent  # type: ignore[method-assign]
+
+
+def test_an_outage_when_time_is_up_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker({0: full(14)})
+    _times_out(broker, clock(monkeypatch), KafkaError(KafkaError._TRANSPORT))
+    run = reader(broker, {0: [(0, 14)]}, limits=Limits(seconds=50.0), outage_seconds=900.0)
+    found: list[int] = []
+    with pytest.raises(ServiceUnavailable, match=r"for 6\d s in all: .*transport"):
+        found.extend(offset for batch in run.batches() for offset in batch.offsets)
+    assert found == list(range(7))  # what had come was handed out
+    assert run.waited_seconds == pytest.approx(60.0, abs=5.0)
+
+
+def test_silence_without_a_trouble_when_time_is_up_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker({0: full(14)})
+    _times_out(broker, clock(monkeypatch), None)
+    batches = read(broker, {0: [(0, 14)]}, limits=Limits(seconds=50.0), outage_seconds=900.0)
+    assert offsets(batches) == list(range(7))
+
+
+def test_time_that_is_up_while_the_caller_works_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = clock(monkeypatch)
+    broker = Broker({0: full(14)})
+    run = reader(broker, {0: [(0, 14)]}, limits=Limits(seconds=50.0))
+    for batch in run.batches():
+        assert batch.offsets == list(range(7))
+        broker.troubles.note(KafkaError(KafkaError._TRANSPORT))
+        wait(60.0)
+    assert run.waited_seconds == 0.0
+
+
 def test_rights_withdrawn_in_mid_read() -> None:
     broker = Broker({0: full(5)}, news=[KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)])
     with pytest.raises(PermissionMissing, match="Listen"):
