@@ -36,7 +36,7 @@ _MOST_OUTERS, _LONGEST_OUTER = 1000, 2048
 _MANY_PIECES, _SMALLEST_PIECE = 1000, 16
 
 
-class _Wrapper(msgspec.Struct, gc=False):
+class _Wrapper(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A message as the Streaming API and Azure Monitor send it."""
 
     records: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
@@ -190,6 +190,8 @@ class MessageReader:
             records = self._decode_wrapper(value).records
         except (msgspec.MsgspecError, RecursionError):
             records = msgspec.UNSET
+        if records is not msgspec.UNSET and _may_repeat_a_key(value, records):
+            records = msgspec.UNSET
         self._had_several = records is not msgspec.UNSET and len(records) > 1
         if records is msgspec.UNSET or len(records) > max(len(value) // _SMALLEST_PIECE, _MANY_PIECES):
             self._read_documents(value, message)
@@ -220,11 +222,16 @@ class MessageReader:
         text = value[piece.start : piece.end]
         if not piece.whole:
             return [(text, "not a JSON object")]
-        found = (piece.start, piece.end) if text.startswith(b"[") else _list_of_records(value, piece)
-        if found is None:
-            return [(text, "")]
-        inside = [(value[each.start : each.end], "") for each in elements(value, *found)]
-        return inside or [(text, "the list of records is empty")]
+        lists, others = [(piece.start, piece.end)], 0
+        if text.startswith(b"{"):
+            lists, others = _lists_of_records(value, piece)
+            if not lists:
+                return [(text, "")]
+        inside = [(value[each.start : each.end], "") for found in lists for each in elements(value, *found)]
+        if not inside:
+            return [(text, "the list of records is empty")]
+        beside = f"beside its records the message has {others:,} other member{'s' * (others != 1)}"
+        return [*inside, (text, beside)] if others else inside
 
     # Records in other shapes
 
@@ -313,13 +320,24 @@ def _key(written: bytes) -> str:
         return ""
 
 
-def _list_of_records(value: bytes, piece: Piece) -> tuple[int, int] | None:
-    """Where the document's list `records` is, if it has one."""
-    found = None
-    for key, each in members(value, piece.start, piece.end):
-        if value[each.start : each.start + 1] == b"[" and _key(key).lower() == "records":
-            found = each.start, each.end
-    return found
+def _may_repeat_a_key(value: bytes, records: Sequence[msgspec.Raw]) -> bool:
+    """Whether the message may have other members than these records: of a repeated key the last one is read.
+
+    If the message is no longer than its records need, there is no room for any.
+    """
+    if len(value) == len(b'{"records":[]}') + sum(map(len, map(bytes, records))) + max(len(records) - 1, 0):
+        return False
+    return value.count(b'"records"') > 1 or b"\\u00" in value
+
+
+def _lists_of_records(value: bytes, piece: Piece) -> tuple[list[tuple[int, int]], int]:
+    """Where the document's lists `records` are, and how many other members it has."""
+    found = [
+        (each.start, each.end)
+        for key, each in members(value, piece.start, piece.end)
+        if value[each.start : each.start + 1] == b"[" and _key(key).lower() == "records"
+    ]
+    return found, sum(1 for _ in elements(value, piece.start, piece.end)) - len(found) if found else 0
 
 
 def _value_of(text: bytes, name: str | None) -> Piece | None:

@@ -139,9 +139,10 @@ SHAPES: dict[str, bytes] = {
     "documents without a separator": text(TWO[0]) + text(TWO[1]),
     "two messages in one": message(TWO[0]) + b" " + message(TWO[1]),
     "with a byte order mark": b"\xef\xbb\xbf" + message(*TWO),
-    "other keys beside the records": text({"version": 1, "records": TWO}),
     "records in another case": text({"Records": TWO}),
-    "records repeated, the last one counts": text({"Records": [1]})[:-1] + b',"records":' + text(TWO) + b"}",
+    "two lists": text({"records": TWO[:1]})[:-1] + b',"records":' + text(TWO[1:]) + b"}",
+    "two lists in other cases": text({"Records": TWO[:1], "records": TWO[1:]}),
+    "two lists with an escape": text({"records": TWO[:1]})[:-1] + b',"r\\u0065cords":' + text(TWO[1:]) + b"}",
 }
 
 
@@ -262,6 +263,16 @@ def test_a_broken_element_is_rejected_alone() -> None:
         assert landed(mapped) == {LOGONS: [(0, 0)], PROCESSES: [(0, 2)]}
         (reject,) = mapped.rejects.to_pylist()
         assert (reject["bytes"], reject["record"]) == (bad, 1)
+
+
+@pytest.mark.parametrize("other", [b'"lost":{"a":1}', b"{}", b'"x" y', b'"records":5'])
+def test_what_stands_beside_the_records_is_rejected_once(other: bytes) -> None:
+    value = message(*TWO)[:-1] + b"," + other + b"}"
+    mapped = map_messages(value + b"\n" + text(process(ProcessId=1)))
+    assert landed(mapped) == {LOGONS: [(0, 0)], PROCESSES: [(0, 1), (0, 3)]}
+    (reject,) = mapped.rejects.to_pylist()
+    assert (reject["bytes"], reject["record"]) == (value, 2)
+    assert "beside its records the message has 1 other member" in reject["error"]
 
 
 def test_trailing_rubbish_is_rejected_alone() -> None:
