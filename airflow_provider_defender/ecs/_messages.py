@@ -188,7 +188,7 @@ class MessageReader:
     def _read_wrapped(self, value: bytes, message: int) -> None:
         try:
             records = self._decode_wrapper(value).records
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             records = msgspec.UNSET
         if records is not msgspec.UNSET and _may_repeat_a_key(value, records):
             records = msgspec.UNSET
