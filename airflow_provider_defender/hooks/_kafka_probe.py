@@ -10,8 +10,14 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 
-from airflow_provider_defender.exceptions import DefenderError, HostUnreachable, TlsMismatch
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    DefenderError,
+    HostUnreachable,
+    TlsMismatch,
+)
 
 __all__ = ["diagnose"]
 
@@ -21,17 +27,35 @@ _WRONG_NAME = 62  # X509_V_ERR_HOSTNAME_MISMATCH
 
 
 def diagnose(
-    address: tuple[str, int], *, tls: bool, ca_bundle: str | None, prefix: str, seconds: float
+    address: tuple[str, int],
+    *,
+    tls: bool,
+    ca_bundle: str | None,
+    prefix: str,
+    seconds: float,
+    verify: bool = True,
 ) -> DefenderError | None:
     """The error that explains why `address` gives no answer, or None where all looks well from here.
 
-    `prefix` starts the message; the look takes `seconds` at most, even where a name server hangs.
+    `ca_bundle` is what librdkafka's `ssl.ca.location` takes: a file, a directory, or `probe` for the system's
+    own; `verify` is its `enable.ssl.certificate.verification`. `prefix` starts the message; the look takes
+    `seconds` at most, even where a name server hangs.
     """
+    context = None
+    if tls:
+        try:
+            context = _context(ca_bundle, verify=verify)
+        except OSError as error:  # ssl.SSLError is one, too
+            reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+            return ConfigurationError(
+                f"{prefix}: no CA certificates can be read from {ca_bundle!r} ({reason}); check ca_bundle or "
+                "ssl.ca.location."
+            )
     where = f"{prefix}: cannot reach {address[0]}:{address[1]}"
     findings: list[DefenderError | None] = []
 
     def look() -> None:
-        findings.append(_look(address, where, tls, ca_bundle, time.monotonic() + seconds))
+        findings.append(_look(address, where, context, time.monotonic() + seconds))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -42,7 +66,7 @@ def diagnose(
 
 
 def _look(
-    address: tuple[str, int], where: str, tls: bool, ca_bundle: str | None, deadline: float
+    address: tuple[str, int], where: str, context: ssl.SSLContext | None, deadline: float
 ) -> DefenderError | None:
     try:
         connection = socket.create_connection(address, timeout=_left(deadline))
@@ -50,9 +74,27 @@ def _look(
         return HostUnreachable(f"{where}: {_unreachable(error)}.")
     with connection:
         connection.settimeout(_left(deadline))
-        return (
-            _shake_hands(connection, address[0], where, ca_bundle) if tls else _answers_tls(connection, where)
-        )
+        if context is None:
+            return _answers_tls(connection, where)
+        return _shake_hands(connection, address[0], where, context)
+
+
+def _context(ca_bundle: str | None, *, verify: bool) -> ssl.SSLContext:
+    """Trust what librdkafka trusts."""
+    if ca_bundle is None or ca_bundle == "probe":
+        context = ssl.create_default_context()
+    elif Path(ca_bundle).is_dir():
+        context = ssl.create_default_context(capath=ca_bundle)
+    else:
+        context = ssl.create_default_context(cafile=ca_bundle)
+    if not verify:
+        _trust_all(context)
+    return context
+
+
+def _trust_all(context: ssl.SSLContext) -> None:
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
 
 
 def _left(deadline: float) -> float:
@@ -72,10 +114,9 @@ def _unreachable(error: OSError) -> str:
 
 
 def _shake_hands(
-    connection: socket.socket, host: str, where: str, ca_bundle: str | None
+    connection: socket.socket, host: str, where: str, context: ssl.SSLContext
 ) -> DefenderError | None:
     try:
-        context = ssl.create_default_context(cafile=ca_bundle)
         context.wrap_socket(connection, server_hostname=host).close()
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _WRONG_NAME:
@@ -93,8 +134,7 @@ def _shake_hands(
 
 def _answers_tls(connection: socket.socket, where: str) -> DefenderError | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    _trust_all(context)
     try:
         context.wrap_socket(connection).close()
     except OSError:

@@ -139,6 +139,12 @@ class EventHubSettings:
         host, port = _split(self.servers.partition(",")[0])
         return host.strip("[]"), port
 
+    @property
+    def verifies(self) -> bool:
+        """Whether the broker's certificate is verified; only for a Kafka of one's own it may not be."""
+        name = "enable.ssl.certificate.verification"
+        return self.options.get(name, "true").lower() in _VERIFICATION[name]
+
     def client_config(self) -> dict[str, str]:
         """Settings for `confluent_kafka.Consumer`, callbacks apart. Holds the secret: never to be shown."""
         access = {
