@@ -66,7 +66,8 @@ def entity_fields(alert_type: pa.Array, entities: pa.Array) -> tuple[pa.Array, .
         entities: JSON array of objects with a `Type`. `{"$ref": "4"}` stands for the object whose `$id` is 4,
             anywhere in the array.
 
-    Single fields are those of the first entity of their kind; `related.*` has what all entities have.
+    Single fields are those of the first entity of their kind, but of processes the first that is no other's
+    parent, and of files the first that is not the parent's image; `related.*` has what all entities have.
     """
     return by_distinct(_fields, tuple(_TYPES.values()), alert_type, entities)
 
@@ -91,6 +92,18 @@ class _Entities:
             identifier = _text(each, "$id")
             if identifier is not None:
                 self._by_id.setdefault(identifier, each)
+        self.process, parent = self._main_process()
+        image = self.of(parent, "ImageFile")
+        files = self.kind("file")
+        self.file = next((each for each in files if each is not image), next(iter(files), {}))
+
+    def _main_process(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The first process that is no other's parent, else the first one; and its own parent."""
+        processes = self.kind("process")
+        parents = [self.of(each, "ParentProcess") for each in processes]
+        older = {id(parent) for each, parent in zip(processes, parents, strict=True) if parent is not each}
+        found = [pair for pair in zip(processes, parents, strict=True) if id(pair[0]) not in older]
+        return next(iter(found or zip(processes, parents, strict=True)), ({}, {}))
 
     def _walk(self, value: Any) -> Iterator[dict[str, Any]]:
         """All objects, each before those inside it."""
@@ -170,7 +183,7 @@ def _hashes(entities: _Entities, file: dict[str, Any]) -> dict[str, str]:
 
 
 def _process(entities: _Entities) -> dict[str, Any]:
-    process = entities.first("process")
+    process = entities.process
     image, parent = entities.of(process, "ImageFile"), entities.of(process, "ParentProcess")
     name = _text(image, "Name")
     return {
@@ -186,7 +199,7 @@ def _process(entities: _Entities) -> dict[str, Any]:
 
 
 def _file(entities: _Entities) -> dict[str, Any]:
-    file = entities.first("file")
+    file = entities.file
     name = _text(file, "Name")
     directory, path, _ = _file_parts(_text(file, "Directory"), name)
     return {

@@ -291,7 +291,8 @@ CLOUD_ALERTS = _mapping(
             ("AlertType", "Entities"),
             entity_fields,
             "From the entities, with their references (`$ref`) resolved: single fields are those of the "
-            "first entity of their kind, related.* has what all have. The category by the kinds of entities.",
+            "first entity of their kind (no parent process, nor its image), related.* has what all have. The "
+            "category by the kinds of entities.",
         ),
     ),
 )

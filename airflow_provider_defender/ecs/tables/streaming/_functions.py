@@ -336,7 +336,9 @@ def arguments(command_line: pa.Array) -> tuple[pa.Array, pa.Array]:
     Double quotes hold blanks together, a backslash before one makes it a character. Single quotes are
     characters, also on Linux, where the shell has removed those that are none.
     """
-    words = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(command_line))
+    trimmed = pc.ascii_trim_whitespace(command_line)
+    command_line = only_where(pc.not_equal(trimmed, ""), command_line)
+    words = pc.ascii_split_whitespace(only_where(pc.not_equal(trimmed, ""), trimmed))
     quoted = pc.fill_null(pc.match_substring(command_line, '"'), False)
     if pc.any(quoted).as_py():
         odd = pc.and_(quoted, pc.fill_null(pc.match_substring_regex(command_line, _ODD_QUOTING), False))

@@ -215,6 +215,21 @@ def test_categories(alert_type: str, entities: Any, categories: list[str]) -> No
     assert fields["event.category"] == categories
 
 
+@pytest.mark.parametrize("refers", [True, False])
+def test_a_parent_that_comes_first_is_not_the_process(refers: bool) -> None:
+    image = {"$id": "3", "Name": "explorer.exe", "Type": "file"}
+    parent = {"$id": "4", "ProcessId": "0x10", "ImageFile": {"$ref": "3"}, "Type": "process"}
+    child = {
+        "ProcessId": "0x20",
+        "ImageFile": {"$id": "5", "Name": "evil.exe", "Type": "file"},
+        "ParentProcess": {"$ref": "4"} if refers else parent,
+        "Type": "process",
+    }
+    fields = cloud_row("Alerts", {**ALERT, "Entities": [image, parent, child] if refers else [image, child]})
+    names = ("process.pid", "process.name", "process.parent.pid", "process.parent.name", "file.name")
+    assert [fields[name] for name in names] == [32, "evil.exe", 16, "explorer.exe", "evil.exe"]
+
+
 def test_references_in_a_circle_or_to_nothing_end() -> None:
     import pyarrow as pa
 

@@ -32,6 +32,8 @@ def texts(*values: str | None) -> pa.Array:
     [
         ("a.exe -b  c\td", ["a.exe", "-b", "c", "d"]),
         ("  a  ", ["a"]),
+        ("", None),
+        ("  \t", None),
         ('"C:\\Program Files\\a.exe" /x', ["C:\\Program Files\\a.exe", "/x"]),
         ('a x="b c"d e', ["a", "x=b cd", "e"]),
         ('a "" b', ["a", "", "b"]),
