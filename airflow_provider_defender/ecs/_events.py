@@ -323,17 +323,16 @@ class _Records:
     def _stamps(self, columns: Columns) -> tuple[pa.Array, pa.Array]:
         """`@timestamp` and where it is from: the record, else the envelope, else the broker.
 
-        A record's time that is over 400 days before the envelope's, or a day after it, is a wrong clock.
+        A record's time that is over 400 days before the envelope's (or the broker's, where there is none), or
+        a day after it, is a wrong clock; and so is an envelope's time beside the broker's.
         """
         length = len(self.rows)
         own = [columns.record[name] for name in self.mapping.times if name in columns.record]
         record = pc.coalesce(*own) if own else pa.nulls(length, TIMESTAMP)
         broker = self.origins.column("enqueued").combine_chunks()
         envelope = columns.record.get("envelope.time", pa.nulls(length, TIMESTAMP))
-        early = pc.less(record, pc.subtract(envelope, _MOST_BEFORE))
-        late = pc.greater(record, pc.add(pc.coalesce(envelope, broker), _MOST_AFTER))
-        wrong = pc.or_(pc.fill_null(early, False), pc.fill_null(late, False))
-        usable = pc.if_else(wrong, pa.scalar(None, TIMESTAMP), record)
+        envelope = _near(envelope, broker)
+        usable = _near(record, pc.coalesce(envelope, broker))
         if not usable.null_count:
             return usable, constant_column("record", pa.string(), length)
         names = pc.if_else(
@@ -354,6 +353,14 @@ class _Records:
         columns["record"] = pa.array(numbers, pa.int32())
         names = ("namespace", "hub", "partition", "offset", "record", "enqueued")
         return pa.StructArray.from_arrays([columns[name] for name in names], names)
+
+
+def _near(times: pa.Array, others: pa.Array) -> pa.Array:
+    """The times; null where one is over 400 days before the other, or a day after it."""
+    early = pc.less(times, pc.subtract(others, _MOST_BEFORE))
+    late = pc.greater(times, pc.add(others, _MOST_AFTER))
+    wrong = pc.or_(pc.fill_null(early, False), pc.fill_null(late, False))
+    return pc.if_else(wrong, pa.scalar(None, TIMESTAMP), times)
 
 
 def _with_envelope(data: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:

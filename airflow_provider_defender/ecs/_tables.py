@@ -40,14 +40,15 @@ class EventTables:
     """The tables that a drain has met so far, each made when its first record comes.
 
     `make` gives the table of a name with a mapping. `unknown_tables` are tables without a mapping that the
-    lake has a dataset for already.
+    lake has a dataset for already; of one in several spellings it is the first in order of the alphabet.
     """
 
     def __init__(self, make: Callable[[str, Mapping], EventTable], unknown_tables: Iterable[str]) -> None:
         self._make = make
         self._mappings = _mappings()
         self._spelling = {name.lower(): name for name in self._mappings}
-        self._unknown = {name.lower(): name for name in unknown_tables if name.lower() not in self._spelling}
+        names = sorted(unknown_tables, reverse=True)  # of several spellings the first one stays
+        self._unknown = {name.lower(): name for name in names if name.lower() not in self._spelling}
         self._tables: dict[str, EventTable] = {}
 
     def __iter__(self) -> Iterator[EventTable]:

@@ -35,7 +35,8 @@ class EventMapper:
     Defender for Cloud's continuous export, or logs of Azure Monitor; everything else is rejected. A record of
     a streaming table without a mapping lands in a dataset of its own, all of its properties in `unmapped`, if
     the lake has fewer than 100 such tables, else in `events/Unknown`; if its name is not one of at most 64
-    letters and digits, it is rejected.
+    letters and digits, it is rejected. Each mapper counts to 100 for itself, from `unknown_tables` on, and
+    spells a new table as its first record does: mappers that run at once may together make more datasets.
 
     Args:
         ingested: the run's start, for `event.ingested`.
@@ -43,7 +44,8 @@ class EventMapper:
         keep_original: whether `event.original` holds the record's exact text.
         drop_repeats: whether to drop a record whose tenant, table and content are those of one of the last
             1,000,000: the exporter sends some records again, with a new time in the envelope.
-        unknown_tables: tables without a mapping that the lake has a dataset for.
+        unknown_tables: tables without a mapping that the lake has a dataset for; of several spellings of one
+            the first in order of the alphabet is used.
         max_bytes: the most Arrow data that `map` and `finish` give at a time; a single row is never divided.
             None for no limit.
     """

@@ -108,12 +108,13 @@ class Mapping:
         shape: what a record looks like.
         container: the struct that holds the record's own properties: `microsoft.defender_endpoint`.
         times: the properties that give `@timestamp`; the first that is known counts. Records of the event hub
-            without any take `envelope.time`, then the time when the broker got the message.
+            without any take `envelope.time`, then the time when the broker got the message; so do those with
+            one that is over 400 days before that, or a day after it.
         key: the property that identifies a record; a record without it is rejected. Not for the event hub,
             whose rows have the key `<tenant>/<event.hash>`, or only the hash where no tenant is known.
         version: the property that changes with every change of a record. Not for the event hub.
-        tenant: the property that names the tenant, for records whose origin does not; for the event hub also
-            `envelope.tenantId`.
+        tenant: the property that names the tenant, for records whose origin does not. For the event hub
+            `envelope.tenantId` counts first, then this property, then the origin.
         items: the property that holds a list of objects, one a row; None for one row a record.
         constants: ECS field → value of every row.
         copies: ECS field → property, as `name`, `object.name` or, for a row's item, `items.name`. A number

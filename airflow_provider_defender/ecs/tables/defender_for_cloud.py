@@ -241,6 +241,7 @@ def _mapping(
         shape=shape,
         container=_CONTAINER,
         times=times,
+        tenant="tenantId" if "tenantId" in shape.properties else None,
         constants={field: value for field, value in common.items() if field not in filled},
         copies=copies,
         computed=computed,

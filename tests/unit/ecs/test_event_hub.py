@@ -123,6 +123,21 @@ def test_the_hubs_tenant_is_that_of_records_which_name_none() -> None:
     assert tenants == {"events/DefenderForCloudAssessments": "hub's", LOGONS: TENANT}
 
 
+def test_a_records_own_tenant_counts_before_the_hubs() -> None:
+    values = [
+        text(ASSESSMENT),
+        text(ASSESSMENT | {"type": "Microsoft.Security/assessments/subAssessments"}),
+        text(ASSESSMENT | {"type": "Microsoft.Security/secureScores"}),
+        message(SIGN_IN | {"tenantId": TENANT}),
+    ]
+    known = origins(4).append_column("tenant", pa.array(["hub's"] * 4))
+    mapped = ecs.map_records("event_hub", values, origins=known)
+    assert len(mapped.tables) == 4
+    for table in mapped.tables.values():
+        landing = table.column("landing")[0].as_py()
+        assert (landing["tenant"], landing["key"].partition("/")[0]) == (TENANT, TENANT)
+
+
 def test_origins_of_another_number_of_messages_are_refused() -> None:
     with pytest.raises(ValueError, match="3 messages, but 2 rows of origins"):
         ecs.map_records("event_hub", [b"", b"", b""], origins=origins(2))
@@ -343,6 +358,13 @@ def test_names_in_other_cases_make_no_other_dataset() -> None:
     }
 
 
+@pytest.mark.parametrize("names", [["foo", "FOO", "Foo"], ["Foo", "FOO", "foo"]])
+def test_of_several_spellings_in_the_lake_one_is_used(names: list[str]) -> None:
+    mapper = ecs.EventMapper(unknown_tables=names)
+    parts = [*mapper.map([message(event("fOo", {"a": 1}))], origins(1)), *mapper.finish()]
+    assert [name for part in parts for name in part.tables] == ["events/FOO"]
+
+
 HOSTILE = [
     "../x",
     "..",
@@ -422,7 +444,11 @@ EXPORTED = "2024-12-04T13:38:20.3608510Z"
         ("never", EXPORTED, ("2024-12-04T13:38:20.360851", "envelope")),
         (None, EXPORTED, ("2024-12-04T13:38:20.360851", "envelope")),
         (17, EXPORTED, ("2024-12-04T13:38:20.360851", "envelope")),
-        ("2020-01-01T00:00:00Z", None, ("2020-01-01T00:00:00", "record")),
+        ("2023-12-01T00:00:00Z", None, ("2023-12-01T00:00:00", "record")),
+        ("2020-01-01T00:00:00Z", None, ("2024-12-04T13:38:21", "broker")),
+        ("2024-12-04T13:33:19Z", "1970-01-01T00:00:00Z", ("2024-12-04T13:33:19", "record")),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", ("2024-12-04T13:38:21", "broker")),
+        (None, "2034-01-01T00:00:00Z", ("2024-12-04T13:38:21", "broker")),
         ("9999-01-01T00:00:00Z", None, ("2024-12-04T13:38:21", "broker")),
         (None, "", ("2024-12-04T13:38:21", "broker")),
         ("never", "never", ("2024-12-04T13:38:21", "broker")),
@@ -452,6 +478,8 @@ def test_a_record_without_any_time_is_rejected() -> None:
 
 
 def test_other_tables_have_other_times() -> None:
+    early = text(CLOUD_ALERT | {"TimeGenerated": "1970-01-01T00:00:00Z"})
+    assert stamp(only_row(map_messages(early))) == (ENQUEUED.isoformat(), "broker")
     call = event("CallActivityEvents", {"ActivityTimestamp": "2024-12-04T13:00:00Z", "CallId": "1"})
     mapped = map_messages(message(call), text(CLOUD_ALERT), message(SIGN_IN))
     stamps = {name: stamp(table.to_pylist()[0]) for name, table in mapped.tables.items()}

@@ -61,6 +61,7 @@ AZURE_MONITOR = Mapping(
     ),
     container="microsoft.azure_monitor",
     times=("time",),
+    tenant="tenantId",
     constants={
         "data_stream.dataset": "azure_monitor.log",
         "data_stream.namespace": "default",

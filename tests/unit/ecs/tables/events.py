@@ -61,7 +61,7 @@ def message(table: str, *records: dict[str, Any]) -> bytes:
     ).encode()
 
 
-def map_messages(*messages: bytes) -> ecs.MappedRecords:
+def map_messages(*messages: bytes, enqueued: datetime = ENQUEUED) -> ecs.MappedRecords:
     """Messages of one partition through the engine."""
     count = len(messages)
     origins = pa.table(
@@ -70,15 +70,15 @@ def map_messages(*messages: bytes) -> ecs.MappedRecords:
             "hub": ["defender"] * count,
             "partition": pa.array([0] * count, pa.int32()),
             "offset": pa.array(range(count), pa.int64()),
-            "enqueued": pa.array([ENQUEUED] * count, pa.timestamp("us", tz="UTC")),
+            "enqueued": pa.array([enqueued] * count, pa.timestamp("us", tz="UTC")),
         }
     )
     return ecs.map_records("event_hub", messages, origins=origins)
 
 
-def rows_of(dataset: str, *messages: bytes) -> list[dict[str, Any]]:
+def rows_of(dataset: str, *messages: bytes, enqueued: datetime = ENQUEUED) -> list[dict[str, Any]]:
     """The rows of messages, without nulls, by dotted name; nothing may be rejected."""
-    mapped = map_messages(*messages)
+    mapped = map_messages(*messages, enqueued=enqueued)
     assert mapped.rejects.num_rows == 0, mapped.rejects.to_pylist()
     mapped.tables[dataset].validate(full=True)
     return [flat(without_nulls(row)) for row in mapped.tables[dataset].to_pylist()]

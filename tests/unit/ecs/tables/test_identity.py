@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -65,7 +66,8 @@ SEED: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def seed() -> dict[str, Any]:
     data = json.dumps({"records": [SEED]}, separators=(",", ":")).encode()
-    (fields,) = rows_of("events/IdentityLogonEvents", data)
+    enqueued = datetime(2024, 12, 4, 13, 38, 21, tzinfo=timezone.utc)
+    (fields,) = rows_of("events/IdentityLogonEvents", data, enqueued=enqueued)
     return fields
 
 
