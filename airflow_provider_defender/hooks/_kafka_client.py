@@ -222,6 +222,7 @@ class HubClient:
                 (host, port),
                 tls=settings.protocol.endswith("SSL"),
                 ca_bundle=settings.options.get("ssl.ca.location") or settings.ca_bundle,
+                verify=settings.verifies,
                 prefix=f"Connection {settings.conn_id!r}",
                 seconds=_PROBE_SECONDS,
             )

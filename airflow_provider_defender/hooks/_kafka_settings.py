@@ -63,8 +63,8 @@ _DEFAULTS: Mapping[str, str] = MappingProxyType(
         # The default of 1000 ms stalls a reader that is faster than the prefetch.
         "fetch.queue.backoff.ms": "1",
         # Memory: at most this much is fetched ahead, and one answer more.
-        "queued.max.messages.kbytes": "16384",
-        "fetch.max.bytes": "16777216",
+        "queued.max.messages.kbytes": "8192",
+        "fetch.max.bytes": "8388608",
         "max.partition.fetch.bytes": "1048576",
         # How long the broker holds back an empty answer, and with it the news that a partition ends.
         "fetch.wait.max.ms": "100",
@@ -304,7 +304,8 @@ class _Place:
     def at(cls, names: list[str], servers: list[str], *, free: bool) -> _Place:
         """`free` says that the field host names it, so that it may be any."""
         whole = (f"{host}:{port}" for host, port in map(_split, servers))
-        return cls(names[0], _bare(names[0]), ",".join(whole), free)
+        name = min(names)  # whatever the order of several: the lake's log is named after it
+        return cls(name, _bare(name), ",".join(whole), free)
 
 
 def _protocol(fields: Fields, options: _Options) -> str:

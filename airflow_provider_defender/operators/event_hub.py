@@ -368,9 +368,10 @@ def _describe_lost(hook: EventHubHook, result: HubResult) -> str:
         for start, end in lost
     )
     return (
-        f"{count} messages of hub {hook.hub!r} were deleted by its retention before they were read: {parts}. "
-        "All that the hub still held has landed, the lake's record names what is lost, and the next run goes "
-        "on. Run more often, or let the hub keep messages for longer."
+        f"{count} messages of hub {hook.hub!r} were deleted by its retention before they were read (or are "
+        f"damaged; then a warning above says so): {parts}. All that the hub still held has landed, the "
+        "lake's record names what is lost, and the next run goes on. Run more often, or let the hub keep "
+        "messages for longer."
     )
 
 

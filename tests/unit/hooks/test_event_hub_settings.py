@@ -122,10 +122,11 @@ def test_hosts(host: str, port: int | None, name: str, servers: str) -> None:
 
 def test_a_kafka_of_ones_own_may_have_several_servers() -> None:
     found = settings(hub_conn(host="b.example:9092, a.example"))
-    assert (found.namespace, found.servers) == ("b.example:9092", "b.example:9092,a.example:9093")
+    assert (found.namespace, found.servers) == ("a.example", "b.example:9092,a.example:9093")
     assert found.first_server == ("b.example", 9092)
     named = {"bootstrap.servers": "b.example,a.example"}
     assert settings(hub_conn(host="a.example,b.example", **named)).namespace == "a.example"
+    assert settings(hub_conn(host="a.example,b.example:9092")).namespace == found.namespace
     with pytest.raises(ConfigurationError, match="keep one"):
         settings(hub_conn(host="a.example", **named))
 
