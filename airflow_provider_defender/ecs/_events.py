@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
@@ -32,6 +32,8 @@ _READ_RECORDS = 256
 """Records that are Python objects at once: few enough for the processor's cache, enough for Arrow's calls."""
 _MOST_BEFORE = pa.scalar(timedelta(days=400), pa.duration("us"))
 _MOST_AFTER = pa.scalar(timedelta(days=1), pa.duration("us"))
+_OLDEST = pa.scalar(datetime(2010, 1, 1, tzinfo=timezone.utc), TIMESTAMP)
+"""Nothing was exported before: year 1 and 1970 are what clocks and programs say that know nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,15 +326,20 @@ class _Records:
         """`@timestamp` and where it is from: the record, else the envelope, else the broker.
 
         A record's time that is over 400 days before the envelope's (or the broker's, where there is none), or
-        a day after it, is a wrong clock; and so is an envelope's time beside the broker's.
+        a day after it, is a wrong clock; and so is an envelope's time beside the broker's. Old times that
+        agree with one another are those of an archive that somebody has sent again, and right.
         """
         length = len(self.rows)
         own = [columns.record[name] for name in self.mapping.times if name in columns.record]
         record = pc.coalesce(*own) if own else pa.nulls(length, TIMESTAMP)
         broker = self.origins.column("enqueued").combine_chunks()
-        envelope = columns.record.get("envelope.time", pa.nulls(length, TIMESTAMP))
-        envelope = _near(envelope, broker)
+        sent = columns.record.get("envelope.time", pa.nulls(length, TIMESTAMP))
+        envelope = _near(sent, broker)
         usable = _near(record, pc.coalesce(envelope, broker))
+        if usable.null_count > record.null_count:
+            archived = pc.fill_null(pc.and_(pc.less(sent, broker), pc.greater(sent, _OLDEST)), False)
+            agreed = pc.if_else(archived, _near(record, sent), pa.scalar(None, TIMESTAMP))
+            usable = pc.coalesce(usable, agreed)
         if not usable.null_count:
             return usable, constant_column("record", pa.string(), length)
         names = pc.if_else(

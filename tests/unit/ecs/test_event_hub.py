@@ -741,6 +741,17 @@ def test_a_day_and_400_days_are_counted_to_the_microsecond() -> None:
         assert row["landing"]["time_origin"] == origin
 
 
+def test_an_archive_that_is_sent_again_keeps_its_times() -> None:
+    archived = logon(Timestamp="2021-03-01T12:00:00Z") | {"time": "2021-03-01T12:02:00.0000000Z"}
+    wrong = logon(Timestamp="1970-01-01T00:00:00Z") | {"time": "2021-03-01T12:02:00.0000000Z"}
+    mapped = map_messages(message(archived, wrong))
+    rows = mapped.tables[LOGONS].to_pylist()
+    assert [(row["@timestamp"].year, row["landing"]["time_origin"]) for row in rows] == [
+        (2021, "record"),
+        (ENQUEUED.year, "broker"),
+    ]
+
+
 def test_columns_that_are_new_for_good_are_kept_in_every_record() -> None:
     """Records with new columns are read fast after a while; nothing else changes with that."""
     odd: list[dict[str, Any]] = []
