@@ -20,7 +20,7 @@ __all__ = ["LocalAirflow", "LocalAirflowError"]
 
 _COMPONENTS = ("api-server", "scheduler", "dag-processor")
 _DEATHS_BORNE = 2
-_MOST_TRIES = 10
+_MOST_TRIES = 20
 _T = TypeVar("_T")
 
 
@@ -73,7 +73,8 @@ class LocalAirflow:
             "AIRFLOW__API__BASE_URL": root,
             "AIRFLOW__API__SECRET_KEY": os.urandom(16).hex(),
             "AIRFLOW__API_AUTH__JWT_SECRET": os.urandom(32).hex(),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
+            # Seconds a component waits for another's lock; five, the default, are few on a busy machine.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db?timeout=60",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port()),
@@ -162,17 +163,16 @@ class LocalAirflow:
     def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """Call Airflow's REST API; `path` follows `/api/v2`. A locked SQLite is asked again.
 
-        It shows as 503, but for some reading requests as 500.
+        It shows as 503, or as 500: for reading requests of any kind, else with the words "Database error",
+        and then the request's transaction was rolled back.
         """
         url = f"http://127.0.0.1:{self._port}/api/v2{path}"
-        tries = 0
-        while True:
-            response = self._session.request(method, url, timeout=30, **arguments)
-            tries += 1
-            unsure = response.status_code == 500 and method == "GET" and tries < _MOST_TRIES
-            if response.status_code != 503 and not unsure:
-                return response
+        for _ in range(_MOST_TRIES):
+            response = self._session.request(method, url, timeout=90, **arguments)
+            if not _database_locked(method, response):
+                break
             time.sleep(1)
+        return response
 
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         response = self.request(method, path, **arguments)
@@ -270,6 +270,12 @@ class LocalAirflow:
 
     def _log_tail(self, component: str) -> str:
         return (self.home / f"{component}.log").read_text("utf-8", "replace")[-3000:]
+
+
+def _database_locked(method: str, response: requests.Response) -> bool:
+    if response.status_code == 500:
+        return method == "GET" or "Database error" in response.text
+    return response.status_code == 503
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
