@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import compress
@@ -22,6 +20,7 @@ from airflow_provider_defender.hooks import (
     updated_since_filter,
 )
 from airflow_provider_defender.lake import Watermark
+from airflow_provider_defender.operators._timing import timed
 from airflow_provider_defender.timestamps import datetime_to_ticks, format_ticks, parse_ticks
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class AlertDrain:
                 if not result.pages:
                     raise
                 result.complete, result.interruption = False, error
-            with _timed(result, "committing"):
+            with timed(result.seconds, "committing"):
                 result.record = draft.commit(advance=self._advance(head, since, result))
         if not result.complete and result.interruption is None and result.record is None:
             raise StopAndLook(
@@ -146,7 +145,7 @@ class AlertDrain:
         self.logger.info("Reading alerts with $filter=%s", condition)
         pages = self.hook.alert_pages(filter=condition)
         while True:
-            with _timed(result, "reading"):
+            with timed(result.seconds, "reading"):
                 page = next(pages, None)
             if page is None:
                 return
@@ -190,13 +189,13 @@ class AlertDrain:
             keep_original=self.keep_original,
         )
         while True:
-            with _timed(result, "mapping"):
+            with timed(result.seconds, "mapping"):
                 part = next(parts, None)
             if part is None:
                 return
             result.unfit_values.update(part.unfit_values)
             result.unknown_fields.update(part.unknown_fields)
-            with _timed(result, "landing"):
+            with timed(result.seconds, "landing"):
                 for dataset, table in part.tables.items():
                     result.rows += table.num_rows
                     draft.write(dataset, table)
@@ -246,12 +245,3 @@ def _note_newest(result: DrainResult, versions: list[Any]) -> None:
 
 def _ticks(span: timedelta) -> int:
     return span // timedelta(microseconds=1) * 10
-
-
-@contextmanager
-def _timed(result: DrainResult, stage: str) -> Iterator[None]:
-    begun = time.perf_counter()
-    try:
-        yield
-    finally:
-        result.seconds[stage] += time.perf_counter() - begun

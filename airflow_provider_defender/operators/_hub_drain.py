@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, cast
@@ -16,6 +15,7 @@ from airflow_provider_defender import ecs
 from airflow_provider_defender.exceptions import DefenderError
 from airflow_provider_defender.lake import Covered, HubChange
 from airflow_provider_defender.operators._hub_plan import PartitionPlan, live_plans, window_plans
+from airflow_provider_defender.operators._timing import timed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -117,7 +117,7 @@ class HubDrain:
             head, kind="drain" if self.window.incremental else "backfill", window=self.window.describe()
         ) as draft:
             self._drain(draft, result)
-            with _timed(result, "committing"):
+            with timed(result.seconds, "committing"):
                 result.record = draft.commit(result.change(head.position, live=self.window.incremental))
         return result
 
@@ -163,7 +163,7 @@ class HubDrain:
         with closing(cast("Generator[MessageBatch]", batches)):
             while True:
                 try:
-                    with _timed(result, "reading"):
+                    with timed(result.seconds, "reading"):
                         batch = next(batches, None)
                 except DefenderError as error:
                     if not result.messages:
@@ -199,14 +199,14 @@ class HubDrain:
 
     def _land(self, parts: Iterator[MappedRecords], draft: HubDraft, result: HubResult) -> None:
         while True:
-            with _timed(result, "mapping"):
+            with timed(result.seconds, "mapping"):
                 part = next(parts, None)
             if part is None:
                 return
             result.repeats += part.repeats
             result.unfit_values.update(part.unfit_values)
             result.unknown_fields.update(part.unknown_fields)
-            with _timed(result, "landing"):
+            with timed(result.seconds, "landing"):
                 for dataset, table in part.tables.items():
                     result.rows[dataset] += table.num_rows
                     draft.write(dataset, table)
@@ -242,12 +242,3 @@ def _note(batch: MessageBatch, result: HubResult) -> None:
             if lost and lost[-1][1] == start:
                 start = lost.pop()[0]
             lost.append((start, end))
-
-
-@contextmanager
-def _timed(result: HubResult, stage: str) -> Iterator[None]:
-    begun = time.perf_counter()
-    try:
-        yield
-    finally:
-        result.seconds[stage] += time.perf_counter() - begun
