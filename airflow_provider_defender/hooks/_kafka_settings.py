@@ -27,7 +27,7 @@ from airflow_provider_defender.hooks._settings import (
     trusts,
 )
 
-__all__ = ["CLIENT_NAME", "HUB_NAME", "EventHubSettings", "event_hub_settings"]
+__all__ = ["CLIENT_NAME", "HUB_NAME", "EventHubSettings", "event_hub_settings", "is_secret"]
 
 CLIENT_NAME = "airflow-provider-defender"
 """The Kafka consumer group, and the name in the broker's logs, of readers that commit nothing."""
@@ -130,7 +130,7 @@ class EventHubSettings:
     def secrets(self) -> list[str]:
         """Every text that must not be seen in logs."""
         texts = [self.password, self.policy_key, *(self.entra.secrets if self.entra else ())]
-        texts += [value for name, value in self.options.items() if _SECRET_SETTING.search(name)]
+        texts += [value for name, value in self.options.items() if is_secret(name)]
         return [text for text in texts if text]
 
     @property
@@ -206,6 +206,11 @@ def event_hub_settings(
         ca_bundle=None if "ssl.ca.location" in options.values else fields.network().ca_bundle,
         options=options.free,
     )
+
+
+def is_secret(setting: str) -> bool:
+    """Whether a setting of librdkafka, by its name, holds a secret."""
+    return _SECRET_SETTING.search(setting) is not None
 
 
 class _Options:

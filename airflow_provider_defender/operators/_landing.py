@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset
 
 __all__ = ["LandingOperator", "check_kafka_config", "check_spans"]
-
-_SECRET = re.compile(r"password|secret|passphrase|token|key\.pem", re.IGNORECASE)
 
 
 class LandingOperator(BaseOperator):
@@ -62,8 +59,10 @@ def check_spans(spans: Mapping[str, Any]) -> None:
 
 def check_kafka_config(config: Mapping[str, Any] | None) -> None:
     """Raise `ConfigurationError` where settings of librdkafka, given as a parameter, hold a secret."""
+    from airflow_provider_defender.hooks._kafka_settings import is_secret
+
     for name in config or {}:
-        if _SECRET.search(name):
+        if is_secret(name):
             raise ConfigurationError(
                 f"kafka_config[{name!r}] is a secret: Airflow stores the arguments of tasks as they are. "
                 "Put it into the extra of the connection, under its own name."
