@@ -18,6 +18,7 @@ from ..columns import (
     collect,
     difference_in_nanoseconds,
     file_parts,
+    file_paths,
     first_known,
     join_known,
     lower,
@@ -268,7 +269,7 @@ def image_fields(
 
 def parent_executable(directory: pa.Array, name: pa.Array) -> pa.Array:
     """The whole path of the parent's image."""
-    return file_parts(directory, name)[1]
+    return file_paths(directory, name)[1]
 
 
 def process_account(entity_type: pa.Array, sid: pa.Array, name: pa.Array) -> tuple[pa.Array, ...]:

@@ -15,7 +15,7 @@ from ...columns import (
     URL_PARTS,
     by_distinct,
     collect,
-    file_parts,
+    file_paths,
     first_known,
     join_known,
     lower,
@@ -140,7 +140,7 @@ def name_of_address(address: pa.Array) -> pa.Array:
 
 def image_path(path: pa.Array, name: pa.Array) -> pa.Array:
     """The whole path of an image: Microsoft's folder path mostly ends in the file's name, but not always."""
-    return first_known(file_parts(path, name)[1], path)
+    return first_known(file_paths(path, name)[1], path)
 
 
 _TRANSPORTS = {
