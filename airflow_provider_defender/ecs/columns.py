@@ -1,6 +1,7 @@
 """Functions on columns that mappings use: each takes and gives Arrow arrays of one length.
 
-They are public, so that a mapping of one's own can use them.
+`parts_of_file`, `parts_of_url`, `extension_of` and `is_ip` do it with single values, for functions that take
+JSON apart. All are public, so that a mapping of one's own can use them.
 """
 
 from __future__ import annotations
@@ -15,16 +16,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 __all__ = [
+    "URL_PARTS",
     "by_distinct",
     "collect",
     "difference_in_nanoseconds",
+    "extension_of",
     "file_parts",
     "file_paths",
     "first_known",
+    "is_ip",
     "join_known",
     "lower",
     "only_ip",
     "only_where",
+    "parts_of_file",
+    "parts_of_url",
     "url_parts",
 ]
 
@@ -236,7 +242,8 @@ def extension_of(name: str) -> str | None:
     return extension.lower() if stem and extension else None
 
 
-def _file_parts(directory: str | None, name: str | None) -> tuple[str | None, str | None, str | None]:
+def parts_of_file(directory: str | None, name: str | None) -> tuple[str | None, str | None, str | None]:
+    """What `file_parts` gives for one file."""
     return *_file_paths(directory, name), None if name is None else extension_of(name)
 
 
@@ -266,7 +273,7 @@ _NO_URL = (None,) * len(URL_PARTS)
 
 def url_parts(column: pa.Array) -> tuple[pa.Array, ...]:
     """The parts of URLs, as in `URL_PARTS`. A text without a scheme is taken as domain and path."""
-    return by_distinct(_url_parts, tuple(URL_PARTS.values()), column)
+    return by_distinct(parts_of_url, tuple(URL_PARTS.values()), column)
 
 
 _URL = re.compile(
@@ -278,7 +285,8 @@ _URL = re.compile(
 _LARGEST_PORT = 65535
 
 
-def _url_parts(text: str | None) -> tuple[Any, ...]:
+def parts_of_url(text: str | None) -> tuple[Any, ...]:
+    """What `url_parts` gives for one text."""
     match = _URL.match(text) if text else None
     if match is None:
         return _NO_URL

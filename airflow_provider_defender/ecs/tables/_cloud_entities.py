@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..columns import URL_PARTS, _file_parts, _url_parts, by_distinct, extension_of, is_ip
+from ..columns import URL_PARTS, by_distinct, extension_of, is_ip, parts_of_file, parts_of_url
 from .streaming._functions import TEXTS, json_items, process_number
 
 __all__ = ["ENTITY_FIELDS", "entity_fields"]
@@ -189,7 +189,7 @@ def _process(entities: _Entities) -> dict[str, Any]:
     return {
         "process.pid": process_number(_text(process, "ProcessId")),
         "process.name": name,
-        "process.executable": _file_parts(_text(image, "Directory"), name)[1],
+        "process.executable": parts_of_file(_text(image, "Directory"), name)[1],
         "process.command_line": _text(process, "CommandLine"),
         **{f"process.{field}": value for field, value in _hashes(entities, image).items()},
         "process.parent.pid": process_number(_text(parent, "ProcessId")),
@@ -201,7 +201,7 @@ def _process(entities: _Entities) -> dict[str, Any]:
 def _file(entities: _Entities) -> dict[str, Any]:
     file = entities.file
     name = _text(file, "Name")
-    directory, path, _ = _file_parts(_text(file, "Directory"), name)
+    directory, path, _ = parts_of_file(_text(file, "Directory"), name)
     return {
         "file.name": name,
         "file.directory": directory,
@@ -226,7 +226,7 @@ def _address(entities: _Entities) -> dict[str, Any]:
 
 def _url(entities: _Entities) -> dict[str, Any]:
     url = _text(entities.first("url"), "Url")
-    parts = dict(zip(URL_PARTS, _url_parts(url), strict=True))
+    parts = dict(zip(URL_PARTS, parts_of_url(url), strict=True))
     return {
         "url.full": url if parts["scheme"] else None,
         "url.original": url,
@@ -272,7 +272,7 @@ def _related(entities: _Entities) -> dict[str, list[str] | None]:
         users += [name, f"{name}@{suffix}" if name and suffix else None]
         users += [_text(account, "Sid"), _text(account, "AadUserId")]
     domains = [_text(each, "DomainName") for each in entities.kind("dns")]
-    urls = [_url_parts(_text(each, "Url"))[1] for each in entities.kind("url")]
+    urls = [parts_of_url(_text(each, "Url"))[1] for each in entities.kind("url")]
     addresses = [_text(each, "Address") for each in entities.kind("ip")]
     digests = [_text(each, "Value") for each in entities.kind("filehash")]
     digests += [
