@@ -163,7 +163,7 @@ EXPECTED_TYPES: dict[str, frozenset[str]] = {
 }
 """Event types that ECS 9.4.0 expects with each category."""
 
-_ITEM_CATEGORIES = {
+ITEM_CATEGORIES = {
     "process": "process",
     "file": "file",
     "registry": "registry",
@@ -173,7 +173,11 @@ _ITEM_CATEGORIES = {
     "url": "network",
     "securitygroup": "iam",
 }
-_MALWARE_CATEGORIES = {"malware", "ransomware", "backdoor"}
+"""The category of an item by its entity type in lower case; what is not here has none of its own."""
+
+MALWARE_CATEGORIES = {"malware", "ransomware", "backdoor"}
+"""Microsoft's categories, in lower case, of alerts about malware."""
+
 _STATUS_TYPES = {"new": "start", "resolved": "end"}
 
 
@@ -191,10 +195,10 @@ def severity_numbers(severity: pa.Array) -> tuple[pa.Array, ...]:
 @lru_cache(maxsize=1024)
 def _categories_and_types(entity: str, category: str, status: str) -> tuple[list[str], list[str]]:
     categories = ["host"]
-    is_malware = category in _MALWARE_CATEGORIES
+    is_malware = category in MALWARE_CATEGORIES
     if is_malware:
         categories.append("malware")
-    of_item = _ITEM_CATEGORIES.get(entity)
+    of_item = ITEM_CATEGORIES.get(entity)
     if of_item and not (is_malware and of_item == "registry"):
         categories.append(of_item)
     allowed = frozenset.intersection(*(EXPECTED_TYPES[name] for name in categories))

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...columns import by_distinct, collect, file_parts, lower, only_ip, only_where
-from ..endpoint_alerts import is_process
+from ..endpoint_alerts import ITEM_CATEGORIES, MALWARE_CATEGORIES, is_process
 from ._endpoint import registry_key as registry_key_and_value
 from ._functions import (
     TEXTS,
@@ -32,18 +32,10 @@ __all__ = [
     "tactics",
 ]
 
-_MALWARE = {"malware", "ransomware", "backdoor"}
 _OF_ENTITY = {
-    "process": "process",
-    "file": "file",
-    "registry": "registry",
-    "registrykey": "registry",
-    "registryvalue": "registry",
-    "ip": "network",
-    "url": "network",
+    **ITEM_CATEGORIES,
     "user": "iam",
     "account": "iam",
-    "securitygroup": "iam",
     "machine": "host",
     "device": "host",
     "host": "host",
@@ -70,7 +62,7 @@ def _category_of_service(service: str | None) -> str:
 
 def _categories(entity: str, categories: str, service: str) -> tuple[list[str], list[str]]:
     names = [item for item in json_items(categories) if isinstance(item, str)] or [categories]
-    is_malware = any(name.strip().lower() in _MALWARE for name in names)
+    is_malware = any(name.strip().lower() in MALWARE_CATEGORIES for name in names)
     of_row = _OF_ENTITY.get(entity.lower()) or (None if is_malware else _category_of_service(service))
     if is_malware and of_row == "registry":
         of_row = "host"
