@@ -9,11 +9,15 @@ from typing import Any
 
 from ...mapping import ENVELOPE, Computed, Kind, Mapping, Shape
 from ._columns import ALIASES, COLUMNS
+from ._functions import actions
 
-__all__ = ["CONTAINER", "MODULE", "columns", "common_constants", "shape", "table"]
+__all__ = ["ACTION", "CONTAINER", "MODULE", "columns", "common_constants", "shape", "table"]
 
 MODULE = "microsoft_defender_xdr"
 CONTAINER = "microsoft.defender_xdr"
+
+ACTION = Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks.")
+"""`event.action`, where it needs nothing but the action type."""
 
 _OBSERVERS = {
     "defender_endpoint": "Defender for Endpoint",

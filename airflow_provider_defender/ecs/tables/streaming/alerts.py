@@ -15,7 +15,7 @@ from ._functions import (
     name_of_address,
     threat_fields,
 )
-from ._table import table
+from ._table import ACTION, table
 
 __all__ = ["ALERT_TABLES"]
 
@@ -181,7 +181,7 @@ BEHAVIOR_INFO = table(
         "user.id": "AccountObjectId",
     },
     computed=(
-        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
+        ACTION,
         Computed(
             ("event.category", "event.type"),
             ("Categories", "ServiceSource"),
@@ -213,7 +213,7 @@ BEHAVIOR_ENTITIES = table(
     copies={**_SOURCE, **_ENTITY, "cloud.account.id": "CloudSubscriptionId", "event.id": "BehaviorId"},
     inside=_PROCESS_ID,
     computed=(
-        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
+        ACTION,
         Computed(
             ("event.category", "event.type"),
             ("EntityType", "Categories", "ServiceSource"),

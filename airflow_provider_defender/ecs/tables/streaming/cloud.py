@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...columns import collect, difference_in_nanoseconds
 from ...mapping import Computed, Mapping, Shape
 from . import _cloud as own
-from ._functions import actions, arguments, host_names, image_path, name_of_address, source_address, text_list
-from ._table import table
+from ._functions import arguments, host_names, image_path, name_of_address, source_address, text_list
+from ._table import ACTION, table
 
 __all__ = ["CLOUD_TABLES"]
 
@@ -75,7 +75,7 @@ CLOUD_AUDIT_EVENTS = table(
         "user_agent.original": "UserAgent",
     },
     computed=(
-        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
+        ACTION,
         Computed(
             ("event.type",),
             ("OperationName", "ActionType"),
@@ -180,7 +180,7 @@ CLOUD_STORAGE_AGGREGATED_EVENTS = table(
         "user_agent.original": "UserAgentHeader",
     },
     computed=(
-        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
+        ACTION,
         Computed(
             ("event.duration",),
             ("DataAggregationStartTime#ticks", "DataAggregationEndTime#ticks"),

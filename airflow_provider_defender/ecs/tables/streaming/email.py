@@ -6,7 +6,7 @@ from ...columns import collect, first_known, lower
 from ...mapping import Computed, Mapping
 from . import _email as own
 from ._functions import URL_FIELDS, actions, lowered_list, name_of_address
-from ._table import table
+from ._table import ACTION, table
 
 __all__ = ["EMAIL_TABLES"]
 
@@ -18,7 +18,6 @@ _LOCAL_ID = {"email.local_id": "NetworkMessageId"}
 _FROM = Computed(("email.from.address",), ("SenderFromAddress",), collect, "As a list.")
 _TO = Computed(("email.to.address",), ("RecipientEmailAddress",), collect, "The recipient, as a list.")
 _DIRECTION = Computed(("email.direction",), ("EmailDirection",), lower, "In lower case.")
-_ACTION = Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks.")
 _SENDER_AND_RECIPIENT = Computed(
     ("related.user",),
     ("SenderFromAddress", "SenderObjectId", "RecipientEmailAddress", "RecipientObjectId"),
@@ -111,7 +110,7 @@ EMAIL_POST_DELIVERY_EVENTS = table(
         _FROM,
         _TO,
         _DIRECTION,
-        _ACTION,
+        ACTION,
         Computed(
             ("event.outcome",),
             ("ActionResult",),
@@ -202,7 +201,7 @@ MESSAGE_POST_DELIVERY_EVENTS = table(
         Computed(
             ("email.to.address",), ("RecipientDetails",), own.addresses, "The addresses in the JSON array."
         ),
-        _ACTION,
+        ACTION,
         Computed(
             ("event.outcome",),
             ("ActionResult",),

@@ -7,14 +7,13 @@ from ...mapping import Computed, Kind, Mapping, Shape
 from . import _identity as own
 from ._functions import (
     THREAT_FIELDS,
-    actions,
     operating_system_type,
     outcomes,
     protocol_fields,
     text_list,
     threat_fields,
 )
-from ._table import table
+from ._table import ACTION, table
 
 __all__ = ["IDENTITY_TABLES"]
 
@@ -78,7 +77,7 @@ IDENTITY_LOGON_EVENTS = table(
     },
     inside={"AdditionalFields": Shape({**_THREAT_KEYS, "SourceComputerOperatingSystemType": "dynamic"})},
     computed=(
-        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
+        ACTION,
         Computed(
             ("event.outcome",),
             ("ActionType",),
@@ -111,7 +110,7 @@ IDENTITY_QUERY_EVENTS = table(
     },
     inside={"AdditionalFields": Shape(_THREAT_KEYS)},
     computed=(
-        Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks."),
+        ACTION,
         Computed(
             ("event.type", "dns.question.name"),
             ("ActionType", "Protocol", "QueryTarget"),
