@@ -55,7 +55,8 @@ class EventHubHook(BaseHook):
       application needs the role *Azure Event Hubs Data Receiver*. Default: `connection_string`.
     - `entra_id_conn_id`: or take the credentials from this `entra_id` connection. The host must then be a
       namespace of its cloud, unless that cloud is custom.
-    - `tenant_id`, `cloud`, and the other fields of `EntraIdHook`: for Entra ID only.
+    - `tenant_id`: the tenant's GUID, for Entra ID only.
+    - `cloud` and the other fields of `EntraIdHook`: for Entra ID only.
     - `scope`: the token's scope, in the custom cloud only. Default: `https://<host>/.default`.
     - `security_protocol`: `SASL_SSL`, for a Kafka of your own also `SASL_PLAINTEXT`, `SSL` or `PLAINTEXT`.
       Default: `SASL_SSL`.
