@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ..hub import LOGON
 from .events import part, row, rows_of
 
 SEED: dict[str, Any] = {
@@ -16,48 +17,7 @@ SEED: dict[str, Any] = {
     "operationName": "Publish",
     "category": "AdvancedHunting-IdentityLogonEvents",
     "_TimeReceivedBySvc": "2024-12-04T13:36:26.632556",
-    "properties": {
-        "ActionType": "LogonFailed",
-        "LogonType": "Failed logon",
-        "Protocol": "Ntlm",
-        "AccountDisplayName": None,
-        "AccountUpn": None,
-        "AccountName": "elias",
-        "AccountDomain": "tenzir.com",
-        "AccountSid": None,
-        "AccountObjectId": None,
-        "IPAddress": None,
-        "Location": None,
-        "DeviceName": "WIN-P3MCS4024KP",
-        "OSPlatform": None,
-        "DeviceType": None,
-        "ISP": None,
-        "DestinationDeviceName": "ad-test.tenzir.com",
-        "TargetDeviceName": None,
-        "FailureReason": "UnknownUser",
-        "Port": None,
-        "DestinationPort": None,
-        "DestinationIPAddress": None,
-        "TargetAccountDisplayName": None,
-        "AdditionalFields": {
-            "Count": "1",
-            "Category": "Initial Access",
-            "AttackTechniques": "Valid Accounts (T1078), Domain Accounts (T1078.002)",
-            "SourceAccountName": "tenzir.com\\elias",
-            "SourceComputerOperatingSystemType": "unknown",
-            "DestinationComputerObjectGuid": "793e9b90-9eef-4620-aaa2-442a22f81321",
-            "DestinationComputerOperatingSystem": "windows server 2022 datacenter",
-            "DestinationComputerOperatingSystemVersion": "10.0 (20348)",
-            "DestinationComputerOperatingSystemType": "windows",
-            "SourceComputerId": "computer win-p3mcs4024kp",
-            "FROM.DEVICE": "WIN-P3MCS4024KP",
-            "TO.DEVICE": "ad-test",
-            "ACTOR.DEVICE": "",
-        },
-        "ReportId": "3d359b95-f8d5-4dbd-a64b-7327c92d32f1",
-        "Timestamp": "2024-12-04T13:33:19.801823",
-        "Application": "Active Directory",
-    },
+    "properties": LOGON,
     "Tenant": "DefaultTenant",
 }
 """The record of the seed's streaming example."""
