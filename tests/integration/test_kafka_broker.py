@@ -53,6 +53,15 @@ def _raise_what_the_topic_says(consumer: Consumer, hub: str, errors: list[KafkaE
             raise LookupError(errors[0].name())
 
 
+def commit(broker: KafkaBroker, hub: str, offset: int) -> None:
+    """Commit an offset of the first partition to the group `test`."""
+    consumer = Consumer({**broker.client_settings(), "group.id": "test", "log_level": 0})
+    try:
+        consumer.commit(offsets=[TopicPartition(hub, 0, offset)], asynchronous=False)
+    finally:
+        consumer.close()
+
+
 def bearer(broker: KafkaBroker, entra: Simulator, **changes: Any) -> dict[str, Any]:
     """Settings with a token of the app "workload"; `changes` replace claims, `key` the signing key."""
     good = entra.access_token("workload", "https://localhost")
@@ -119,10 +128,13 @@ def test_ports_and_data_outlive_it(broker: KafkaBroker, end: str) -> None:
     broker.produce(hub, [b"a", b"b", b"c"])
     broker.add_partitions(hub, 2)
     broker.produce(hub, [b"d"], partition=1)
+    commit(broker, hub, 2)
+    assert broker.committed("test", hub) == {0: 2}
     getattr(broker, end)()
     assert not broker.is_running
     broker.start()
     assert broker.watermarks(hub, (0, 1)) == {0: (0, 3), 1: (0, 1)}
+    assert broker.committed("test", hub) == {0: 2}
     broker.produce(hub, [b"e"])
     assert read(broker.client_settings(), hub)[-1] == (3, b"e")
 

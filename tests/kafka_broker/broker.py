@@ -31,7 +31,6 @@ from typing import Any
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
@@ -492,9 +491,15 @@ class KafkaBroker:
 
     def committed(self, group: str, hub: str) -> dict[int, int]:
         """Per partition the offset that a consumer group has committed."""
-        answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        found = answer[group].result(120).topic_partitions
-        return {each.partition: each.offset for each in found if each.topic == hub and each.offset >= 0}
+        # No admin client: once the broker was restarted, it waits for the coordinator that it knew without an
+        # end, and the next restart aborts the process (librdkafka's issues 5511 and 5456, pull request 5397).
+        consumer = Consumer(self._internal_settings(**{"group.id": group}))
+        try:
+            partitions = consumer.list_topics(hub, timeout=30).topics[hub].partitions
+            found = consumer.committed([TopicPartition(hub, number) for number in partitions], timeout=120)
+        finally:
+            consumer.close()
+        return {each.partition: each.offset for each in found if each.offset >= 0}
 
 
 def _dying_with_us(command: list[str]) -> list[str]:
