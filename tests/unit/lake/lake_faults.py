@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+import itertools
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import IO, Any
 
 from airflow_provider_defender.lake._storage import Storage, WholeFile
@@ -118,3 +122,36 @@ class FaultAt:
         if self._fault == "lost answer":
             step()
         raise InjectedError
+
+
+def die_at(number: int) -> Take:
+    """Takes the steps before one of them, and ends the process there."""
+    steps = itertools.count(1)
+
+    def take(name: str, path: str, step: Callable[[], Any]) -> Any:
+        if next(steps) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step()
+
+    return take
+
+
+def kill_at_every_step(
+    roots: Iterable[Path], work: Callable[[Path, Take], object], check: Callable[[Path], None]
+) -> int:
+    """Work in a process for each lake, killed at its first step, its second, and so on until it ends.
+
+    Checks each lake afterwards. Returns how many were killed.
+    """
+    for killed, root in enumerate(roots):
+        process = os.fork()
+        if not process:
+            try:
+                work(root, die_at(killed + 1))
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(process, 0)
+        check(root)
+        if not os.WIFSIGNALED(status):
+            return killed
+    raise AssertionError("no lake is left, and the work has not ended")

@@ -7,7 +7,6 @@ import errno
 import itertools
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lake_faults import Crash, FaultAt, SteppedStorage
+from lake_faults import Crash, FaultAt, SteppedStorage, Take, kill_at_every_step
 from lake_support import (
     LOG,
     START,
@@ -93,7 +92,7 @@ def roots(folder: Path) -> Iterator[Path]:
         yield shutil.copytree(folder / "0", folder / str(number))
 
 
-def with_fault(root: Path, take: FaultAt) -> Lake:
+def with_fault(root: Path, take: Take) -> Lake:
     lake = local_lake(root)
     lake.storage = SteppedStorage(lake.storage, take)
     lake.retry_waits = (0.0,)
@@ -283,33 +282,8 @@ def test_a_commit_that_counts_but_is_not_shown_says_so(tmp_path: Path) -> None:
     check_recovery(tmp_path)
 
 
-def _die_at(number: int) -> Callable[[str, str, Callable[[], Any]], Any]:
-    steps = 0
-
-    def take(name: str, path: str, step: Callable[[], Any]) -> Any:
-        nonlocal steps
-        steps += 1
-        if steps == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return step()
-
-    return take
-
-
 def test_a_process_that_is_killed_at_every_step(tmp_path: Path) -> None:
-    killed = 0
-    for number, root in enumerate(roots(tmp_path), 1):
-        process = os.fork()
-        if not process:
-            try:
-                lake = local_lake(root)
-                lake.storage = SteppedStorage(lake.storage, _die_at(number))
-                second_drain(lake)
-            finally:
-                os._exit(0)
-        _, status = os.waitpid(process, 0)
-        check_recovery(root)
-        if not os.WIFSIGNALED(status):
-            break
-        killed += 1
-    assert killed > 25
+    def work(root: Path, take: Take) -> None:
+        second_drain(with_fault(root, take))
+
+    assert kill_at_every_step(roots(tmp_path), work, check_recovery) > 25

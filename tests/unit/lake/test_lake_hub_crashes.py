@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
-from lake_faults import Crash, FaultAt, SteppedStorage
+from lake_faults import Crash, FaultAt, SteppedStorage, Take, kill_at_every_step
 from lake_hub_support import (
     HUB,
     committed_offsets,
@@ -96,7 +94,7 @@ def roots(folder: Path) -> Iterator[Path]:
         yield shutil.copytree(folder / "0", folder / str(number))
 
 
-def with_steps(root: Path, take: Callable[[str, str, Callable[[], Any]], Any]) -> Lake:
+def with_steps(root: Path, take: Take) -> Lake:
     lake = local_lake(root)
     lake.storage = SteppedStorage(lake.storage, take)
     lake.retry_waits = (0.0,)
@@ -117,28 +115,7 @@ def test_at_every_step_in_the_store(tmp_path: Path, fault: str, meanwhile: bool)
 
 
 def test_a_process_that_is_killed_at_every_step(tmp_path: Path) -> None:
-    killed = 0
-    for number, root in enumerate(roots(tmp_path), 1):
-        process = os.fork()
-        if not process:
-            try:
-                second_drain(with_steps(root, _die_at(number)), root, meanwhile=True)
-            finally:
-                os._exit(0)
-        _, status = os.waitpid(process, 0)
-        check_recovery(root)
-        if not os.WIFSIGNALED(status):
-            break
-        killed += 1
-    assert killed > 35
+    def work(root: Path, take: Take) -> None:
+        second_drain(with_steps(root, take), root, meanwhile=True)
 
-
-def _die_at(number: int) -> Callable[[str, str, Callable[[], Any]], Any]:
-    steps = count(1)
-
-    def take(name: str, path: str, step: Callable[[], Any]) -> Any:
-        if next(steps) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return step()
-
-    return take
+    assert kill_at_every_step(roots(tmp_path), work, check_recovery) > 35
