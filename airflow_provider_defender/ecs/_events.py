@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
@@ -50,12 +51,25 @@ class Outer:
 
     def digest(self, content: bytes) -> bytes:
         """128 bits that tell the table's name and these bytes from all others."""
-        return hashlib.sha256(b"%b\0%b" % (self.name.encode(), content)).digest()[:HASH_BYTES]
+        digest = self._hash_of_name.copy()  # a third of the time of a new one
+        digest.update(content)
+        return digest.digest()[:HASH_BYTES]
 
     def repeat(self, digest: bytes, hub_tenant: str | None) -> bytes:
         """What is the same for a record's repeats only: the hash, and the tenant as far as it is known."""
-        tenant = self.constants[0] or hub_tenant or ""
-        return hashlib.sha256(digest + tenant.encode()).digest()[:HASH_BYTES]
+        mark = _tenant_mark(self.constants[0] or hub_tenant or "")
+        return (int.from_bytes(digest, "little") ^ mark).to_bytes(HASH_BYTES, "little")
+
+    @cached_property
+    def _hash_of_name(self) -> hashlib._Hash:
+        return hashlib.sha256(self.name.encode() + b"\0")
+
+
+@lru_cache(maxsize=1024)
+def _tenant_mark(tenant: str) -> int:
+    """128 bits of a tenant's own, to be combined with a hash; 0 where none is known."""
+    digest = hashlib.sha256(tenant.encode()).digest()[:HASH_BYTES] if tenant else b""
+    return int.from_bytes(digest, "little")
 
 
 class Reject(NamedTuple):
