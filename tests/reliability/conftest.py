@@ -1,4 +1,4 @@
-"""The simulated tenant, its connection and a lake, as the operator's own tests have them."""
+"""The simulated tenant and hub, connections and lakes, as the operators' own tests have them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_defender.hooks import _tokens, defender_endpoint, entra_id
+from airflow_provider_defender.simulator.events import EmbeddedHub
 from tests.unit.airflow_fixtures import LakeFolder, run_clock, running_simulator, simulator
+from tests.unit.event_fixtures import EventLake
 
 __all__ = ["fast_folder", "lake", "run_clock", "running_simulator", "simulator"]
 
@@ -39,3 +41,15 @@ def fast_folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def lake(fast_folder: Path) -> LakeFolder:
     return LakeFolder(fast_folder / "lake")
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[EmbeddedHub]:
+    """Brokers that a module's tests share, each with a hub of its own."""
+    with EmbeddedHub() as embedded:
+        yield embedded
+
+
+@pytest.fixture
+def event_lake(fast_folder: Path) -> EventLake:
+    return EventLake(fast_folder / "lake")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -101,6 +103,30 @@ def _rows_of_whole(file: Path) -> int:
         rows: int = parquet.read(columns=[first]).num_rows
         assert rows == parquet.metadata.num_rows
     return rows
+
+
+@contextmanager
+def plain_reader(lake: Path) -> Iterator[list[int]]:
+    """Reads all `*.parquet` again and again meanwhile; what it sees must be whole and committed."""
+    stop, passes, failures = threading.Event(), list[int](), list[BaseException]()
+
+    def read() -> None:
+        try:
+            while not stop.is_set():
+                seen = {str(file.relative_to(lake)): _rows_of_whole(file) for file in data_files(lake)}
+                assert_named(seen, records(lake))
+                passes.append(sum(seen.values()))
+        except BaseException as error:
+            failures.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield passes
+    finally:
+        stop.set()
+        reader.join(60)
+    assert failures == []
 
 
 def assert_named(seen: dict[str, int], commits: list[dict[str, Any]]) -> None:

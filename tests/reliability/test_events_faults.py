@@ -6,7 +6,6 @@ import errno
 import threading
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,11 +39,6 @@ def namespace(embedded: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> Namespa
         namespace.fill(4)
     monkeypatch.setattr(EventHubHook, "batches", with_options(EventHubHook.batches, batch_records=3))
     return namespace
-
-
-@pytest.fixture
-def event_lake(fast_folder: Path) -> EventLake:
-    return EventLake(fast_folder / "lake")
 
 
 def before_batch(monkeypatch: pytest.MonkeyPatch, number: int, act: Any) -> None:

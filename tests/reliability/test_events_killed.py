@@ -11,7 +11,6 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,12 +27,6 @@ from tests.reliability.test_killed import Steps
 from tests.unit.event_fixtures import EventLake, drain
 
 MESSAGES = 7
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[EmbeddedHub]:
-    with EmbeddedHub() as embedded:
-        yield embedded
 
 
 @pytest.fixture(scope="module", params=["first", "later"])

@@ -90,12 +90,6 @@ def watch(
     watch.check(captured.out + captured.err)
 
 
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[EmbeddedHub]:
-    with EmbeddedHub() as embedded:
-        yield embedded
-
-
 def connect(namespace: Namespace, monkeypatch: pytest.MonkeyPatch, protocol: str, **extra: Any) -> None:
     """A connection with secrets wherever there is room for some."""
     connection = {

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_defender.hooks import EventHubHook
@@ -19,7 +14,7 @@ from airflow_provider_defender.simulator.events import EmbeddedHub
 from tests.reliability import events_worker
 from tests.reliability.events_support import Namespace, assert_exactly_once
 from tests.reliability.events_worker import Worker
-from tests.reliability.support import assert_named, data_files, records
+from tests.reliability.support import plain_reader
 from tests.reliability.test_killed import FORK
 from tests.unit.event_fixtures import EventLake, drain
 
@@ -28,52 +23,11 @@ END = START + timedelta(days=1)
 WINDOW = {"since": START, "until": END}
 
 
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[EmbeddedHub]:
-    with EmbeddedHub() as embedded:
-        yield embedded
-
-
 @pytest.fixture
 def namespace(embedded: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> Namespace:
     namespace = Namespace(embedded)
     namespace.connect(monkeypatch)
     return namespace
-
-
-@pytest.fixture
-def event_lake(fast_folder: Path) -> EventLake:
-    return EventLake(fast_folder / "lake")
-
-
-@contextmanager
-def plain_reader(lake: EventLake) -> Iterator[list[int]]:
-    """Reads all `*.parquet` again and again meanwhile; what it sees must be whole and committed."""
-    stop, passes, failures = threading.Event(), list[int](), list[BaseException]()
-
-    def read() -> None:
-        try:
-            while not stop.is_set():
-                seen = {str(path.relative_to(lake.path)): _rows(path) for path in data_files(lake.path)}
-                assert_named(seen, records(lake.path))
-                passes.append(sum(seen.values()))
-        except BaseException as error:
-            failures.append(error)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield passes
-    finally:
-        stop.set()
-        reader.join(60)
-    assert failures == []
-
-
-def _rows(path: Path) -> int:
-    with pq.ParquetFile(path) as parquet:
-        rows: int = parquet.read(columns=[parquet.schema_arrow.names[0]]).num_rows
-    return rows
 
 
 def race(lake: EventLake, *runs: dict[str, Any], known: Any = None) -> list[tuple[str, Any]]:
@@ -92,7 +46,7 @@ def race(lake: EventLake, *runs: dict[str, Any], known: Any = None) -> list[tupl
 
 
 def test_of_two_runs_over_the_same_partitions_one_counts(namespace: Namespace, event_lake: EventLake) -> None:
-    with plain_reader(event_lake) as passes:
+    with plain_reader(event_lake.path) as passes:
         for _ in range(2):
             namespace.fill(5)
             outcomes = race(event_lake, {}, {})

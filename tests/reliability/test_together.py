@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_defender import ecs
@@ -20,11 +17,10 @@ from airflow_provider_defender.simulator import Page, Simulator, Tenant
 from tests.reliability.support import (
     assert_last_versions_landed,
     assert_log_is_sound,
-    assert_named,
-    data_files,
     landed_rows,
     last_versions,
     narrow_batches,
+    plain_reader,
     records,
 )
 from tests.reliability.test_killed import FORK, Stepped
@@ -66,35 +62,6 @@ class Racer:
         self.process.join(60)
         assert self.process.exitcode == 0
         return found
-
-
-@contextmanager
-def plain_reader(lake: Path) -> Iterator[list[int]]:
-    """Reads all `*.parquet` again and again meanwhile; what it sees must be whole and committed."""
-    stop, passes, failures = threading.Event(), list[int](), list[BaseException]()
-
-    def read() -> None:
-        try:
-            while not stop.is_set():
-                seen = {str(path.relative_to(lake)): _rows(path) for path in data_files(lake)}
-                assert_named(seen, records(lake))
-                passes.append(sum(seen.values()))
-        except BaseException as error:
-            failures.append(error)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield passes
-    finally:
-        stop.set()
-        reader.join(60)
-    assert failures == []
-
-
-def _rows(path: Path) -> int:
-    with pq.ParquetFile(path) as parquet:
-        return parquet.read(columns=["landing"] if path.parent.parent.name == "alerts" else ["key"]).num_rows
 
 
 def race(simulator: Simulator, lake: Path) -> list[tuple[str, Any]]:
