@@ -195,8 +195,8 @@ class EventHubToParquetOperator(LandingOperator):
             now=started,
         )
         hook = EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)
-        # Half of the usual, since the mapper keeps records of all tables as well.
-        settings = WriterSettings(buffer_bytes=40 * _MIB, footer_bytes=12 * _MIB)
+        # Less than usual, since the mapper keeps records of all tables as well.
+        settings = WriterSettings(buffer_bytes=32 * _MIB, footer_bytes=12 * _MIB)
         lake = opened_lake(self.lake, single_writer=self.single_writer, settings=settings)
         return HubDrain(
             hook=hook,
