@@ -7,17 +7,36 @@ from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from typing import Any
 
+from ...columns import lower
 from ...mapping import ENVELOPE, Computed, Kind, Mapping, Shape
 from ._columns import ALIASES, COLUMNS
-from ._functions import actions
+from ._functions import actions, arguments
 
-__all__ = ["ACTION", "CONTAINER", "MODULE", "columns", "common_constants", "shape", "table"]
+__all__ = [
+    "ACTION",
+    "ARGUMENTS",
+    "CONTAINER",
+    "MODULE",
+    "ONLY_HOST_NAME",
+    "columns",
+    "common_constants",
+    "shape",
+    "table",
+]
 
 MODULE = "microsoft_defender_xdr"
 CONTAINER = "microsoft.defender_xdr"
 
 ACTION = Computed(("event.action",), ("ActionType",), actions, "In lower case, with hyphens for blanks.")
 """`event.action`, where it needs nothing but the action type."""
+
+ARGUMENTS = Computed(
+    ("process.args", "process.args_count"),
+    ("ProcessCommandLine",),
+    arguments,
+    "The command line split at blanks; double quotes hold blanks together.",
+)
+ONLY_HOST_NAME = Computed(("host.name",), ("DeviceName",), lower, "In lower case.")
 
 _OBSERVERS = {
     "defender_endpoint": "Defender for Endpoint",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from ...columns import collect, difference_in_nanoseconds, first_known, lower
+from ...columns import collect, difference_in_nanoseconds, first_known
 from ...mapping import Computed, Mapping, Shape
 from ..endpoint_alerts import severity_numbers
 from . import _alerts as own
 from ._functions import (
     THREAT_FIELDS,
     actions,
-    arguments,
     cloud_provider,
     lowered_list,
     name_of_address,
     threat_fields,
 )
-from ._table import ACTION, table
+from ._table import ACTION, ARGUMENTS, ONLY_HOST_NAME, table
 
 __all__ = ["ALERT_TABLES"]
 
@@ -65,7 +64,7 @@ def _entity_computed(direction: str | None) -> tuple[Computed, ...]:
         "EvidenceDirection says.",
     )
     return (
-        Computed(("host.name",), ("DeviceName",), lower, "In lower case."),
+        ONLY_HOST_NAME,
         ends,
         Computed(
             (
@@ -82,12 +81,7 @@ def _entity_computed(direction: str | None) -> tuple[Computed, ...]:
             "FolderPath is the directory, or (on Linux) already the whole path. process.* only for "
             "processes, whose file is the process's image.",
         ),
-        Computed(
-            ("process.args", "process.args_count"),
-            ("ProcessCommandLine",),
-            arguments,
-            "The command line split at blanks; double quotes hold blanks together.",
-        ),
+        ARGUMENTS,
         Computed(
             ("process.pid",), ("AdditionalFields.ProcessId",), own.pid, "Decimal, or 0x… in hexadecimal."
         ),
@@ -197,7 +191,7 @@ BEHAVIOR_INFO = table(
         _SEVERITY,
         Computed(("message",), ("Title", "Description"), first_known, "The title, else the description."),
         Computed(THREAT_FIELDS, ("Categories", "AttackTechniques"), threat_fields, _THREAT_NOTE),
-        Computed(("host.name",), ("DeviceName",), lower, "In lower case."),
+        ONLY_HOST_NAME,
         Computed(("related.hosts",), ("DeviceName",), lowered_list, "The machine, in lower case."),
         Computed(("user.name",), ("AccountUpn",), name_of_address, "What stands before the `@`."),
         Computed(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...columns import collect, difference_in_nanoseconds
 from ...mapping import Computed, Mapping, Shape
 from . import _cloud as own
-from ._functions import arguments, host_names, image_path, name_of_address, source_address, text_list
-from ._table import ACTION, table
+from ._functions import host_names, image_path, name_of_address, source_address, text_list
+from ._table import ACTION, ARGUMENTS, table
 
 __all__ = ["CLOUD_TABLES"]
 
@@ -151,12 +151,7 @@ CLOUD_PROCESS_EVENTS = table(
             ("process.name",), ("ProcessName", "FileName"), own.process_name, "As given, else the file's."
         ),
         Computed(("process.executable",), ("FolderPath", "FileName"), image_path, "Folder, slash, file."),
-        Computed(
-            ("process.args", "process.args_count"),
-            ("ProcessCommandLine",),
-            arguments,
-            "The command line split at blanks; double quotes hold blanks together.",
-        ),
+        ARGUMENTS,
         Computed(("process.parent.pid",), ("ParentProcessId",), own.number, "As a number."),
         Computed(("host.name", "related.hosts"), ("HostName",), host_names, "In lower case."),
         Computed(("related.user",), ("AccountName",), collect, "The account."),

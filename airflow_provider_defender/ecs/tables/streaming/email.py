@@ -18,6 +18,12 @@ _LOCAL_ID = {"email.local_id": "NetworkMessageId"}
 _FROM = Computed(("email.from.address",), ("SenderFromAddress",), collect, "As a list.")
 _TO = Computed(("email.to.address",), ("RecipientEmailAddress",), collect, "The recipient, as a list.")
 _DIRECTION = Computed(("email.direction",), ("EmailDirection",), lower, "In lower case.")
+_OUTCOME = Computed(
+    ("event.outcome",),
+    ("ActionResult",),
+    own.outcome,
+    "Success and AdminPolicy… success; Failure, Error, Timeout failure; else unknown.",
+)
 _SENDER_AND_RECIPIENT = Computed(
     ("related.user",),
     ("SenderFromAddress", "SenderObjectId", "RecipientEmailAddress", "RecipientObjectId"),
@@ -111,12 +117,7 @@ EMAIL_POST_DELIVERY_EVENTS = table(
         _TO,
         _DIRECTION,
         ACTION,
-        Computed(
-            ("event.outcome",),
-            ("ActionResult",),
-            own.outcome,
-            "Success and AdminPolicy… success; Failure, Error, Timeout failure; else unknown.",
-        ),
+        _OUTCOME,
         Computed(
             ("related.user",),
             ("SenderFromAddress", "RecipientEmailAddress"),
@@ -202,12 +203,7 @@ MESSAGE_POST_DELIVERY_EVENTS = table(
             ("email.to.address",), ("RecipientDetails",), own.addresses, "The addresses in the JSON array."
         ),
         ACTION,
-        Computed(
-            ("event.outcome",),
-            ("ActionResult",),
-            own.outcome,
-            "Success and AdminPolicy… success; Failure, Error, Timeout failure; else unknown.",
-        ),
+        _OUTCOME,
         Computed(
             ("related.user",),
             ("SenderEmailAddress", "RecipientDetails"),

@@ -11,12 +11,11 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from ...columns import collect, lower
+from ...columns import collect
 from ...mapping import Computed, Mapping, Shape
 from ..endpoint_alerts import process_identity
 from . import _endpoint as own
 from ._functions import (
-    arguments,
     device_event_id,
     host_names,
     image_path,
@@ -25,7 +24,7 @@ from ._functions import (
     protocol_fields,
     related_addresses,
 )
-from ._table import table
+from ._table import ARGUMENTS, ONLY_HOST_NAME, table
 
 __all__ = ["ENDPOINT_TABLES"]
 
@@ -39,7 +38,6 @@ _EVENT_ID = Computed(
     device_event_id,
     "Device, report id and time in units of 100 ns since 1970: report ids alone come again.",
 )
-_ONLY_HOST_NAME = Computed(("host.name",), ("DeviceName",), lower, "In lower case.")
 _HOST_NAME = Computed(
     ("host.name", "related.hosts"), ("DeviceName",), host_names, "The device's name in lower case."
 )
@@ -213,12 +211,7 @@ DEVICE_PROCESS_EVENTS = table(
             image_path,
             "FolderPath, with the file's name appended where it does not end in it.",
         ),
-        Computed(
-            ("process.args", "process.args_count"),
-            ("ProcessCommandLine",),
-            arguments,
-            "The command line split at blanks; double quotes hold blanks together.",
-        ),
+        ARGUMENTS,
         Computed(
             ("process.entity_id",),
             ("DeviceId", "ProcessId", "ProcessCreationTime#ticks"),
@@ -392,7 +385,7 @@ DEVICE_LOGON_EVENTS = table(
     },
     computed=(
         _EVENT_ID,
-        _ONLY_HOST_NAME,
+        ONLY_HOST_NAME,
         _action(own.logon_action, "Authentication, start."),
         Computed(
             ("event.outcome",),
@@ -456,7 +449,7 @@ DEVICE_NETWORK_EVENTS = table(
     },
     computed=(
         _EVENT_ID,
-        _ONLY_HOST_NAME,
+        ONLY_HOST_NAME,
         _action(
             own.network_action,
             "connection with start, or denied for ConnectionFailed, or allowed for "
@@ -547,7 +540,7 @@ DEVICE_EVENTS = table(
     inside={"AdditionalFields": Shape({"DnsQueryString": "dynamic", "DnsQueryResult": "dynamic"})},
     computed=(
         _EVENT_ID,
-        _ONLY_HOST_NAME,
+        ONLY_HOST_NAME,
         _action(
             own.device_event_action,
             "api and process for API calls, driver, file, configuration, iam, malware, network, library, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...columns import collect, first_known, lower
+from ...columns import collect, first_known
 from ...mapping import Computed, Kind, Mapping, Shape
 from . import _identity as own
 from ._functions import (
@@ -13,7 +13,7 @@ from ._functions import (
     text_list,
     threat_fields,
 )
-from ._table import ACTION, table
+from ._table import ACTION, ONLY_HOST_NAME, table
 
 __all__ = ["IDENTITY_TABLES"]
 
@@ -39,7 +39,6 @@ _USER_ID = Computed(
 _PROTOCOL = Computed(
     ("network.transport", "network.protocol"), ("Protocol",), protocol_fields, "In lower case."
 )
-_HOST_NAME = Computed(("host.name",), ("DeviceName",), lower, "In lower case.")
 _ENDS = Computed(
     own.ENDS_FIELDS,
     ("DeviceName", "IPAddress", "DestinationDeviceName", "DestinationIPAddress", "TargetDeviceName"),
@@ -90,7 +89,7 @@ IDENTITY_LOGON_EVENTS = table(
             operating_system_type,
             "windows, linux, macos, ios, android, where one of the names says so.",
         ),
-        _HOST_NAME,
+        ONLY_HOST_NAME,
         _USER_ID,
         _PROTOCOL,
         _ENDS,
@@ -117,7 +116,7 @@ IDENTITY_QUERY_EVENTS = table(
             own.query_fields,
             "protocol for DNS queries, whose target is the question; access for others.",
         ),
-        _HOST_NAME,
+        ONLY_HOST_NAME,
         _USER_ID,
         _PROTOCOL,
         _ENDS,
@@ -145,7 +144,7 @@ IDENTITY_DIRECTORY_EVENTS = table(
             "iam with user or group, and creation, deletion or change by the action's words; process, file, "
             "configuration for what is no change of an identity.",
         ),
-        _HOST_NAME,
+        ONLY_HOST_NAME,
         _USER_ID,
         _PROTOCOL,
         _ENDS,
