@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _NULLABLE_TEXT = ["string", "null"]
+_CLOUDS = ["public", "gcc", "gcc_high", "dod", "china", "custom"]
 
 
 def _text(label: str, description: str, **schema: Any) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def _credential_fields(**instead: dict[str, Any]) -> dict[str, dict[str, Any]]:
             "Microsoft cloud",
             "Decides the login host and the API host. custom: both are the host above.",
             default="public",
-            enum=["public", "gcc", "gcc_high", "dod", "china", "custom"],
+            enum=_CLOUDS,
         ),
         "credential": _text(
             "Credential",
@@ -94,7 +95,7 @@ def _event_hub_fields() -> dict[str, dict[str, Any]]:
             "Microsoft cloud",
             "For Entra ID only: decides the login host. custom: that of the Entra ID connection.",
             default="public",
-            enum=["public", "gcc", "gcc_high", "dod", "china", "custom"],
+            enum=_CLOUDS,
         ),
         "credential": _text(
             "Credential",
