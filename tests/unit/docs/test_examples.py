@@ -44,16 +44,40 @@ def name_of(value: Any) -> str:
     return f"{value.page}: {value.text.splitlines()[0]}" if isinstance(value, Block) else str(value)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("made") / "lake")
+
+
+class Made:
+    """A tenant and its lake of two commits, with changed alerts, odd values and a reject: landed once."""
+
+    def __init__(self, path: Path) -> None:
+        self.lake = LakeFolder(path)
+        self.tenant: Tenant | None = None
+
+    def shown_by(self, simulator: Simulator) -> None:
+        """Let the simulator show the tenant as it is after both commits."""
+        if self.tenant is not None:
+            simulator.tenant = self.tenant
+            return
+        simulator.tenant = tenant = Tenant(
+            7, alerts=100, history=timedelta(days=5), start=START, late_share=0.0
+        )
+        land(self.lake, initial_lookback=timedelta(days=5))
+        tenant.update_many([alert.alert_id for alert in tenant.alerts[:9]], status="Resolved")
+        tenant.add_alert(severity="High", evidence=2, somethingNew=1, firstEventTime="yesterday")
+        tenant.add_raw(b'{"id":null,"severity":"High"}')
+        tenant.advance(timedelta(minutes=1))
+        assert land(self.lake)["rejects"] == 1
+        self.tenant = tenant
+
+
 @pytest.fixture
-def landed(simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch) -> LakeFolder:
-    """A lake of two commits, with changed alerts, odd values and a reject, in the current folder."""
-    simulator.tenant = Tenant(7, alerts=100, history=timedelta(days=5), start=START, late_share=0.0)
-    land(lake, initial_lookback=timedelta(days=5))
-    simulator.tenant.update_many([alert.alert_id for alert in simulator.tenant.alerts[:9]], status="Resolved")
-    simulator.tenant.add_alert(severity="High", evidence=2, somethingNew=1, firstEventTime="yesterday")
-    simulator.tenant.add_raw(b'{"id":null,"severity":"High"}')
-    simulator.tenant.advance(timedelta(minutes=1))
-    assert land(lake)["rejects"] == 1
+def landed(simulator: Simulator, lake: LakeFolder, made: Made, monkeypatch: pytest.MonkeyPatch) -> LakeFolder:
+    """A copy of the lake, in the current folder."""
+    made.shown_by(simulator)
+    shutil.copytree(made.lake.path, lake.path)
     monkeypatch.chdir(lake.path.parent)
     return lake
 
