@@ -5,6 +5,7 @@ Loads confluent_kafka, so it is imported only when a connection is near.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -328,9 +329,26 @@ class HubClient:
 
     def close(self) -> None:
         """Close the consumer; a name server or broker that hangs is left to a thread of its own."""
-        thread = threading.Thread(target=self.consumer.close, daemon=True)
-        thread.start()
+        if sys.is_finalizing():
+            return  # a reader left open until now: threads wait here for ever, and the process's end closes
+        thread = threading.Thread(target=self._close, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread to be had
+            self._close()
+            return
         thread.join(_CLOSE_SECONDS)
+        if thread.is_alive():
+            self._log.debug(
+                "The client of %s is still closing; nobody waits for it.", self.settings.namespace
+            )
+
+    def _close(self) -> None:
+        """Close it, without an error: what was to be read or committed is known by now."""
+        try:
+            self.consumer.close()
+        except Exception as error:
+            self._log.debug("The client of %s did not close: %s", self.settings.namespace, error)
 
 
 def _topic(metadata: Any, hub: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -246,6 +248,55 @@ def test_a_reader_that_is_left_closes_its_client(make: MakeHook, monkeypatch: py
     assert not closed
     batches.close()  # type: ignore[attr-defined]
     assert len(closed) == 1
+
+
+_LEAVES_A_READER = """
+from airflow_provider_defender.hooks import EventHubHook
+batches = EventHubHook().batches({0: [(0, 2000)]}, batch_records=10)
+next(batches)
+"""
+
+
+def test_a_reader_that_is_left_does_not_keep_the_process(make: MakeHook, many: dict[str, Any]) -> None:
+    """While the interpreter ends, no thread begins any more: to wait for one is to wait for ever."""
+    make(**many)  # sets the connection
+    subprocess.run([sys.executable, "-c", _LEAVES_A_READER], check=True, timeout=120)
+
+
+class Stubborn:
+    """A consumer whose close hangs, or fails."""
+
+    def __init__(self, close: Callable[[], object]) -> None:
+        self.close = close
+
+
+def test_a_client_that_hangs_does_not_hold_up_the_task(
+    make: MakeHook, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_kafka_client, "_CLOSE_SECONDS", 0.1)
+    over = threading.Event()
+    client = make()._new_client()
+    consumer, client.consumer = client.consumer, Stubborn(over.wait)
+    client.close()
+    assert "still closing" in watch.text
+    over.set()
+    consumer.close()
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_client_that_does_not_close_hides_no_error(
+    make: MakeHook, watch: Watch, monkeypatch: pytest.MonkeyPatch, threads: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no more")
+
+    client = make()._new_client()
+    consumer, client.consumer = client.consumer, Stubborn(fail)
+    if not threads:
+        monkeypatch.setattr(threading.Thread, "start", fail)
+    client.close()
+    assert "did not close: no more" in watch.text
+    consumer.close()
 
 
 def test_retention_that_was_faster_is_told(make: MakeHook, cluster: MockCluster) -> None:
