@@ -90,7 +90,8 @@ class ConfigurationError(FailNow):
 class HostUnreachable(FailNow):
     """The first contact failed: the host has no address, refuses connections or is not trusted (TLS).
 
-    Later in a drain the same failure is an outage: it is retried, then `ServiceUnavailable`.
+    Later in a drain the same failure is an outage: it is retried, then `ServiceUnavailable`. So is, from the
+    start, a name server that does not answer: it says nothing of the host.
     """
 
 

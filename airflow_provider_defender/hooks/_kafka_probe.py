@@ -16,6 +16,7 @@ from airflow_provider_defender.exceptions import (
     ConfigurationError,
     DefenderError,
     HostUnreachable,
+    ServiceUnavailable,
     TlsMismatch,
 )
 
@@ -23,6 +24,7 @@ __all__ = ["diagnose"]
 
 _MARGIN_SECONDS = 0.3
 _TOO_SLOW = "no connection in time; check host, port, DNS, and whether a firewall lets the port out"
+_NO_NAME_SERVER = "no name server answers; if it stays so, check DNS"
 _WRONG_NAME = 62  # X509_V_ERR_HOSTNAME_MISMATCH
 
 
@@ -39,7 +41,7 @@ def diagnose(
 
     `ca_bundle` is what librdkafka's `ssl.ca.location` takes: a file, a directory, or `probe` for the system's
     own; `verify` is its `enable.ssl.certificate.verification`. `prefix` starts the message; the look takes
-    `seconds` at most, even where a name server hangs.
+    `seconds` at most, even where a name server hangs: that says nothing of the host, and may pass.
     """
     context = None
     if tls:
@@ -53,24 +55,35 @@ def diagnose(
             )
     where = f"{prefix}: cannot reach {address[0]}:{address[1]}"
     findings: list[DefenderError | None] = []
+    resolved = threading.Event()
 
     def look() -> None:
-        findings.append(_look(address, where, context, time.monotonic() + seconds))
+        findings.append(_look(address, where, context, time.monotonic() + seconds, resolved))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     thread.join(seconds)
     if findings:
         return findings[0]
+    if not resolved.is_set():
+        return ServiceUnavailable(f"{where}: {_NO_NAME_SERVER}.")
     return HostUnreachable(f"{where}: {_TOO_SLOW}.")
 
 
 def _look(
-    address: tuple[str, int], where: str, context: ssl.SSLContext | None, deadline: float
+    address: tuple[str, int],
+    where: str,
+    context: ssl.SSLContext | None,
+    deadline: float,
+    resolved: threading.Event,
 ) -> DefenderError | None:
     try:
+        socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        resolved.set()
         connection = socket.create_connection(address, timeout=_left(deadline))
     except OSError as error:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+            return ServiceUnavailable(f"{where}: {_NO_NAME_SERVER}.")
         return HostUnreachable(f"{where}: {_unreachable(error)}.")
     with connection:
         connection.settimeout(_left(deadline))

@@ -103,10 +103,10 @@ class LocalSession(requests.Session):
 def first_contact_error(error: Exception, host: str, conn_id: str) -> HostUnreachable | None:
     """The error to raise where `error`, at the first contact with `host`, will not heal by itself.
 
-    None for what may heal: a reset, a broken body, a slow answer.
+    None for what may heal: a reset, a broken body, a slow answer, a name server that does not answer.
     """
     reason = _unreachable(error)
-    if reason is None:
+    if reason is None or _no_name_server(error):
         return None
     return HostUnreachable(f"Connection {conn_id!r}: cannot reach {host}: {reason}.")
 
@@ -117,6 +117,8 @@ def connection_trouble(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, errors.ChunkedEncodingError):
         return "the body ended too early"
+    if _no_name_server(error):
+        return "no name server answers"
     for cause in _causes(error):
         if isinstance(cause, urllib3_errors.IncompleteRead):
             return "the body ended too early"
@@ -125,6 +127,13 @@ def connection_trouble(error: Exception) -> str:
         if isinstance(cause, urllib3_errors.ProtocolError) and "closed connection" in str(cause):
             return "the connection was closed without an answer"
     return _unreachable(error) or f"the connection failed ({type(error).__name__})"
+
+
+def _no_name_server(error: Exception) -> bool:
+    """Whether nobody could say if the host's name has an address: unlike a wrong name, that may pass."""
+    return any(
+        isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN for cause in _causes(error)
+    )
 
 
 def _unreachable(error: Exception) -> str | None:

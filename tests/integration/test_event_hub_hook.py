@@ -203,7 +203,13 @@ def test_nothing_listens(broker: KafkaBroker, connect: Connect) -> None:
         check_that_it_fails(hook, HostUnreachable)
 
 
-def test_a_host_without_an_address(broker: KafkaBroker, connect: Connect) -> None:
+def test_a_host_without_an_address(
+    broker: KafkaBroker, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getaddrinfo(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "")  # also where no name server can be asked
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     check_that_it_fails(
         connect({**broker.connection("hub"), "host": "no-such-host.invalid"}), HostUnreachable
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -68,6 +69,19 @@ class Watch:
         for secret in {*self.secrets, *self.masked}:
             assert secret not in self.text
         assert "eyJ" not in self.text
+
+
+@pytest.fixture(autouse=True)
+def no_invalid_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names below .invalid do not exist (RFC 6761), whatever this machine's name servers say, if any."""
+    whole = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *given: Any, **options: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return whole(host, *given, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 @pytest.fixture

@@ -6,12 +6,18 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_defender.exceptions import ConfigurationError, DefenderError, TlsMismatch
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    DefenderError,
+    HostUnreachable,
+    ServiceUnavailable,
+    TlsMismatch,
+)
 from airflow_provider_defender.hooks._kafka_probe import diagnose
 from airflow_provider_defender.simulator._certificates import TlsFiles, issue_tls_files
 from tests.unit.hooks.test_event_hub_settings import hub_conn, settings
@@ -100,3 +106,54 @@ def test_a_kafka_of_ones_own_that_is_not_verified(address: tuple[str, int], tmp_
 def test_whether_the_certificate_is_verified(given: str | bool | None, verifies: bool) -> None:
     extra = {} if given is None else {"enable.ssl.certificate.verification": given}
     assert settings(hub_conn("password", **_OWN, **extra)).verifies is verifies
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        (socket.EAI_NONAME, HostUnreachable, "the host name has no address"),
+        (socket.EAI_AGAIN, ServiceUnavailable, "no name server answers"),
+    ],
+)
+def test_only_a_name_that_does_not_exist_is_final(
+    code: int, kind: type[DefenderError], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getaddrinfo(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    found = look(("kafka.example", 9093), None)
+    assert type(found) is kind
+    assert text in str(found)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Callable[..., None]]:
+    """A function that does not return while the test lasts."""
+    over = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        over.wait()
+        raise OSError
+
+    yield hang
+    over.set()
+
+
+def test_a_name_server_that_hangs_may_come_back(
+    hanging: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    found = diagnose(("kafka.example", 9093), tls=False, ca_bundle=None, prefix="c", seconds=0.1)
+    assert type(found) is ServiceUnavailable
+    assert "no name server answers" in str(found)
+
+
+def test_a_host_that_does_not_answer_is_final(
+    hanging: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is known, so that a firewall or a wrong port may be the reason as well."""
+    monkeypatch.setattr(socket, "create_connection", hanging)
+    found = diagnose(("localhost", 9093), tls=False, ca_bundle=None, prefix="c", seconds=1.0)
+    assert type(found) is HostUnreachable
+    assert "no connection in time" in str(found)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,23 @@ def test_a_proxys_password_is_masked_and_not_shown(
         next(DefenderEndpointHook().alert_pages(filter=updated_since_filter(0)))
     assert {"p@ssw0rd", "p%40ssw0rd"} <= set(watch.masked)
     assert "ssw0rd" not in str(caught.value)
+
+
+def test_a_name_server_that_does_not_answer_is_an_outage(
+    connect: Connect, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect("defender_default")
+    whole, failures = socket.getaddrinfo, [socket.gaierror(socket.EAI_AGAIN, "")]
+
+    def getaddrinfo(*given: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return whole(*given, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert next(DefenderEndpointHook(sleep=watch.sleep).alert_pages(filter=updated_since_filter(0))).records
+    assert len(watch.waits) == 1
+    assert "no name server answers" in watch.text
 
 
 def test_we_say_who_we_are(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
