@@ -28,6 +28,7 @@ __all__ = ["UNKNOWN", "EventTable", "Outer", "Reject", "Row", "rejects_table"]
 
 UNKNOWN = "Unknown"
 """The table of records whose own has no mapping, and no dataset."""
+_DIGEST_BYTES = 16
 _NO_TIME = "no time, neither in the record nor of the message"
 _READ_RECORDS = 256
 """Records that are Python objects at once: few enough for the processor's cache, enough for Arrow's calls."""
@@ -53,12 +54,12 @@ class Outer:
         """128 bits that tell the table's name and these bytes from all others."""
         digest = self._hash_of_name.copy()  # a third of the time of a new one
         digest.update(content)
-        return digest.digest()[:HASH_BYTES]
+        return digest.digest()[:_DIGEST_BYTES]
 
     def repeat(self, digest: bytes, hub_tenant: str | None) -> bytes:
         """What is the same for a record's repeats only: the hash, and the tenant as far as it is known."""
         mark = _tenant_mark(self.constants[0] or hub_tenant or "")
-        return (int.from_bytes(digest, "little") ^ mark).to_bytes(HASH_BYTES, "little")
+        return (int.from_bytes(digest[:HASH_BYTES], "little") ^ mark).to_bytes(HASH_BYTES, "little")
 
     @cached_property
     def _hash_of_name(self) -> hashlib._Hash:
@@ -67,7 +68,7 @@ class Outer:
 
 @lru_cache(maxsize=1024)
 def _tenant_mark(tenant: str) -> int:
-    """128 bits of a tenant's own, to be combined with a hash; 0 where none is known."""
+    """Bits of a tenant's own, to be combined with a hash; 0 where none is known."""
     digest = hashlib.sha256(tenant.encode()).digest()[:HASH_BYTES] if tenant else b""
     return int.from_bytes(digest, "little")
 
@@ -403,6 +404,6 @@ def _valid_texts(texts: Sequence[bytes]) -> pa.Array:
 def _hexadecimal(digests: Sequence[bytes]) -> pa.Array:
     """The digests, all of one length, as texts."""
     text = b"".join(digests).hex().encode()
-    width = 2 * HASH_BYTES
+    width = 2 * _DIGEST_BYTES
     offsets = pa.array(range(0, len(text) + 1, width), pa.int32()).buffers()[1]
     return pa.Array.from_buffers(pa.string(), len(digests), [None, offsets, pa.py_buffer(text)])
