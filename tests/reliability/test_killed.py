@@ -35,6 +35,7 @@ from tests.reliability.support import (
     assert_log_is_sound,
     assert_only_committed_rows_are_seen,
     landed_rows,
+    narrow_batches,
     records,
     whole_tables,
 )
@@ -296,6 +297,7 @@ def test_killed_while_the_tenant_goes_on_living(
     simulator: Simulator, fast_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten runs in a row are killed, at ever later steps, while alerts come and change."""
+    monkeypatch.setattr(ecs, "map_batches", narrow_batches)
     simulator.tenant = tenant = Tenant(5, alerts=12, history=4 * HOUR, start=START)
     connect(simulator, monkeypatch)
     simulator.page_size = 4
