@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from airflow_provider_defender.simulator import Simulator
 from tests.kafka_broker.broker import KafkaBroker, TokenIssuer
 from tests.kafka_broker.jars import missing_tools
+from tests.tools import need
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +22,7 @@ def entra() -> Iterator[Simulator]:
 @pytest.fixture(scope="session")
 def running_broker(entra: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """The broker of the test run. Without Java or Maven its tests are skipped, with `CI=true` they fail."""
-    if reason := missing_tools():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI must not skip the tests with a broker: {reason}")
-        pytest.skip(reason)
+    need(missing_tools(), "tests with a broker")
     broker = KafkaBroker(tmp_path_factory.mktemp("kafka") / "broker", issuer=TokenIssuer.of(entra))
     try:
         broker.start()
