@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
+SPARK := .venv-spark
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-servers test-oldest lint types bench docs lock clean
@@ -28,13 +29,19 @@ $(OLDEST)/.installed: requirements-oldest.lock pyproject.toml $(VENV)/.installed
 	@$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(SPARK)/.installed: requirements-spark.lock | $(VENV)/.installed
+	@echo "Installing Apache Spark into $(SPARK) (400 MB) …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SPARK)
+	@$(BIN)/uv pip sync --quiet --python $(SPARK)/bin/python requirements-spark.lock
+	@touch $@
+
 demo: $(VENV)/.installed ## run the DAGs in a real Airflow against the embedded simulator
 	@$(BIN)/python -m airflow_provider_defender.simulator.demo
 
 test: $(VENV)/.installed ## all tests but those that start servers (make test-servers)
 	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 2 --dist loadfile
 
-test-servers: $(VENV)/.installed ## the tests that start servers: an S3-compatible store, Apache Kafka, a real Airflow
+test-servers: $(VENV)/.installed $(SPARK)/.installed ## the tests that start servers: an S3-compatible store, Apache Kafka, Apache Spark, a real Airflow
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
 	for file in tests/integration/test_*.py; do $(BIN)/python -m pytest $$file || exit 1; done
 	$(BIN)/python -m pytest tests -m system
@@ -54,13 +61,15 @@ docs: $(VENV)/.installed ## build docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-COMPILE = $(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.10 \
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.10 \
 	--no-emit-index-url --no-header --no-annotate --quiet --upgrade
-lock: $(VENV)/.installed ## resolve both lock files again
-	$(COMPILE) -o requirements.lock
-	printf 'apache-airflow==3.1.0\npydantic<2.12\n' | $(COMPILE) --constraint - --exclude-newer 2025-10-10 \
+COMPILE_OURS = $(COMPILE) pyproject.toml --group dev
+lock: $(VENV)/.installed ## resolve the lock files again
+	$(COMPILE_OURS) -o requirements.lock
+	printf 'apache-airflow==3.1.0\npydantic<2.12\n' | $(COMPILE_OURS) --constraint - --exclude-newer 2025-10-10 \
 		--exclude-newer-package msal=2026-10-01 --exclude-newer-package confluent-kafka=2026-10-01 \
 		-o requirements-oldest.lock
+	echo 'pyspark==4.0.1' | $(COMPILE) - -o requirements-spark.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(OLDEST) build dist docs/_build
+	rm -rf $(VENV) $(OLDEST) $(SPARK) build dist docs/_build
