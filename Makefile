@@ -39,7 +39,8 @@ demo: $(VENV)/.installed ## run the DAGs in a real Airflow against the embedded 
 	@$(BIN)/python -m airflow_provider_defender.simulator.demo
 
 test: $(VENV)/.installed ## all tests but those that start servers (make test-servers)
-	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 2 --dist loadfile
+	@# In the order of the files, which begins with the longest: else one of them would come last, alone.
+	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-servers: $(VENV)/.installed $(SPARK)/.installed ## the tests that start servers: an S3-compatible store, Apache Kafka, Apache Spark, a real Airflow
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
