@@ -18,7 +18,7 @@ from .mapping import ORIGIN_FIELDS, Mapping
 __all__ = ["EventMapper", "known_event_tables", "map_messages"]
 
 _READ_MESSAGES = 1000
-_READ_BYTES = 4 * 1024 * 1024
+_READ_BYTES = 2 * 1024 * 1024
 """Messages that are read before full tables are looked for."""
 _TABLE_RECORDS = 5000
 """Records that make mapping them at once worth while."""

@@ -63,7 +63,7 @@ _DEFAULTS: Mapping[str, str] = MappingProxyType(
         # The default of 1000 ms stalls a reader that is faster than the prefetch.
         "fetch.queue.backoff.ms": "1",
         # Memory: at most this much is fetched ahead, and one answer more.
-        "queued.max.messages.kbytes": "8192",
+        "queued.max.messages.kbytes": "4096",
         "fetch.max.bytes": "8388608",
         "max.partition.fetch.bytes": "1048576",
         # How long the broker holds back an empty answer, and with it the news that a partition ends.
