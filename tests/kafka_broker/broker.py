@@ -494,9 +494,17 @@ class KafkaBroker:
         # No admin client: once the broker was restarted, it waits for the coordinator that it knew without an
         # end, and the next restart aborts the process (librdkafka's issues 5511 and 5456, pull request 5397).
         consumer = Consumer(self._internal_settings(**{"group.id": group}))
+        found: list[TopicPartition] = []
+
+        def ask() -> bool:
+            with contextlib.suppress(KafkaException):  # just back, a broker coordinates nothing
+                partitions = consumer.list_topics(hub, timeout=10).topics[hub].partitions
+                wanted = [TopicPartition(hub, number) for number in partitions]
+                found[:] = consumer.committed(wanted, timeout=30)
+            return bool(found)
+
         try:
-            partitions = consumer.list_topics(hub, timeout=30).topics[hub].partitions
-            found = consumer.committed([TopicPartition(hub, number) for number in partitions], timeout=120)
+            _wait_until(ask, f"The offsets of group {group} cannot be had")
         finally:
             consumer.close()
         return {each.partition: each.offset for each in found if each.offset >= 0}
