@@ -19,7 +19,7 @@
     └── StopAndLook                              data may be missing or another run is in the way
         ├── PagingBroken                         the API's pages repeat themselves
         ├── MessagesLost (no retry)              a hub's retention deleted messages before they were read
-        ├── PositionAhead (no retry)             a hub ends before the position: it is another one
+        ├── PositionAhead (no retry)             a hub ends before the position, or lacks partitions
         └── RecordDamaged (no retry)             a record of the lake's log is empty, damaged or too new
 
 The lake has its own, free of Airflow: `airflow_provider_defender.lake.LakeError` and below.
@@ -141,7 +141,10 @@ class MessagesLost(StopAndLook, AirflowFailException):
 
 
 class PositionAhead(StopAndLook, AirflowFailException):
-    """A hub ends before the offset up to which the lake has read it, so it is not the hub it was."""
+    """A hub ends before the offset up to which the lake has read it, or lacks a partition that the lake knows.
+
+    So it is not the hub it was.
+    """
 
 
 class RecordDamaged(StopAndLook, AirflowFailException):

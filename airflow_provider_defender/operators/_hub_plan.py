@@ -103,13 +103,12 @@ def parse_start(given: Any) -> Start:
     return moment
 
 
-def _chosen_partitions(hook: EventHubHook, wanted: Sequence[int] | None) -> list[int]:
-    """Those of the hub's partitions that are wanted; all of them, as they are now, for None.
+def _chosen_partitions(hook: EventHubHook, there: Sequence[int], wanted: Sequence[int] | None) -> list[int]:
+    """Those of the hub's partitions `there` that are wanted; all of them for None.
 
     Raises:
         ConfigurationError: the hub has no such partition.
     """
-    there = hook.partitions()
     absent = sorted(set(wanted or ()) - set(there))
     if absent:
         raise ConfigurationError(
@@ -135,7 +134,8 @@ def live_plans(
     """What is unread of the chosen partitions: from the position, or from `start`, to the high watermarks.
 
     Raises:
-        PositionAhead: the hub ends before the position: it is not the one that was read before.
+        PositionAhead: the hub ends before the position, or has fewer partitions: it is not the one that was
+            read before.
     """
     marks = _marks(hook, position, partitions)
     begins = {partition: offset for partition in marks if (offset := position.next(partition)) is not None}
@@ -170,20 +170,33 @@ def _marks(hook: EventHubHook, position: HubPosition, partitions: Sequence[int] 
     """First and next offset of the chosen partitions.
 
     Raises:
-        PositionAhead: a partition ends before what the lake has read of it.
+        PositionAhead: a partition ends before what the lake has read of it, or is not there any more, be it
+            chosen or not: no hub loses partitions.
     """
-    marks = hook.watermarks(_chosen_partitions(hook, partitions))
-    for partition, there in marks.items():
+    there = hook.partitions()
+    gone = set(position.partitions) - set(there)
+    if gone:
+        raise _another_hub(
+            f"The lake knows partition {_text(sorted(gone))} of hub {hook.hub!r}, but the hub has the "
+            f"partitions {_text(there)} only"
+        )
+    marks = hook.watermarks(_chosen_partitions(hook, there, partitions))
+    for partition, offsets in marks.items():
         known = position.partition(partition)
         end = max([known.next or 0, *(end for _, end in known.covered)])
-        if end > there.high:
-            raise PositionAhead(
+        if end > offsets.high:
+            raise _another_hub(
                 f"The lake has read partition {partition} up to offset {end}, but the hub ends at "
-                f"{there.high}: it was deleted and created again, or the connection leads to another "
-                "namespace of this name. Nothing was read. Land the new hub in a lake of its own, since its "
-                "offsets begin anew."
+                f"{offsets.high}"
             )
     return marks
+
+
+def _another_hub(sign: str) -> PositionAhead:
+    return PositionAhead(
+        f"{sign}: it was deleted and created again, or the connection leads to another namespace of this "
+        "name. Nothing was read. Land the new hub in a lake of its own, since its offsets begin anew."
+    )
 
 
 def _live_plan(position: HubPosition, partition: int, begin: int, there: Offsets) -> PartitionPlan:
@@ -210,7 +223,8 @@ def window_plans(
     unknown): offsets from 0 on that are neither in the hub nor in the lake may have been of this window.
 
     Raises:
-        PositionAhead: the hub ends before what the lake has read: it is not the one that was read before.
+        PositionAhead: the hub ends before what the lake has read, or has fewer partitions: it is not the one
+            that was read before.
     """
     marks = _marks(hook, position, partitions)
     starts, ends = (hook.offsets_at(moment, list(marks)) for moment in (since, until))

@@ -276,6 +276,25 @@ def test_a_window_of_a_hub_that_was_created_again_is_not_read(hub: MemoryHub, ev
     assert len(event_lake.records()) == 1
 
 
+def test_a_hub_that_was_created_again_with_fewer_partitions_is_not_read(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.fill(6)
+    drain(event_lake, partitions=[0, 1])
+    hub.partitions = {0: Partition()}
+    hub.fill(10)
+    for run in (
+        lambda: drain(event_lake),
+        lambda: drain(event_lake, partitions=[0]),
+        lambda: drain(event_lake, partitions=[1]),
+        lambda: backfill(event_lake, NOW - DAY, NOW + DAY),
+        lambda: backfill(event_lake, NOW - DAY, NOW + DAY, partitions=[0]),
+    ):
+        with pytest.raises(PositionAhead, match="knows partition 1 of hub 'defender', but the hub has"):
+            run()
+    assert len(event_lake.records()) == 1
+
+
 # Backfills ----------------------------------------------------------------------------------------
 
 

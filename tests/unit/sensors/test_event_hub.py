@@ -16,7 +16,7 @@ from airflow_provider_defender.exceptions import (
 )
 from airflow_provider_defender.sensors import EventHubSensor
 from tests.unit.airflow_fixtures import context
-from tests.unit.event_fixtures import DAY, MINUTE, NOW, EventLake, MemoryHub, backfill, drain
+from tests.unit.event_fixtures import DAY, MINUTE, NOW, EventLake, MemoryHub, Partition, backfill, drain
 
 
 def poke(lake: EventLake, given: dict[str, Any] | None = None, **arguments: Any) -> bool:
@@ -108,8 +108,12 @@ def test_another_hub_of_the_same_name_fails(hub: MemoryHub, event_lake: EventLak
     hub.fill(4)
     drain(event_lake)
     hub.recreate()
-    with pytest.raises(PositionAhead):
+    with pytest.raises(PositionAhead, match="ends at 0"):
         poke(event_lake)
+    hub.partitions = {0: Partition()}
+    hub.fill(10)
+    with pytest.raises(PositionAhead, match="knows partition 1"):
+        poke(event_lake, partitions=[0])
 
 
 @pytest.mark.parametrize(
