@@ -277,8 +277,7 @@ def device_event_processes(
         process_identity(device, number, ticks),
     )
     is_own = acting_process(action_type, columns[5], columns[6])
-    pairs = zip((*own, *initiating), (*initiating, *parent), strict=True)
-    return tuple(pc.if_else(is_own, mine, other) for mine, other in pairs)
+    return _either(is_own, (*own, *initiating), (*initiating, *parent))
 
 
 def _process(device: pa.Array, name: pa.Array, path: pa.Array, *columns: pa.Array) -> tuple[pa.Array, ...]:
@@ -342,8 +341,7 @@ def account_or_initiator(
         initiating: name, domain, security identifier and user principal name of the other account.
     """
     known = pc.or_(pc.is_valid(name), pc.is_valid(sid))
-    own = (name, domain, sid, pa.nulls(len(name), pa.string()))
-    return tuple(pc.if_else(known, mine, other) for mine, other in zip(own, initiating, strict=True))
+    return _either(known, (name, domain, sid, pa.nulls(len(name), pa.string())), initiating)
 
 
 def signature_fields(status: pa.Array) -> tuple[pa.Array, ...]:
@@ -414,19 +412,19 @@ def connection(
     """The two ends of a connection, as in `CONNECTION_FIELDS`, then `DNS_FIELDS`.
 
     The source is the end that has begun; where the direction is unknown, the host is taken for it. The URL is
-    what the event says, else what the inspection saw of HTTP (`host`, `path`) or TLS (`server`); its host is
-    the remote end's domain. The remote session's device and address are only related. `dns` is what
-    `dns_fields` takes.
+    what the event says, whose host is the remote end's domain, else what the inspection saw of HTTP (`host`,
+    `path`) or TLS (`server`), whose host is the destination's domain, whichever end that is. The remote
+    session's device and address are only related. `dns` is what `dns_fields` takes.
     """
     scheme = pa.repeat(pa.scalar("http://"), len(url))
-    seen = first_known(url, join_known("", scheme, host, pc.fill_null(path, "")), server)
-    way = direction_of(action_type, direction)
+    asked = first_known(join_known("", scheme, host, pc.fill_null(path, "")), server)
     return _ends(
-        way,
+        direction_of(action_type, direction),
         device_name,
         (local, local_port),
         (remote, remote_port),
-        seen,
+        url,
+        asked,
         pa.nulls(len(url), pa.string()),
         (session_device, session_address),
         dns_fields(*dns),
@@ -459,6 +457,7 @@ def device_event_connection(
         (local, local_port),
         (remote, remote_port),
         url,
+        pa.nulls(len(url), pa.string()),
         remote_device,
         (session_device, session_address),
         dns_query(query, result),
@@ -471,16 +470,19 @@ def _ends(
     local: tuple[pa.Array, pa.Array],
     remote: tuple[pa.Array, pa.Array],
     url: pa.Array,
+    asked: pa.Array,
     remote_name: pa.Array,
     session: tuple[pa.Array, pa.Array],
     dns: tuple[pa.Array, ...],
 ) -> tuple[pa.Array, ...]:
+    """`url` has the remote end's domain; `asked`, the URL where there is no other, has the destination's."""
     incoming = pc.fill_null(pc.equal(way, "ingress"), False)
     local_address, remote_address = only_ip(local[0]), only_ip(remote[0])
-    url_columns = url_fields(url)
-    host, url_address = domain_and_address(url_columns[URL_DOMAIN])
+    of_url, of_asked = url_fields(url), url_fields(asked)
+    host, url_address = domain_and_address(of_url[URL_DOMAIN])
+    server, server_address = domain_and_address(of_asked[URL_DOMAIN])
     domain = first_known(lower(remote_name), host)
-    addresses = collect(local_address, remote_address, url_address, only_ip(session[1]))
+    addresses = collect(local_address, remote_address, url_address, server_address, only_ip(session[1]))
     return (
         way,
         network_type(remote_address, local_address),
@@ -489,12 +491,18 @@ def _ends(
         only_where(incoming, domain),
         pc.if_else(incoming, local_address, remote_address),
         pc.if_else(incoming, local[1], remote[1]),
-        only_where(pc.invert(incoming), domain),
-        *url_columns,
+        pc.if_else(incoming, server, first_known(domain, server)),
+        *_either(pc.is_valid(url), of_url, of_asked),
         collect_with(addresses, dns[-1]),
-        collect(lower(device_name), domain, host, lower(dns[0]), lower(session[0])),
+        collect(lower(device_name), domain, host, server, lower(dns[0]), lower(session[0])),
         *dns,
     )
+
+
+def _either(
+    condition: pa.Array, columns: tuple[pa.Array, ...], others: tuple[pa.Array, ...]
+) -> tuple[pa.Array, ...]:
+    return tuple(pc.if_else(condition, mine, other) for mine, other in zip(columns, others, strict=True))
 
 
 def logon_source(

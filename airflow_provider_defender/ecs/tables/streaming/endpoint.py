@@ -488,9 +488,10 @@ DEVICE_NETWORK_EVENTS = table(
             ),
             own.connection,
             "The source is the end that began: the remote one for ingress. The direction is what "
-            "AdditionalFields says, else what the action type does, else unknown. The URL's host is the "
-            "remote end's domain. dns.* of DnsConnectionInspected; resolved_ip has those answers that are "
-            "addresses.",
+            "AdditionalFields says, else what the action type does, else unknown. RemoteUrl's host is the "
+            "remote end's domain; what was inspected of HTTP or TLS names the destination, whichever end "
+            "that is, and is the URL where there is no RemoteUrl. dns.* of DnsConnectionInspected; "
+            "resolved_ip has those answers that are addresses.",
         ),
         Computed(
             own.HTTP_AND_TLS_FIELDS,

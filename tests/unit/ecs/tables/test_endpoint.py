@@ -331,6 +331,29 @@ def test_inspected_tls() -> None:
     assert "url.full" not in fields
 
 
+@pytest.mark.parametrize(
+    ("action", "seen"),
+    [
+        ("HttpConnectionInspected", {"host": "WWW.contoso.com:8080", "uri": "/login"}),
+        ("SslConnectionInspected", {"server_name": "www.contoso.com"}),
+    ],
+)
+def test_what_was_inspected_of_an_incoming_connection_names_the_destination(
+    action: str, seen: dict[str, str]
+) -> None:
+    changes = {"ActionType": action, "AdditionalFields": json.dumps({"direction": "In", **seen})}
+    fields = device_row("DeviceNetworkEvents", **{**OUTGOING, **changes, "RemoteUrl": None})
+    assert fields["source.ip"] == "203.0.113.7"
+    assert fields["destination.domain"] == fields["url.domain"] == "www.contoso.com"
+    assert "source.domain" not in fields
+    assert fields["related.hosts"] == ["ws1.contoso.com", "www.contoso.com"]
+
+    fields = device_row("DeviceNetworkEvents", **{**OUTGOING, **changes})
+    assert fields["source.domain"] == fields["url.domain"] == "evil.example.com"
+    assert fields["destination.domain"] == "www.contoso.com"
+    assert fields["related.hosts"] == ["ws1.contoso.com", "evil.example.com", "www.contoso.com"]
+
+
 def test_network_signature() -> None:
     fields = device_row(
         "DeviceNetworkEvents",
