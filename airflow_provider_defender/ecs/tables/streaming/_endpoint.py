@@ -445,14 +445,14 @@ def device_event_connection(
     query: pa.Array,
     result: pa.Array,
 ) -> tuple[pa.Array, ...]:
-    """As `connection`, of DeviceEvents: incoming where the action type has Inbound in it.
+    """As `connection`, of DeviceEvents: incoming where the action type has Inbound in it, else outgoing where
+    it has Outbound.
 
     The remote end's domain is the remote device, else the URL's host. No direction without a remote address.
     The last fields are those of `dns_query`.
     """
-    inbound = pc.fill_null(pc.match_substring(action_type, "Inbound"), False)
     return _ends(
-        only_where(pc.is_valid(remote), pc.if_else(inbound, "ingress", "unknown")),
+        only_where(pc.is_valid(remote), _direction_in_name(action_type)),
         device_name,
         (local, local_port),
         (remote, remote_port),
@@ -462,6 +462,14 @@ def device_event_connection(
         (session_device, session_address),
         dns_query(query, result),
     )
+
+
+def _direction_in_name(action_type: pa.Array) -> pa.Array:
+    def find(text: str | None) -> tuple[str]:
+        name = text or ""
+        return ("ingress" if "Inbound" in name else "egress" if "Outbound" in name else "unknown",)
+
+    return by_distinct(find, (pa.string(),), action_type)[0]
 
 
 def _ends(

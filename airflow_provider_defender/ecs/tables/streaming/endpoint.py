@@ -610,8 +610,9 @@ DEVICE_EVENTS = table(
                 *_inside("DnsQueryString", "DnsQueryResult"),
             ),
             own.device_event_connection,
-            "As in DeviceNetworkEvents, where the row has addresses, a URL or a remote device. dns.* of "
-            "DnsQueryResponse; resolved_ip has all addresses among the results.",
+            "As in DeviceNetworkEvents, where the row has addresses, a URL or a remote device; the direction "
+            "by Inbound or Outbound in the action type, else unknown. dns.* of DnsQueryResponse; resolved_ip "
+            "has all addresses among the results.",
         ),
         Computed(
             ("registry.hive", "registry.key", "registry.path", "registry.value"),

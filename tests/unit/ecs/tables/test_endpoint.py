@@ -611,6 +611,19 @@ def test_event_with_a_registry_key_and_a_remote_device() -> None:
     assert fields["registry.data.strings"] == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("action", "direction", "source"),
+    [
+        ("FirewallOutboundConnectionBlocked", "egress", "10.0.0.5"),
+        ("FirewallInboundConnectionBlocked", "ingress", "198.51.100.4"),
+        ("RemoteDesktopConnection", "unknown", "10.0.0.5"),
+    ],
+)
+def test_direction_of_another_event_by_its_action(action: str, direction: str, source: str) -> None:
+    fields = device_row("DeviceEvents", ActionType=action, LocalIP="10.0.0.5", RemoteIP="198.51.100.4")
+    assert (fields["network.direction"], fields["source.ip"]) == (direction, source)
+
+
 def test_certificate_of_a_file() -> None:
     fields = row(
         "DeviceFileCertificateInfo",
