@@ -35,6 +35,7 @@ _READ_RECORDS = 256
 _MOST_BEFORE = pa.scalar(timedelta(days=400), pa.duration("us"))
 _MOST_AFTER = pa.scalar(timedelta(days=1), pa.duration("us"))
 _OLDEST = pa.scalar(datetime(2010, 1, 1, tzinfo=timezone.utc), TIMESTAMP)
+_OLDEST_TEXT, _NEWEST_TEXT = "2010", "3"
 """Nothing was exported before: year 1 and 1970 are what clocks and programs say that know nothing."""
 
 
@@ -119,6 +120,7 @@ class EventTable:
         self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed, inside=mapping.inside)
         self.read: Callable[[bytes], tuple[Any, Leftovers | None]] = self._read_first
         self.size = 0
+        self._time_places = self._places_of_times()
         self._log = log
         self._keep_original = keep_original
         self._builder = RowBuilder(mapping, self.schema, ingested)
@@ -139,7 +141,23 @@ class EventTable:
         shape = in_order(self.reader.shape, tuple(names))
         self.reader = RecordReader(shape, others=not self.mapping.typed, inside=self.mapping.inside)
         self.read = self.reader.read
+        self._time_places = self._places_of_times()
         return self.read(content)
+
+    def _places_of_times(self) -> tuple[str, ...]:
+        places = {name: f"p{number}" for number, name in enumerate(self.reader.shape.properties)}
+        return tuple(places[name] for name in _times_of_repeats(self.mapping) if name in places)
+
+    def may_be_repeated(self, read: Any) -> bool:
+        """Whether the same content again is the same record: one of the Streaming API with its own time.
+
+        What says how things stand, without a time, may say the same again after they had changed.
+        """
+        for place in self._time_places:
+            text = getattr(read, place)
+            if text is not None and _OLDEST_TEXT < text < _NEWEST_TEXT:
+                return True
+        return False
 
     def add(
         self,
@@ -231,17 +249,17 @@ class _Records:
         if self.mapping.envelope is not None:
             self._add_envelope(columns, times, received, outers)
         stamps, origins_of_times = self._stamps(columns)
-        hashes, tenants = _hexadecimal(digests), self._tenants(columns)
+        hashes, tenants, kafka = _hexadecimal(digests), self._tenants(columns), self._kafka(numbers)
         return Chunk(
             columns=columns,
             texts=_valid_texts(texts) if keep_original else None,
             landing={
                 "log": constant_column(log, pa.string(), len(texts)),
                 "tenant": tenants,
-                "key": pc.coalesce(join_known("/", tenants, hashes), hashes),
+                "key": self._keys(columns, tenants, hashes, kafka),
                 "version": constant_column("", pa.string(), len(texts)),
                 "time_origin": origins_of_times,
-                "kafka": self._kafka(numbers),
+                "kafka": kafka,
             },
             sizes=list(map(len, texts)),
             leftovers=self._all_leftovers(),
@@ -367,7 +385,22 @@ class _Records:
         known = [columns.record[name] for name in names if name in columns.record]
         return pc.coalesce(*known, self.origins.column("tenant").combine_chunks())
 
-    def _kafka(self, numbers: Sequence[int]) -> pa.Array:
+    def _keys(
+        self, columns: Columns, tenants: pa.Array, hashes: pa.Array, kafka: pa.StructArray
+    ) -> pa.Array:
+        """The same for a record's repeats, and for nothing else: where there are none, its place is in it."""
+        keys = pc.coalesce(join_known("/", tenants, hashes), hashes)
+        times = _times_of_repeats(self.mapping)
+        own = [pc.greater(columns.record[name], _OLDEST) for name in times if name in columns.record]
+        is_timed = pa.repeat(pa.scalar(False), len(keys))
+        for each in own:
+            is_timed = pc.or_(is_timed, pc.fill_null(each, False))
+        if pc.all(is_timed).as_py():
+            return keys
+        place = join_known("-", *(kafka.field(name) for name in ("partition", "offset", "record")))
+        return pc.if_else(is_timed, keys, pc.coalesce(join_known("/", keys, place), keys))
+
+    def _kafka(self, numbers: Sequence[int]) -> pa.StructArray:
         columns = {
             name: self.origins.column(name).combine_chunks()
             for name in ("namespace", "hub", "partition", "offset", "enqueued")
@@ -375,6 +408,11 @@ class _Records:
         columns["record"] = pa.array(numbers, pa.int32())
         names = ("namespace", "hub", "partition", "offset", "record", "enqueued")
         return pa.StructArray.from_arrays([columns[name] for name in names], names)
+
+
+def _times_of_repeats(mapping: Mapping) -> tuple[str, ...]:
+    """The properties of which one has to hold a time, if the same content again is the same record."""
+    return mapping.times if mapping.envelope is not None else ()
 
 
 def _near(times: pa.Array, others: pa.Array) -> pa.Array:

@@ -113,7 +113,7 @@ class MessageReader:
         except UnreadableError:
             return False
         digest = outer.digest(content)
-        if self._is_repeat(outer, digest):
+        if self._is_repeat(outer, digest, read):
             self.repeats += 1
         else:
             table.add((text, start, end, time, received, outer, digest, message, record), read, leftovers)
@@ -170,15 +170,17 @@ class MessageReader:
             self._reject(text, str(error), message, record, "properties")
             return
         digest = outer.digest(content)
-        if self._is_repeat(outer, digest):
+        if self._is_repeat(outer, digest, read):
             self.repeats += 1
             return
         time, received = times
         row = (text, start, start + len(content), time, received, outer, digest, message, record)
         table.add(row, read, leftovers, outer_leftovers)
 
-    def _is_repeat(self, outer: Outer, digest: bytes) -> bool:
-        return self._recent is not None and not self._recent.add(outer.repeat(digest, self._hub_tenant))
+    def _is_repeat(self, outer: Outer, digest: bytes, read: Any) -> bool:
+        if self._recent is None or not outer.table.may_be_repeated(read):
+            return False
+        return not self._recent.add(outer.repeat(digest, self._hub_tenant))
 
     def _reject(self, data: bytes, error: str, message: int, record: int = 0, path: str = "") -> None:
         self.rejects.append(Reject(data, error, path, message, record))

@@ -43,7 +43,8 @@ class EventMapper:
         log: the name of the log that the rows are committed to, for `landing.log`.
         keep_original: whether `event.original` holds the record's exact text.
         drop_repeats: whether to drop a record whose tenant, table and content are those of one of the last
-            1,000,000: the exporter sends some records again, with a new time in the envelope.
+            1,000,000: the exporter sends some records again, with a new time in the envelope. Only records of
+            the Streaming API with a time of their own: others may say the same after a change in between.
         unknown_tables: tables without a mapping that the lake has a dataset for; of several spellings of one
             the first in order of the alphabet is used.
         max_bytes: the most Arrow data that `map` and `finish` give at a time; a single row is never divided.
