@@ -24,8 +24,9 @@ class EventHubSensor(BaseSensorOperator):
     """Succeed as soon as enough messages wait in a hub, or one has waited for long enough.
 
     What waits is what the next live drain into this lake would read. With neither `lag` nor `oldest`, any
-    message is enough. With `start="latest"`, a hub without a position in the lake is always enough: its first
-    drain must note where it begins.
+    message is enough. So is, always, a gap: messages that the hub's retention deleted before they were read,
+    since the drain must note and report them. With `start="latest"`, a hub without a position in the lake is
+    always enough: its first drain must note where it begins.
 
     Args:
         lake: root of the lake, as for `EventHubToParquetOperator`. Templated.
@@ -115,17 +116,19 @@ class EventHubSensor(BaseSensorOperator):
 
     def _is_enough(self, hook: EventHubHook, plans: Mapping[int, PartitionPlan]) -> bool:
         waiting = sum(end - start for plan in plans.values() for start, end in plan.ranges)
+        gone = sum(end - start for plan in plans.values() for start, end in plan.lost)
         lag = 0 if self.lag is None and self.oldest is None else self.lag
-        found = lag is not None and waiting > lag
+        found = gone > 0 or (lag is not None and waiting > lag)
         age = None
         if self.oldest is not None and waiting and not found:
             age = _oldest_age(hook, plans)
             found = age is not None and age > self.oldest
         self.log.info(
-            "%d messages wait in hub %s%s: %s",
+            "%d messages wait in hub %s%s%s: %s",
             waiting,
             hook.hub,
             "" if age is None else f", the oldest for {age}",
+            f", and {gone} were deleted before they were read" if gone else "",
             "enough" if found else "not enough",
         )
         return found

@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
     HostUnreachable,
+    MessagesLost,
     PermissionMissing,
     PositionAhead,
     ServiceUnavailable,
@@ -75,6 +76,24 @@ def test_a_first_drain_from_the_latest_message_on_is_never_waited_for(
     assert not poke(event_lake, start="latest")
     hub.fill(1)
     assert poke(event_lake, start="latest")
+
+
+def test_messages_that_were_deleted_before_they_were_read_are_never_waited_for(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.fill(4)
+    hub.expire(0, 4)
+    hub.expire(1, 4)
+    for arguments in ({}, {"lag": 10}, {"oldest": DAY}):
+        assert poke(event_lake, **arguments)
+    assert "0 messages wait in hub defender, and 4 were deleted before they were read: enough" in (
+        capsys.readouterr().out
+    )
+    with pytest.raises(MessagesLost):
+        drain(event_lake)
+    assert not poke(event_lake)
 
 
 def test_one_line_for_each_poke(
