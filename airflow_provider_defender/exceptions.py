@@ -141,7 +141,7 @@ class MessagesLost(StopAndLook, AirflowFailException):
 
 
 class PositionAhead(StopAndLook, AirflowFailException):
-    """A hub ends before the offset up to which the lake has read it, or lacks a partition that the lake knows.
+    """A hub ends before the offset up to which the lake has read it, or lacks a partition the lake has read.
 
     So it is not the hub it was.
     """
