@@ -385,9 +385,7 @@ class _Records:
         known = [columns.record[name] for name in names if name in columns.record]
         return pc.coalesce(*known, self.origins.column("tenant").combine_chunks())
 
-    def _keys(
-        self, columns: Columns, tenants: pa.Array, hashes: pa.Array, kafka: pa.StructArray
-    ) -> pa.Array:
+    def _keys(self, columns: Columns, tenants: pa.Array, hashes: pa.Array, kafka: pa.StructArray) -> pa.Array:
         """The same for a record's repeats, and for nothing else: where there are none, its place is in it."""
         keys = pc.coalesce(join_known("/", tenants, hashes), hashes)
         times = _times_of_repeats(self.mapping)

@@ -605,7 +605,11 @@ def test_repeats_are_dropped_and_counted_whatever_their_envelope() -> None:
     "record",
     [
         CLOUD_ALERT,
-        {"type": "Microsoft.Security/assessments", "name": "a1", "properties": {"status": {"code": "Healthy"}}},
+        {
+            "type": "Microsoft.Security/assessments",
+            "name": "a1",
+            "properties": {"status": {"code": "Healthy"}},
+        },
         event("DeviceTvmSoftwareInventory", {"DeviceId": "d1", "SoftwareVersion": "1.0"}),
         event("DeviceTvmSoftwareInventory", {"DeviceId": "d1", "Timestamp": "0001-01-01T00:00:00Z"}),
         logon(Timestamp=None),
