@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
@@ -219,7 +219,7 @@ class EventHubToParquetOperator(LandingOperator):
     def _report(self, context: Context, drain: HubDrain, result: HubResult) -> dict[str, Any]:
         """Say what has landed, to all that want to know; then raise what should fail the task."""
         summary = _summary(drain, result)
-        self._log_summary(summary)
+        self._log_summary(summary, result)
         self._measure(drain.hook, result, live=drain.window.incremental)
         if drain.window.incremental:
             self._show_position(context, drain.hook, result)
@@ -232,12 +232,8 @@ class EventHubToParquetOperator(LandingOperator):
             self._emit(context, summary, result.record)
         return summary
 
-    def _log_summary(self, summary: Mapping[str, Any]) -> None:
-        moved = [
-            f"partition {number} read from {each['from']} to {each['to']} of {each['high']}"
-            for number, each in summary["partitions"].items()
-            if each["from"] < each["to"]
-        ]
+    def _log_summary(self, summary: Mapping[str, Any], result: HubResult) -> None:
+        moved = [text for partition in sorted(result.plans) if (text := _describe_moved(result, partition))]
         self.log.info(
             "%d messages read, %d rows landed in %d files, %d repeats dropped, %d records rejected; %s; %s",
             summary["messages"],
@@ -269,7 +265,7 @@ class EventHubToParquetOperator(LandingOperator):
             if live:
                 lag = plan.high - result.stands(partition)
                 compat.gauge(f"defender.event_hub.lag.{hub}.{partition}", lag)
-            lost = sum(end - start for start, end in result.lost.get(partition, ()))
+            lost = _count(result.lost.get(partition, ()))
             compat.gauge(f"defender.event_hub.lost.{hub}.{partition}", lost)
 
     def _show_position(self, context: Context, hook: EventHubHook, result: HubResult) -> None:
@@ -360,8 +356,29 @@ def _partitions(result: HubResult, *, live: bool) -> dict[str, dict[str, int | N
     }
 
 
+def _describe_moved(result: HubResult, partition: int) -> str | None:
+    """How far a partition was looked at, and what of that was not to be read; None where it was not."""
+    plan, stands = result.plans[partition], result.stands(partition)
+    if plan.begin >= stands:
+        return None
+    read = _count(plan.within(plan.begin, stands))
+    gone = _count(plan.lost)
+    known = stands - plan.begin - read - gone
+    notes = [
+        *([f"{known} offsets known to the lake before"] if known else ()),
+        *([f"{gone} deleted before"] if gone else ()),
+    ]
+    done = "read" if read else "passed over"
+    noted = f" ({', '.join(notes)})" if notes else ""
+    return f"partition {partition} {done} from {plan.begin} to {stands} of {plan.high}{noted}"
+
+
+def _count(ranges: Iterable[tuple[int, int]]) -> int:
+    return sum(end - start for start, end in ranges)
+
+
 def _describe_lost(hook: EventHubHook, result: HubResult) -> str:
-    count = sum(end - start for lost in result.lost.values() for start, end in lost)
+    count = sum(map(_count, result.lost.values()))
     parts = ", ".join(
         f"partition {partition}: {start} to {end - 1}"
         for partition, lost in sorted(result.lost.items())

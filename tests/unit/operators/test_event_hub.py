@@ -557,6 +557,30 @@ def test_lag_and_loss_are_metrics(
     }
 
 
+def test_the_log_tells_what_was_read_from_what_was_there_before(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*parts: str) -> None:
+        out = capsys.readouterr().out
+        assert [part for part in parts if part not in out] == []
+
+    hub.fill(6)
+    drain(event_lake, partitions=[0])
+    said("3 messages read", "partition 0 read from 0 to 3 of 3;")
+    backfill(event_lake, NOW - DAY, NOW + DAY, partitions=[0])
+    said("0 messages read", "partition 0 passed over from 0 to 3 of 3 (3 offsets known to the lake before);")
+    hub.fill(4)
+    backfill(event_lake, NOW - DAY, NOW + DAY)
+    said(
+        "partition 0 read from 0 to 5 of 5 (3 offsets known to the lake before), "
+        "partition 1 read from 0 to 5 of 5;"
+    )
+    hub.fill(4)
+    hub.expire(0, 6)
+    drain(event_lake, on_gap="continue", partitions=[0])
+    said("partition 0 read from 3 to 7 of 7 (2 offsets known to the lake before, 1 deleted before);")
+
+
 def test_long_drains_report_progress(
     hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
