@@ -232,7 +232,7 @@ class EventHubHook(BaseHook):
         The end of a range is where reading stops; silence never is. Offsets without a message (compaction,
         marks of transactions) are passed over; those that retention removed are told in `lost`.
         `max_records`, `max_bytes` and `max_duration` (seconds) end the read early: `reached` of the batches
-        says how far it came. A batch has up to `batch_records` messages, 16 MiB, or what came in a second.
+        says how far it came. A batch has up to `batch_records` messages, 2 MiB, or what came in a second.
 
         Raises as `partitions` does; `PositionAhead` where a partition ends before a range does, as the hub
         is another one; `ServiceUnavailable` after `outage_seconds` of waiting in all. ValueError for ranges
