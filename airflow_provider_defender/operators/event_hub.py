@@ -260,7 +260,7 @@ class EventHubToParquetOperator(LandingOperator):
 
     def _measure(self, hook: EventHubHook, result: HubResult, *, live: bool) -> None:
         """Metrics beside Airflow's own, named so that every backend keeps hubs and partitions apart."""
-        hub = re.sub(r"[^A-Za-z0-9_-]", "_", hook.hub)
+        hub = ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", name) for name in (hook.namespace, hook.hub))
         for partition, plan in result.plans.items():
             if live:
                 lag = plan.high - result.stands(partition)

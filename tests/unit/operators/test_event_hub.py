@@ -550,10 +550,10 @@ def test_lag_and_loss_are_metrics(
     hub.expire(1, 1)
     drain(event_lake, hub="my.hub", on_gap="continue", max_records=5)
     assert found == {
-        "defender.event_hub.lag.my_hub.0": 0,
-        "defender.event_hub.lag.my_hub.1": 2,
-        "defender.event_hub.lost.my_hub.0": 0,
-        "defender.event_hub.lost.my_hub.1": 1,
+        "defender.event_hub.lag.contoso_servicebus_windows_net.my_hub.0": 0,
+        "defender.event_hub.lag.contoso_servicebus_windows_net.my_hub.1": 2,
+        "defender.event_hub.lost.contoso_servicebus_windows_net.my_hub.0": 0,
+        "defender.event_hub.lost.contoso_servicebus_windows_net.my_hub.1": 1,
     }
 
 
