@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..columns import URL_PARTS, by_distinct, extension_of, is_ip, parts_of_file, parts_of_url
-from .streaming._functions import TEXTS, json_items, process_number
+from .streaming._functions import TEXTS, json_items, process_number, protocol_fields
 
 __all__ = ["ENTITY_FIELDS", "entity_fields"]
 
@@ -40,9 +40,14 @@ _TYPES: dict[str, pa.DataType] = {
     "file.hash.sha1": _TEXT,
     "file.hash.sha256": _TEXT,
     "source.ip": _TEXT,
+    "source.port": _LONG,
     "source.geo.country_iso_code": _TEXT,
     "source.geo.city_name": _TEXT,
+    "destination.ip": _TEXT,
+    "destination.port": _LONG,
+    "network.transport": _TEXT,
     "dns.question.name": _TEXT,
+    "dns.resolved_ip": TEXTS,
     "url.full": _TEXT,
     "url.original": _TEXT,
     **{f"url.{part}": arrow_type for part, arrow_type in URL_PARTS.items()},
@@ -54,6 +59,7 @@ _TYPES: dict[str, pa.DataType] = {
     "related.user": TEXTS,
     "related.hash": TEXTS,
 }
+_RESULTS = tuple(_TYPES.values())
 ENTITY_FIELDS = tuple(_TYPES)
 """What `entity_fields` gives."""
 
@@ -68,14 +74,18 @@ def entity_fields(alert_type: pa.Array, entities: pa.Array) -> tuple[pa.Array, .
 
     Single fields are those of the first entity of their kind, but of processes the first that is no other's
     parent, and of files the first that is not the parent's image; `related.*` has what all entities have.
+    `source` and `destination` are those of the first network connection. Where it names no source, that is
+    the first address of which no entity says that it is something else.
     """
-    return by_distinct(_fields, tuple(_TYPES.values()), alert_type, entities)
+    results = dict(zip(ENTITY_FIELDS, by_distinct(_fields, _RESULTS, alert_type, entities), strict=True))
+    results["network.transport"] = protocol_fields(results["network.transport"])[0]
+    return tuple(results.values())
 
 
 def _fields(alert_type: str | None, text: str | None) -> tuple[Any, ...]:
     entities = _Entities(json_items(text))
     found: dict[str, Any] = {}
-    for part in (_host, _account, _process, _file, _address, _url, _container):
+    for part in (_host, _account, _process, _file, _connection, _dns, _url, _container):
         found.update(part(entities))
     found["event.category"] = _categories(alert_type, entities)
     found.update(_related(entities))
@@ -211,17 +221,67 @@ def _file(entities: _Entities) -> dict[str, Any]:
     }
 
 
-def _address(entities: _Entities) -> dict[str, Any]:
-    """The first address is where the attack came from, as far as these alerts say."""
-    addresses = (each for each in entities.kind("ip") if is_ip(_text(each, "Address")))
-    address = next(addresses, {})
-    location = entities.of(address, "Location")
+_OTHER_ROLES = {
+    "network-connection": ("DestinationAddress",),
+    "dns": ("DnsServerIp", "IpAddresses", "IpAddress"),
+    "host": ("IpInterfaces",),
+}
+"""Kind of entity → its properties with addresses that are not where an attack came from."""
+
+_RESOLVED = ("IpAddresses", "IpAddress")
+"""What a name resolved to, as Microsoft's documentation and older alerts call it."""
+
+_MOST_PORTS = 65_535
+
+
+def _connection(entities: _Entities) -> dict[str, Any]:
+    """`source`, `destination` and the protocol's name, from the first network connection.
+
+    Without one, the first address that has no other role is where the attack came from, as far as these
+    alerts say.
+    """
+    connection = entities.first("network-connection")
+    source = entities.of(connection, "SourceAddress")
+    if _ip(source) is None:
+        others = {_ip(each) for each in _in_other_roles(entities)} | {None}
+        source = next((each for each in entities.kind("ip") if _ip(each) not in others), {})
+    location = entities.of(source, "Location")
     return {
-        "source.ip": _text(address, "Address"),
+        "source.ip": _ip(source),
+        "source.port": _port(connection, "SourcePort"),
         "source.geo.country_iso_code": _text(location, "CountryCode"),
         "source.geo.city_name": _text(location, "City"),
-        "dns.question.name": _text(entities.first("dns"), "DomainName"),
+        "destination.ip": _ip(entities.of(connection, "DestinationAddress")),
+        "destination.port": _port(connection, "DestinationPort"),
+        "network.transport": _text(connection, "Protocol"),
     }
+
+
+def _in_other_roles(entities: _Entities) -> Iterator[dict[str, Any]]:
+    """The addresses of which another entity says that they are no source."""
+    for kind, keys in _OTHER_ROLES.items():
+        for entity in entities.kind(kind):
+            for key in keys:
+                yield entities.of(entity, key)
+                yield from entities.listed(entity, key)
+
+
+def _dns(entities: _Entities) -> dict[str, Any]:
+    dns = entities.first("dns")
+    resolved = [_ip(each) for key in _RESOLVED for each in entities.listed(dns, key)]
+    return {"dns.question.name": _text(dns, "DomainName"), "dns.resolved_ip": _unique(resolved)}
+
+
+def _ip(entity: dict[str, Any]) -> str | None:
+    """An entity's address, if that is one."""
+    address = _text(entity, "Address")
+    return address if is_ip(address) else None
+
+
+def _port(connection: dict[str, Any], key: str) -> int | None:
+    text = _text(connection, key) or ""
+    is_port = text.isascii() and text.isdigit() and len(text) <= len(str(_MOST_PORTS))
+    return int(text) if is_port and int(text) <= _MOST_PORTS else None
 
 
 def _url(entities: _Entities) -> dict[str, Any]:
@@ -250,6 +310,8 @@ _CATEGORIES = {
     "file": "file",
     "account": "iam",
     "ip": "network",
+    "network-connection": "network",
+    "dns": "network",
     "url": "network",
 }
 

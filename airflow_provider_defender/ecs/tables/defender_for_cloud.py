@@ -292,7 +292,9 @@ CLOUD_ALERTS = _mapping(
             ("AlertType", "Entities"),
             entity_fields,
             "From the entities, with their references (`$ref`) resolved: single fields are those of the "
-            "first entity of their kind (no parent process, nor its image), related.* has what all have. The "
+            "first entity of their kind (no parent process, nor its image), related.* has what all have. "
+            "Source, destination and transport are the network connection's; where it names no source, that "
+            "is the first address that is no destination, DNS server, DNS answer or host interface. The "
             "category by the kinds of entities.",
         ),
     ),

@@ -208,6 +208,7 @@ def test_older_name_of_the_severity() -> None:
         ("Storage_MalwareFound", [{"Type": "file"}], ["file", "malware"]),
         ("x", "no JSON", ["intrusion_detection"]),
         ("x", None, ["intrusion_detection"]),
+        ("x", [{"Type": "network-connection"}, {"Type": "dns"}], ["network"]),
     ],
 )
 def test_categories(alert_type: str, entities: Any, categories: list[str]) -> None:
@@ -228,6 +229,78 @@ def test_a_parent_that_comes_first_is_not_the_process(refers: bool) -> None:
     fields = cloud_row("Alerts", {**ALERT, "Entities": [image, parent, child] if refers else [image, child]})
     names = ("process.pid", "process.name", "process.parent.pid", "process.parent.name", "file.name")
     assert [fields[name] for name in names] == [32, "evil.exe", 16, "explorer.exe", "evil.exe"]
+
+
+VICTIM = {"$id": "20", "Address": "10.0.0.4", "Type": "ip"}
+ATTACKER = {"$id": "21", "Address": "203.0.113.7", "Location": {"CountryCode": "DE"}, "Type": "ip"}
+
+
+def network_fields(*entities: dict[str, Any]) -> dict[str, Any]:
+    fields = cloud_row("Alerts", {**ALERT, "Entities": [*entities]})
+    return part(fields, "source", "destination", "network", "dns")
+
+
+@pytest.mark.parametrize("refers", [True, False])
+def test_a_connection_says_which_address_is_which(refers: bool) -> None:
+    connection = {
+        "$id": "22",
+        "DestinationAddress": {"$ref": "20"} if refers else VICTIM,
+        "DestinationPort": 22,
+        "SourceAddress": {"$ref": "21"} if refers else ATTACKER,
+        "SourcePort": "4444",
+        "Protocol": "Tcp",
+        "Type": "network-connection",
+    }
+    assert network_fields(*([VICTIM, ATTACKER] if refers else []), connection) == {
+        "destination.ip": "10.0.0.4",
+        "destination.port": 22,
+        "network.transport": "tcp",
+        "source.geo.country_iso_code": "DE",
+        "source.ip": "203.0.113.7",
+        "source.port": 4444,
+    }
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        {"Type": "network-connection", "DestinationAddress": {"$ref": "20"}},
+        {"Type": "network-connection", "DestinationAddress": {"Address": "10.0.0.4", "Type": "ip"}},
+        {"Type": "dns", "DnsServerIp": {"$ref": "20"}},
+        {"Type": "dns", "IpAddresses": [{"$ref": "20"}]},
+        {"Type": "host", "IpInterfaces": [{"$ref": "20"}]},
+    ],
+)
+def test_an_address_in_another_role_is_no_source(entity: dict[str, Any]) -> None:
+    assert network_fields(VICTIM, entity, ATTACKER)["source.ip"] == "203.0.113.7"
+    assert "source.ip" not in network_fields(VICTIM, entity)
+
+
+@pytest.mark.parametrize("key", ["IpAddresses", "IpAddress"])
+def test_what_a_name_resolved_to(key: str) -> None:
+    dns = {
+        "DomainName": "evil.example",
+        key: [{"Address": "198.51.100.9", "Type": "ip"}, {"$ref": "21"}, {"Address": "x", "Type": "ip"}],
+        "DnsServerIp": VICTIM,
+        "Type": "dns",
+    }
+    assert network_fields(dns, ATTACKER) == {
+        "dns.question.name": "evil.example",
+        "dns.resolved_ip": ["198.51.100.9", "203.0.113.7"],
+    }
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, "x", "²", 1.5, True, None, {}, "9" * 5000])
+def test_odd_connections(port: Any) -> None:
+    connection = {
+        "Type": "network-connection",
+        "SourceAddress": "203.0.113.7",
+        "SourcePort": port,
+        "DestinationAddress": {"Address": "nowhere"},
+        "DestinationPort": port,
+        "Protocol": "Unspecified",
+    }
+    assert network_fields(connection) == {}
 
 
 def test_references_in_a_circle_or_to_nothing_end() -> None:
