@@ -280,6 +280,9 @@ THREAT_FIELDS = (
 def threat_fields(categories: pa.Array, techniques: pa.Array) -> tuple[pa.Array, ...]:
     """MITRE's tactics and techniques, as in `THREAT_FIELDS`.
 
+    Each name stands at the place of its id: ids whose names are not known (as that of a technique of which
+    only a sub-technique is named) come last, as no list of the rows has nulls in it.
+
     Args:
         categories: one name, names with commas between them, or a JSON array of names; those that are tactics
             of MITRE count.
@@ -298,8 +301,9 @@ def _threat(categories: str | None, techniques: str | None) -> tuple[Any, ...]:
             names[identifier] = names.get(identifier) or name or None
             names.setdefault(identifier.partition(".")[0], None)
             end = match.end()
-    main = {identifier: name for identifier, name in names.items() if "." not in identifier}
-    sub = {identifier: name for identifier, name in names.items() if "." in identifier}
+    named_first = sorted(names.items(), key=lambda item: item[1] is None)
+    main = {identifier: name for identifier, name in named_first if "." not in identifier}
+    sub = {identifier: name for identifier, name in named_first if "." in identifier}
     lists = [
         [identifier for identifier, _ in tactics],
         [name for _, name in tactics],

@@ -29,7 +29,8 @@ _SEVERITY = Computed(
 )
 _THREAT_NOTE = (
     "Categories that are tactics of MITRE, by name; techniques and sub-techniques from AttackTechniques, "
-    '`["Rundll32 (T1218.011)"]`.'
+    '`["Rundll32 (T1218.011)"]`. Names stand at the places of their ids; ids whose names are not known '
+    "come last."
 )
 _SOURCE = {"event.provider": "ServiceSource", "observer.name": "DetectionSource"}
 

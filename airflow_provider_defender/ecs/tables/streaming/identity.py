@@ -51,7 +51,8 @@ _THREAT = Computed(
     ("AdditionalFields.Category", "AdditionalFields.AttackTechniques"),
     threat_fields,
     "From Category and AttackTechniques in AdditionalFields: `Domain Accounts (T1078.002)` is a "
-    "sub-technique of T1078.",
+    "sub-technique of T1078. Names stand at the places of their ids; ids whose names are not known come "
+    "last.",
 )
 _THREAT_KEYS: dict[str, Kind] = {"Category": "dynamic", "AttackTechniques": "dynamic"}
 

@@ -36,7 +36,7 @@ def test_alert() -> None:
         "threat.framework": "MITRE ATT&CK",
         "threat.tactic.id": ["TA0005"],
         "threat.tactic.name": ["Defense Evasion"],
-        "threat.technique.id": ["T1218", "T1078"],
+        "threat.technique.id": ["T1078", "T1218"],
         "threat.technique.name": ["Valid Accounts"],
         "threat.technique.subtechnique.id": ["T1218.011"],
         "threat.technique.subtechnique.name": ["Rundll32"],

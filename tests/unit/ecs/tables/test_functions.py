@@ -92,10 +92,37 @@ def test_threat(categories: str | None, techniques: str | None, expected: tuple[
     assert framework == ("MITRE ATT&CK" if any(expected) else None)
 
 
-def test_names_of_techniques() -> None:
-    columns = threat_fields(texts(None), texts('["A (T1059)","B, C (T1059.001)"]'))
-    assert columns[4].to_pylist() == [["A"]]
-    assert columns[6].to_pylist() == [["B, C"]]
+@pytest.mark.parametrize(
+    ("techniques", "expected"),
+    [
+        ('["A (T1059)","B, C (T1059.001)"]', (["T1059"], ["A"], ["T1059.001"], ["B, C"])),
+        (
+            '["B (T1078.002)","A (T1566)","C (T1566.002)","T1059.001"]',
+            (
+                ["T1566", "T1078", "T1059"],
+                ["A"],
+                ["T1078.002", "T1566.002", "T1059.001"],
+                ["B", "C"],
+            ),
+        ),
+        (
+            '["T1055","T1087.001","A (T1087.002)","A (T1136.002)"]',
+            (
+                ["T1055", "T1087", "T1136"],
+                None,
+                ["T1087.002", "T1136.002", "T1087.001"],
+                ["A", "A"],
+            ),
+        ),
+        ("B (T1078.002)", (["T1078"], None, ["T1078.002"], ["B"])),
+        ("T1078", (["T1078"], None, None, None)),
+    ],
+)
+def test_every_name_of_a_technique_stands_at_the_place_of_its_id(
+    techniques: str, expected: tuple[Any, ...]
+) -> None:
+    columns = threat_fields(texts(None), texts(techniques))
+    assert tuple(column.to_pylist()[0] for column in columns[3:]) == expected
 
 
 @pytest.mark.parametrize(
