@@ -28,17 +28,25 @@ __all__ = [
     "storage_resource",
 ]
 
-_LOGONS = {"userloggedin", "userloginfailed", "userloggedout", "logon", "logoff", "login", "failedlogon"}
-_SUBJECTS = {
-    "file": "file",
-    "folder": "file",
-    "mail": "email",
-    "message": "email",
-    "user": "iam",
-    "group": "iam",
-    "member": "iam",
-    "role": "iam",
+_LOGONS = {
+    "userloggedin",
+    "userloginfailed",
+    "userloggedout",
+    "logon",
+    "logoff",
+    "login",
+    "failedlogon",
+    "mailboxlogin",
 }
+_SUBJECTS = {
+    **dict.fromkeys(("mailbox", "mailboxes"), "email"),
+    **dict.fromkeys(("file", "files", "folder", "folders"), "file"),
+    **dict.fromkeys(("email", "emails", "mail", "mails", "message", "messages"), "email"),
+    **dict.fromkeys(("user", "users", "group", "groups", "role", "roles"), "iam"),
+    **dict.fromkeys(("member", "members", "membership", "memberships"), "iam"),
+}
+"""Category by a whole word of the action's name; the first of these counts (a mailbox' folder is no file)."""
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _VERBS = {
     "member": "change",
     "creat": "creation",
@@ -76,13 +84,15 @@ def _type_of(text: str) -> str:
 
 @by_action
 def application_action(action_type: str | None) -> Categorised:
-    """Of CloudAppEvents: by the words of the action's name."""
-    text = (action_type or "").lower()
+    """Of CloudAppEvents: by the words of the action's name, which also a change of case parts."""
+    text = action_type or ""
     name = action_name(action_type)
-    if "".join(text.split()) in _LOGONS:
-        return name, ["authentication"], ["end" if "out" in text or "off" in text else "start"]
-    category = next((category for word, category in _SUBJECTS.items() if word in text), "api")
-    kind = _type_of(text)
+    words = [word.lower() for word in _WORD.findall(text)]
+    logon = "".join(words)
+    if logon in _LOGONS:
+        return name, ["authentication"], ["end" if logon.endswith(("out", "off")) else "start"]
+    category = next((category for word, category in _SUBJECTS.items() if word in words), "api")
+    kind = _type_of(text.lower())
     return name, [category], [kind if kind in _TYPES_OF[category] else "info"]
 
 

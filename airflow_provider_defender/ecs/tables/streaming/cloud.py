@@ -39,8 +39,8 @@ CLOUD_APP_EVENTS = table(
             ("event.action", "event.category", "event.type"),
             ("ActionType",),
             own.application_action,
-            "authentication for logons, file, email, iam for actions on these by their names; else api. "
-            "Type creation, deletion, change, access, start, else info.",
+            "authentication for logons; file, email, iam where a whole word of the action's name says so "
+            "(Profile is no file); else api. Type creation, deletion, change, access, start, else info.",
         ),
         Computed(
             ("event.outcome",),

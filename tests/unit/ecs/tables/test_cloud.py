@@ -71,6 +71,17 @@ def test_application_activity() -> None:
         ("Set-Mailbox", ["email"], ["info"]),
         ("Update application.", ["api"], ["change"]),
         ("SearchQueryPerformed", ["api"], ["info"]),
+        ("MailboxLogin", ["authentication"], ["start"]),
+        ("Log on", ["authentication"], ["start"]),
+        ("ProfileUpdated", ["api"], ["change"]),
+        ("Update-Profile", ["api"], ["change"]),
+        ("UserProfileUpdated", ["iam"], ["change"]),
+        ("GetFILEContents", ["file"], ["info"]),
+        ("file_downloaded", ["file"], ["access"]),
+        ("Set-MailboxFolderPermission", ["email"], ["info"]),
+        ("New-MessageTrace", ["email"], ["info"]),
+        ("TeamsGroups:MembershipChanged", ["iam"], ["change"]),
+        ("", ["api"], ["info"]),
     ],
 )
 def test_category_of_an_application_activity(action: str, categories: list[str], types: list[str]) -> None:
