@@ -314,6 +314,7 @@ class DraftBase(ABC, Generic[P]):
         except Exception as error:
             raise NotShown(
                 f"commit {record.number} of {self._log.name} counts, but its files could not all be moved to "
-                f"their places ({error!r}): the next run does that first, and nothing has to be read again"
+                f"their places ({error!r}): the next run does that first, and nothing has to be read again",
+                record,
             ) from error
         self._log.tidy(record)

@@ -17,6 +17,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_defender.lake._record import Record
+
 __all__ = [
     "CommitConflict",
     "CommitStateUnknown",
@@ -51,8 +56,13 @@ class DraftTooOld(LakeError):
 class NotShown(LakeError):
     """The commit counts, but not all of its files could be moved to their final places.
 
-    The next run of this log finishes that before anything else; nothing has to be read again.
+    The next run of this log finishes that before anything else; nothing has to be read again. `record`: the
+    commit's.
     """
+
+    def __init__(self, message: str, record: Record[Any]) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 class PositionTooLarge(LakeError):

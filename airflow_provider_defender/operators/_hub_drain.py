@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from airflow_provider_defender import ecs
 from airflow_provider_defender.exceptions import DefenderError
-from airflow_provider_defender.lake import Covered, HubChange
+from airflow_provider_defender.lake import CommitStateUnknown, Covered, HubChange, LakeError, NotShown
 from airflow_provider_defender.operators._hub_plan import PartitionPlan, live_plans, window_plans
 from airflow_provider_defender.operators._timing import timed
 
@@ -41,7 +41,8 @@ class HubResult:
 
     `plans`: what it was to read, by partition. `before_oldest`: for a window, the partitions that may have
     lost a part of it, with the time of their oldest message. `lost`: ranges that the hub deleted before they
-    were read. `reached`: the offset below which each partition is read.
+    were read. `reached`: the offset below which each partition is read. `unfinished`: why nobody knows yet
+    whether the commit counts, or why its files are not all in their places, where messages were lost.
     """
 
     plans: Mapping[int, PartitionPlan]
@@ -56,6 +57,7 @@ class HubResult:
     unfit_values: Counter[str] = field(default_factory=Counter)
     unknown_fields: Counter[str] = field(default_factory=Counter)
     interruption: DefenderError | None = None
+    unfinished: LakeError | None = None
     record: Record[HubPosition] | None = None
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
@@ -106,7 +108,8 @@ class HubDrain:
         """Drain, commit, and return what was done.
 
         Where the hub fails in the middle, what was read until then is committed; the error is in the
-        result's `interruption`, for the caller to raise.
+        result's `interruption`, for the caller to raise. A commit that may count is in `unfinished` if
+        messages were lost: the next run goes on behind the gap, so this one has to tell of it.
 
         Raises:
             LakeError: the commit did not succeed; nothing has landed (its subclasses say more).
@@ -118,8 +121,17 @@ class HubDrain:
         ) as draft:
             self._drain(draft, result)
             with timed(result.seconds, "committing"):
-                result.record = draft.commit(result.change(head.position, live=self.window.incremental))
+                self._commit(draft, result, head.position)
         return result
+
+    def _commit(self, draft: HubDraft, result: HubResult, position: HubPosition) -> None:
+        try:
+            result.record = draft.commit(result.change(position, live=self.window.incremental))
+        except (NotShown, CommitStateUnknown) as error:
+            if not result.lost:
+                raise
+            result.unfinished = error
+            result.record = error.record if isinstance(error, NotShown) else None
 
     # Planning -------------------------------------------------------------------------------------
 

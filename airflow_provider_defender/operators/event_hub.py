@@ -98,7 +98,8 @@ class EventHubToParquetOperator(LandingOperator):
     Raises:
         FailNow: a credential, a right or a parameter is wrong; Airflow does not retry.
         TryAgain: the hub did not answer, or a limit ended a window early; what was read has landed.
-        MessagesLost: the hub deleted messages before they were read; all others have landed.
+        MessagesLost: the hub deleted messages before they were read; all others have landed, or do so by the
+            next run where the store failed after the commit.
         StopAndLook: the hub is another one than the lake has read before (PositionAhead), or `max_duration`
             is too short to read anything.
         LakeError: the commit did not succeed; nothing of this run has landed.
@@ -221,7 +222,7 @@ class EventHubToParquetOperator(LandingOperator):
         summary = _summary(drain, result)
         self._log_summary(summary, result)
         self._measure(drain.hook, result, live=drain.window.incremental)
-        if drain.window.incremental:
+        if drain.window.incremental and result.unfinished is None:
             self._show_position(context, drain.hook, result)
         try:
             self._raise_what_failed(drain, result)
@@ -283,8 +284,10 @@ class EventHubToParquetOperator(LandingOperator):
         if result.lost:
             error = MessagesLost(_describe_lost(drain.hook, result))
             if self.on_gap == "fail":
-                raise error from result.interruption
+                raise error from (result.unfinished or result.interruption)
             self.log.warning("%s", error)
+        if result.unfinished is not None:
+            raise result.unfinished
         if result.interruption is not None:
             self.log.warning("Reading was interrupted; what was read until then has landed.")
             raise result.interruption
@@ -384,10 +387,15 @@ def _describe_lost(hook: EventHubHook, result: HubResult) -> str:
         for partition, lost in sorted(result.lost.items())
         for start, end in lost
     )
+    landed = (
+        "All that the hub still held has landed, the lake's record names what is lost, and the next run goes "
+        "on."
+        if result.unfinished is None
+        else f"What the hub still held is not in its place yet: {result.unfinished}."
+    )
     return (
         f"{count} messages of hub {hook.hub!r} were deleted by its retention before they were read (or are "
-        f"damaged; then a warning above says so): {parts}. All that the hub still held has landed, the "
-        "lake's record names what is lost, and the next run goes on. Run more often, or let the hub keep "
+        f"damaged; then a warning above says so): {parts}. {landed} Run more often, or let the hub keep "
         "messages for longer."
     )
 

@@ -21,7 +21,16 @@ from airflow_provider_defender.exceptions import (
     StopAndLook,
     TryAgain,
 )
-from airflow_provider_defender.lake import CommitConflict, committed_files
+from airflow_provider_defender.lake import (
+    CommitConflict,
+    CommitStateUnknown,
+    HubChange,
+    HubDraft,
+    Log,
+    NotShown,
+    Record,
+    committed_files,
+)
 from airflow_provider_defender.operators import EventHubPartitionsOperator, EventHubToParquetOperator
 from tests.unit.airflow_fixtures import context
 from tests.unit.event_fixtures import (
@@ -244,6 +253,79 @@ def test_messages_that_are_deleted_while_they_are_read_are_a_gap(
     del hub.ledger[0, 3], hub.ledger[0, 4]
     assert event_lake.ledger() == hub.ledger
     assert event_lake.position()["0"] == {"next": 6, "covered": [[0, 3], [5, 6]], "lost": [[3, 5]]}
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, number: int) -> None:
+    """Let a step of the lake's protocol fail the first time that it meets the record with this number."""
+    original = getattr(Log, method)
+    failures = [OSError("the store is away")]
+
+    def failing(self: Log[Any], record: Record[Any]) -> None:
+        if record.number == number and failures:
+            raise failures.pop()
+        original(self, record)
+
+    monkeypatch.setattr(Log, method, failing)
+
+
+def test_a_gap_is_told_though_the_files_are_not_shown(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.fill(6)
+    drain(event_lake)
+    hub.fill(6)
+    hub.expire(0, 5)
+    fail_once(monkeypatch, "finish", 2)
+    pushed: dict[str, Any] = {}
+    task_instance = SimpleNamespace(xcom_push=lambda key, value: pushed.update(value))
+    with pytest.raises(MessagesLost, match=r"partition 0: 3 to 4.* the next run does that first") as raised:
+        drain(event_lake, context(ti=task_instance), group_id="monitoring")
+    assert isinstance(raised.value.__cause__, NotShown)
+    assert (pushed["lost"], pushed["commit"], hub.commits) == ({"0": [[3, 5]]}, 2, [])
+    del hub.ledger[0, 3], hub.ledger[0, 4]
+    assert event_lake.ledger() != hub.ledger
+    assert drain(event_lake)["lost"] == {}
+    assert event_lake.ledger() == hub.ledger
+
+
+def test_a_gap_that_may_pass_is_a_warning_before_the_retry_that_shows_the_files(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.fill(6)
+    drain(event_lake)
+    hub.fill(6)
+    hub.expire(0, 5)
+    fail_once(monkeypatch, "finish", 2)
+    with pytest.raises(NotShown):
+        drain(event_lake, on_gap="continue")
+    assert "were deleted by its retention" in capsys.readouterr().out
+
+
+def test_without_a_gap_files_that_are_not_shown_are_for_the_retry(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.fill(6)
+    fail_once(monkeypatch, "finish", 1)
+    with pytest.raises(NotShown):
+        drain(event_lake)
+    drain(event_lake)
+    assert event_lake.ledger() == hub.ledger
+
+
+def test_a_gap_is_told_though_the_commit_may_not_count(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.fill(6)
+    drain(event_lake)
+    hub.fill(6)
+    hub.expire(0, 5)
+
+    def unknown(self: HubDraft, change: HubChange) -> None:
+        raise CommitStateUnknown("it is not known whether commit 2 counts")
+
+    monkeypatch.setattr(HubDraft, "commit", unknown)
+    with pytest.raises(MessagesLost, match=r"partition 0: 3 to 4.* it is not known whether commit 2 counts"):
+        drain(event_lake)
 
 
 def test_what_a_backfill_has_landed_is_not_lost(hub: MemoryHub, event_lake: EventLake) -> None:
