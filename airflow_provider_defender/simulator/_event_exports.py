@@ -117,26 +117,47 @@ def _alert_entities(scene: Scene, host: str) -> list[dict[str, Any]]:
     ]
 
 
-def _assessment(scene: Scene) -> dict[str, Any]:
-    _, resource = _machine(scene)
-    name = scene.guid()
+def _enrichments(own: str, action: str, version: str, is_snapshot: bool) -> dict[str, Any]:
+    """What the export says about a recommendation or a finding: twice, under its own name and another."""
+    said = {"action": action, "apiVersion": version, "isSnapshot": is_snapshot}
+    return {own: said, "securityEventDataEnrichment": {**said, "interval": "00:00:00"}}
+
+
+def _resource_details(name: str, resource: str) -> dict[str, str]:
+    provider, kind = _VIRTUAL_MACHINE.split("/")
     return {
-        "assessmentEventDataEnrichment": {
-            "action": scene.draw.choice(("Insert", "Update")),
-            "apiVersion": "2019-01-01",
-            "isSnapshot": scene.chance(0.2),
-        },
+        "source": "Azure",
+        "id": resource,
+        "resourceName": name,
+        "resourceType": kind,
+        "resourceProvider": provider,
+        "nativeResourceId": resource,
+    }
+
+
+def _assessment(scene: Scene) -> dict[str, Any]:
+    machine, resource = _machine(scene)
+    name = scene.guid()
+    action = scene.draw.choice(("Insert", "Delete"))
+    changed = scene.at - scene.draw.randrange(10**6) * 10_000_000
+    return {
+        **_enrichments("assessmentEventDataEnrichment", action, "2019-01-01", scene.chance(0.2)),
         "id": f"{resource}/providers/Microsoft.Security/assessments/{name}",
         "name": name,
         "type": "Microsoft.Security/assessments",
+        "kind": None,
+        "location": None,
+        "tags": None,
         "tenantId": scene.company.tenant_id,
         "properties": {
-            "resourceDetails": {"source": "Azure", "id": resource},
+            "resourceDetails": _resource_details(machine, resource),
             "displayName": "Machines should have vulnerability findings resolved",
             "status": {
                 "code": scene.draw.choice(("Healthy", "Unhealthy", "NotApplicable")),
                 "cause": "N/A",
                 "description": "",
+                "statusChangeDate": fixed_time(changed),
+                "firstEvaluationDate": fixed_time(changed),
             },
             "additionalData": {},
             "metadata": {"severity": scene.draw.choice(("Low", "Medium", "High")), "categories": ["Compute"]},
@@ -146,15 +167,11 @@ def _assessment(scene: Scene) -> dict[str, Any]:
 
 
 def _sub_assessment(scene: Scene) -> dict[str, Any]:
-    _, resource = _machine(scene)
+    machine, resource = _machine(scene)
     name = scene.guid()
     parent = f"{resource}/providers/Microsoft.Security/assessments/{scene.guid()}"
     return {
-        "securityEventDataEnrichment": {
-            "action": "Insert",
-            "apiVersion": "2019-01-01-preview",
-            "isSnapshot": False,
-        },
+        **_enrichments("subAssessmentEventDataEnrichment", "Insert", "2019-01-01-preview", False),
         "id": f"{parent}/subAssessments/{name}",
         "name": name,
         "type": "Microsoft.Security/assessments/subAssessments",
@@ -164,7 +181,7 @@ def _sub_assessment(scene: Scene) -> dict[str, Any]:
             "displayName": "OpenSSL security update",
             "status": {"code": "Unhealthy", "cause": None, "severity": scene.draw.choice(("Medium", "High"))},
             "timeGenerated": fixed_time(scene.at),
-            "resourceDetails": {"source": "Azure", "id": resource},
+            "resourceDetails": _resource_details(machine, resource),
             "additionalData": {
                 "$type": "ServerVulnerabilityAssessment",
                 "cve": [{"title": "CVE-2026-0001", "link": "https://cve.example/CVE-2026-0001"}],

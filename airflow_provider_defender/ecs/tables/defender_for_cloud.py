@@ -39,32 +39,40 @@ _ALERT = Shape(
 )
 
 
-def _resource_shape(enrichment: str, properties: dict[str, Kind]) -> Shape:
-    """A resource of Microsoft.Security, with what the export says about it under `enrichment`."""
+_ANY_ENRICHMENT = "securityEventDataEnrichment"
+"""What the export says about a resource; assessments and findings have one of their own kind as well."""
+
+
+def _resource_shape(enrichments: tuple[str, ...], properties: dict[str, Kind]) -> Shape:
+    """A resource of Microsoft.Security, with what the export says about it under `enrichments`."""
     return Shape(
         {
-            "id": "string",
-            "name": "string",
-            "type": "string",
-            "tenantId": "string",
-            enrichment: Shape(columns("action apiVersion isSnapshot:boolean interval")),
+            **columns("id name type kind location tenantId tags:dynamic"),
+            **{name: Shape(columns("action apiVersion isSnapshot:boolean interval")) for name in enrichments},
             "properties": Shape(properties),
         }
     )
 
 
-_RESOURCE_DETAILS: dict[str, Kind] = {
-    "resourceDetails": Shape(columns("source id")),
-    "additionalData": "dynamic",
+_COMMON_PROPERTIES: dict[str, Kind] = {
+    **columns("displayName timeGenerated:time additionalData:dynamic"),
+    "resourceDetails": Shape(
+        columns("source id resourceName resourceType resourceProvider nativeResourceId")
+    ),
+    "status": Shape(
+        columns("code cause description severity firstEvaluationDate:time statusChangeDate:time")
+    ),
 }
 
 _ASSESSMENT = _resource_shape(
-    "assessmentEventDataEnrichment",
+    ("assessmentEventDataEnrichment", _ANY_ENRICHMENT),
     {
-        **columns("displayName"),
-        **_RESOURCE_DETAILS,
-        "status": Shape(
-            columns("code cause description severity firstEvaluationDate:time statusChangeDate:time")
+        **_COMMON_PROPERTIES,
+        "risk": Shape(
+            columns(
+                "level riskFactors:dynamic attackPathsReferences:dynamic paths:dynamic "
+                "isContextualRisk:boolean"
+            )
         ),
         "metadata": Shape(
             columns(
@@ -79,20 +87,16 @@ _ASSESSMENT = _resource_shape(
 )
 
 _SUB_ASSESSMENT = _resource_shape(
-    "subAssessmentEventDataEnrichment",
-    {
-        **columns("id displayName description remediation impact category timeGenerated:time"),
-        **_RESOURCE_DETAILS,
-        "status": Shape(columns("code cause description severity")),
-    },
+    ("subAssessmentEventDataEnrichment", _ANY_ENRICHMENT),
+    {**columns("id description remediation impact category"), **_COMMON_PROPERTIES},
 )
 
 _SCORE = _resource_shape(
-    "securityEventDataEnrichment",
+    (_ANY_ENRICHMENT,),
     {
         **columns(
             """
-            displayName description state weight:long assessmentType assessmentDetailsLink
+            displayName description state scope weight:long assessmentType assessmentDetailsLink
             healthyResourceCount:long unhealthyResourceCount:long notApplicableResourceCount:long
             passedControls:long failedControls:long skippedControls:long unsupportedControls:long
             passedAssessments:long failedAssessments:long skippedAssessments:long
@@ -220,6 +224,7 @@ _SEVERITY_NOTE = (
     "Unspecified 0, Informational 1, Low 2, Medium 3, High 4, Critical 5; the risk score is 21, 21, 47, 73, "
     "99, and null for Unspecified."
 )
+_ACTION_NOTE = "In lower case: insert, delete … of the first enrichment that says it."
 _RESOURCE_NOTE = "Provider, subscription, region and machine by the resource's id."
 _SEVERITY_FIELDS = ("event.severity", "event.risk_score")
 
@@ -300,15 +305,30 @@ CLOUD_ALERTS = _mapping(
     ),
 )
 
+_STATE_TIMES = ("properties.timeGenerated",)
+"""When a state was found. Not `statusChangeDate`: it stays as it is while the state is exported again and
+again, in weekly snapshots too, so that rows would land in partitions of long ago."""
 _POSTURE = {"event.kind": "state", "event.type": ["info"]}
 _RESOURCE = {"event.id": "id", "organization.id": "tenantId", "rule.id": "name"}
 
 
-def _of_resource(enrichment: str, resource: str, severity: str | None, code: str) -> tuple[Computed, ...]:
+def export_action(*names: pa.Array) -> pa.Array:
+    """`event.action`: the first that an enrichment says."""
+    return actions(first_known(*names))
+
+
+def _of_resource(
+    enrichments: tuple[str, ...], resource: str, severity: str | None, code: str
+) -> tuple[Computed, ...]:
     """What all posture records have; the arguments are the names of properties."""
     graded = Computed(_SEVERITY_FIELDS, (severity,), severity_numbers, _SEVERITY_NOTE) if severity else None
     return (
-        Computed(("event.action",), (f"{enrichment}.action",), actions, "In lower case: insert, update …"),
+        Computed(
+            ("event.action",),
+            tuple(f"{name}.action" for name in enrichments),
+            export_action,
+            "In lower case: insert, delete …" if len(enrichments) == 1 else _ACTION_NOTE,
+        ),
         Computed(
             ("event.outcome",),
             (code,),
@@ -323,7 +343,7 @@ def _of_resource(enrichment: str, resource: str, severity: str | None, code: str
 CLOUD_ASSESSMENTS = _mapping(
     "assessments",
     _ASSESSMENT,
-    (),
+    _STATE_TIMES,
     {**_POSTURE, "event.category": ["configuration"]},
     {
         **_RESOURCE,
@@ -333,7 +353,7 @@ CLOUD_ASSESSMENTS = _mapping(
         "rule.name": "properties.displayName",
     },
     _of_resource(
-        "assessmentEventDataEnrichment",
+        ("assessmentEventDataEnrichment", _ANY_ENRICHMENT),
         "properties.resourceDetails.id",
         "properties.metadata.severity",
         "properties.status.code",
@@ -343,7 +363,7 @@ CLOUD_ASSESSMENTS = _mapping(
 CLOUD_SUB_ASSESSMENTS = _mapping(
     "sub_assessments",
     _SUB_ASSESSMENT,
-    ("properties.timeGenerated",),
+    _STATE_TIMES,
     {**_POSTURE, "event.category": ["vulnerability"]},
     {
         **_RESOURCE,
@@ -355,7 +375,7 @@ CLOUD_SUB_ASSESSMENTS = _mapping(
     },
     (
         *_of_resource(
-            "subAssessmentEventDataEnrichment",
+            ("subAssessmentEventDataEnrichment", _ANY_ENRICHMENT),
             "properties.resourceDetails.id",
             "properties.status.severity",
             "properties.status.code",
@@ -376,7 +396,7 @@ CLOUD_SCORES = _mapping(
     {**_POSTURE, "event.category": ["configuration"]},
     {**_RESOURCE, "rule.description": "properties.description"},
     (
-        *_of_resource("securityEventDataEnrichment", "id", None, "properties.state"),
+        *_of_resource((_ANY_ENRICHMENT,), "id", None, "properties.state"),
         Computed(
             ("message", "rule.name"),
             ("properties.displayName", "properties.description", "name"),

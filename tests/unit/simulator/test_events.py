@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from airflow_provider_defender import ecs
 from airflow_provider_defender.simulator import DEFAULT_START, Simulator, Tenant
 from airflow_provider_defender.simulator._event_rows import streaming_tables
 from airflow_provider_defender.simulator.events import (
@@ -265,6 +266,29 @@ def test_continuous_export_is_one_object_a_message_with_references_inside():
     referred = {v["$ref"] for e in alert["Entities"] for v in e.values() if isinstance(v, dict)}
     assert referred
     assert referred <= known
+
+
+def test_recommendations_and_findings_say_what_happened_to_them_under_both_names():
+    own = {
+        "DefenderForCloudAssessments": "assessmentEventDataEnrichment",
+        "DefenderForCloudSubAssessments": "subAssessmentEventDataEnrichment",
+    }
+    stream = EventStream(3, feeds=list(own))
+    bodies = [json.loads(message) for message in stream.messages(20)]
+    assert {dataset(body) for body in bodies} == set(own)
+    for body in bodies:
+        said = body[own[dataset(body)]]
+        assert said["action"] in ("Insert", "Delete")
+        assert said.items() <= body["securityEventDataEnrichment"].items()
+
+
+@pytest.mark.parametrize("feed", ["DefenderForCloudAlerts", *EXPORT_TYPES.values()])
+def test_continuous_export_maps_without_a_rest(feed):
+    mapped = ecs.map_records("event_hub", EventStream(3, feeds=[feed]).messages(20))
+    assert not mapped.unfit_values
+    rows = mapped.tables[f"events/{feed}"].to_pylist()
+    assert all(row["event"]["action"] for row in rows)
+    assert [row["microsoft"]["defender_for_cloud"]["unmapped"] for row in rows] == [None] * len(rows)
 
 
 # -- the truth

@@ -391,6 +391,80 @@ def test_recommendation(code: str, outcome: str) -> None:
     }
 
 
+POSTURE = {
+    "Assessments": ("assessmentEventDataEnrichment", "Microsoft.Security/assessments"),
+    "SubAssessments": ("subAssessmentEventDataEnrichment", "Microsoft.Security/assessments/subAssessments"),
+}
+
+
+@pytest.mark.parametrize("table", POSTURE)
+def test_everything_that_a_recommendation_or_finding_carries_has_a_column(table: str) -> None:
+    own, resource_type = POSTURE[table]
+    said = {"action": "Insert", "apiVersion": "2019-01-01", "isSnapshot": True}
+    record = {
+        own: said,
+        "securityEventDataEnrichment": {**said, "interval": "00:00:00"},
+        **RESOURCE,
+        "type": resource_type,
+        "kind": "x",
+        "location": "westeurope",
+        "tags": {"a": "b"},
+        "properties": {
+            "timeGenerated": "2026-01-08T01:02:03Z",
+            "resourceDetails": {
+                "source": "Azure",
+                "id": MACHINE,
+                "resourceName": "WebSrv1",
+                "resourceType": "virtualMachines",
+                "resourceProvider": "Microsoft.Compute",
+                "nativeResourceId": MACHINE,
+            },
+            "status": {
+                "code": "Unhealthy",
+                "statusChangeDate": "2025-12-31T00:00:00Z",
+                "firstEvaluationDate": "2025-12-30T00:00:00Z",
+            },
+            **({"risk": {"level": "High", "isContextualRisk": True}} if table == "Assessments" else {}),
+        },
+    }
+    fields = cloud_row(table, record)
+    start = "microsoft.defender_for_cloud."
+    assert f"{start}unmapped" not in fields
+    assert fields[f"{start}{own}.isSnapshot"] is True
+    assert fields[f"{start}securityEventDataEnrichment.isSnapshot"] is True
+    assert fields[f"{start}properties.status.statusChangeDate"] == "2025-12-31T00:00:00Z"
+    assert fields[f"{start}properties.resourceDetails.resourceName"] == "WebSrv1"
+    assert fields.get(f"{start}properties.risk.level") == ("High" if table == "Assessments" else None)
+    assert (fields["@timestamp"], fields["landing.time_origin"]) == ("2026-01-08T01:02:03Z", "record")
+
+
+@pytest.mark.parametrize("table", POSTURE)
+def test_what_either_enrichment_says(table: str) -> None:
+    own, resource_type = POSTURE[table]
+    record = {**RESOURCE, "type": resource_type, "properties": {}}
+    either: dict[str, Any] = {
+        "insert": {own: {"action": "Insert"}, "securityEventDataEnrichment": {"action": "Write"}},
+        "delete": {"securityEventDataEnrichment": {"action": "Delete"}},
+        "write": {own: {"isSnapshot": True}, "securityEventDataEnrichment": {"action": "Write"}},
+    }
+    for action, enrichments in either.items():
+        assert cloud_row(table, {**record, **enrichments})["event.action"] == action
+
+
+def test_a_status_of_long_ago_is_exported_now() -> None:
+    status = {"code": "Unhealthy", "statusChangeDate": "2025-12-31T00:00:00Z"}
+    fields = cloud_row(
+        "Assessments",
+        {
+            **RESOURCE,
+            "type": "Microsoft.Security/assessments",
+            "assessmentEventDataEnrichment": {"action": "Insert", "isSnapshot": True},
+            "properties": {"status": status},
+        },
+    )
+    assert (fields["@timestamp"], fields["landing.time_origin"]) == ("2026-01-09T10:00:21Z", "broker")
+
+
 def test_finding() -> None:
     fields = cloud_row(
         "SubAssessments",
