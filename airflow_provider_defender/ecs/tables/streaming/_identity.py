@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ...columns import by_distinct, collect, first_known, lower, only_ip
+from ...columns import by_distinct, collect, first_known, lower, only_ip, only_where
 from ._functions import TEXTS, Categorised, action_name, by_action
 
 __all__ = [
@@ -34,14 +35,15 @@ def ends(
         address: see `device`.
         server: name of the machine that served the request (a domain controller, say).
         server_address: its address.
-        target: name of the machine that the activity was about.
+        target: name of the machine that the activity was about, which can be another one than that of the
+            address; so it is the destination only where no other machine is known.
     """
     name, source, destination = lower(device), only_ip(address), only_ip(server_address)
     servers, targets = lower(server), lower(target)
     return (
         source,
         destination,
-        first_known(servers, targets),
+        first_known(servers, only_where(pc.is_null(destination), targets)),
         collect(source, destination),
         collect(name, servers, targets),
     )

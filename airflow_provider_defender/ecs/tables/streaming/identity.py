@@ -43,8 +43,8 @@ _ENDS = Computed(
     own.ENDS_FIELDS,
     ("DeviceName", "IPAddress", "DestinationDeviceName", "DestinationIPAddress", "TargetDeviceName"),
     own.ends,
-    "The source is the machine that the account used; the destination is the one that served it, else "
-    "the one that it was about.",
+    "The source is the machine that the account used; the destination is the one that served it, or, where "
+    "neither its name nor its address is known, the one that it was about.",
 )
 _THREAT = Computed(
     THREAT_FIELDS,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ..hub import LOGON
+from ..hub import LOGON as SEED_LOGON
 from .events import part, row, rows_of
 
 SEED: dict[str, Any] = {
@@ -17,7 +17,7 @@ SEED: dict[str, Any] = {
     "operationName": "Publish",
     "category": "AdvancedHunting-IdentityLogonEvents",
     "_TimeReceivedBySvc": "2024-12-04T13:36:26.632556",
-    "properties": LOGON,
+    "properties": SEED_LOGON,
     "Tenant": "DefaultTenant",
 }
 """The record of the seed's streaming example."""
@@ -179,8 +179,16 @@ def test_rubbish_in_additional_fields_only_leaves_fields_empty(text: str) -> Non
 
 
 def test_target_counts_where_no_server_is_known() -> None:
-    fields = row("IdentityLogonEvents", **{**LOGON, "DestinationDeviceName": ""})
+    unknown = {"DestinationDeviceName": "", "DestinationIPAddress": ""}
+    fields = row("IdentityLogonEvents", **{**LOGON, **unknown})
     assert fields["destination.domain"] == "files1.contoso.local"
+
+
+def test_target_is_not_paired_with_the_address_of_the_server() -> None:
+    fields = row("IdentityLogonEvents", **{**LOGON, "DestinationDeviceName": ""})
+    assert fields["destination.ip"] == "192.0.2.1"
+    assert "destination.domain" not in fields
+    assert fields["related.hosts"] == ["ws1.contoso.local", "files1.contoso.local"]
 
 
 def test_dns_query() -> None:
