@@ -187,10 +187,15 @@ def domain_and_address(domain: pa.Array) -> tuple[pa.Array, pa.Array]:
     return only_where(pc.is_null(address), domain), address
 
 
+_MAPPED = r"(?i)^(?:::(?:0{1,4}:){0,4}|(?:0{1,4}:){5})ffff:(?:[0-9]+\.[0-9.]+|[0-9a-f]{1,4}:[0-9a-f]{1,4})$"
+
+
 def network_type(*addresses: pa.Array) -> pa.Array:
-    """ipv4 or ipv6, by the first address that is known."""
+    """ipv4 or ipv6, by the first address that is known; `::ffff:192.0.2.1` is one of IPv4."""
     address = first_known(*addresses)
-    return pc.if_else(pc.match_substring(address, ":"), "ipv6", "ipv4")
+    has_colon = pc.match_substring(address, ":")
+    is_mapped = pc.match_substring_regex(only_where(has_colon, address), _MAPPED)
+    return pc.if_else(pc.and_not(has_colon, pc.fill_null(is_mapped, False)), "ipv6", "ipv4")
 
 
 _CLOUDS = {"amazon": "aws", "aws": "aws", "azure": "azure", "gcp": "gcp", "google": "gcp"}

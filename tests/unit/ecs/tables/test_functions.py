@@ -15,6 +15,7 @@ from airflow_provider_defender.ecs.tables.streaming._functions import (
     device_event_id,
     image_path,
     json_items,
+    network_type,
     process_number,
     protocol_fields,
     threat_fields,
@@ -152,6 +153,24 @@ def test_image_path(path: str | None, name: str | None, expected: str | None) ->
 )
 def test_protocols(text: str | None, transport: str | None, protocol: str | None) -> None:
     assert [column.to_pylist()[0] for column in protocol_fields(texts(text))] == [transport, protocol]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("192.0.2.1", "ipv4"),
+        ("2001:db8::1", "ipv6"),
+        ("::ffff:192.0.2.1", "ipv4"),
+        ("::FFFF:c000:201", "ipv4"),
+        ("0:0:0:0:0:ffff:192.0.2.1", "ipv4"),
+        ("64:ff9b::192.0.2.1", "ipv6"),
+        ("::ffff:1", "ipv6"),
+        ("::ffff:1:2:3", "ipv6"),
+        (None, None),
+    ],
+)
+def test_network_type(address: str | None, expected: str | None) -> None:
+    assert network_type(texts(address), texts(None)).to_pylist() == [expected]
 
 
 def test_event_id_needs_all_its_parts() -> None:
