@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,14 +33,23 @@ def _strings(items: list[Any]) -> Iterator[tuple[str, str]]:
             yield from ((key, value) for key, value in item.items() if isinstance(value, str))
 
 
+_NAMED = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>\s*\Z")
+
+
 def _addresses(text: str | None) -> list[str]:
     if text and text[0] not in "[{":
-        return [word.strip() for word in text.replace(";", ",").split(",") if "@" in word]
-    return [value for _, value in _strings(json_items(text)) if "@" in value]
+        words = [word.strip() for word in text.replace(";", ",").split(",")]
+    else:
+        words = [value for _, value in _strings(json_items(text))]
+    found = ((word, _NAMED.search(word)) for word in words if "@" in word)
+    return [named[1] if named else word for word, named in found]
 
 
 def addresses(column: pa.Array) -> pa.Array:
-    """The addresses of JSON arrays of texts or objects, or of a text with commas; without repeats."""
+    """The addresses of JSON arrays of texts or objects, or of a text with commas; without repeats.
+
+    Of `Jane Doe <jane@contoso.com>` it is what stands in the angle brackets.
+    """
 
     def find(text: str | None) -> tuple[list[str] | None]:
         return (list(dict.fromkeys(_addresses(text))) or None,)

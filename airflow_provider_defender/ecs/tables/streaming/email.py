@@ -52,7 +52,9 @@ EMAIL_EVENTS = table(
     computed=(
         _FROM,
         _TO,
-        Computed(("email.cc.address",), ("Cc",), own.addresses, "The addresses of the JSON array."),
+        Computed(
+            ("email.cc.address",), ("Cc",), own.addresses, "The addresses of the JSON array, without names."
+        ),
         _DIRECTION,
         Computed(("event.action",), ("DeliveryAction",), actions, "In lower case: delivered, junked …"),
         Computed(

@@ -9,7 +9,7 @@ import pytest
 from .events import TIME, message, part, row, rows_of
 
 MAIL: dict[str, Any] = {
-    "Cc": ["boss@contoso.com", "Boss <x>", "boss@contoso.com"],
+    "Cc": ["boss@contoso.com", "Boss <x>", "The Boss <boss@contoso.com>", "Foo Bar < foo@contoso.com >"],
     "DeliveryAction": "Junked",
     "EmailDirection": "Intra-org",
     "InternetMessageId": "<1@mail.example>",
@@ -31,7 +31,7 @@ MAIL: dict[str, Any] = {
 def test_email() -> None:
     fields = row("EmailEvents", **MAIL)
     assert part(fields, "email", "source") == {
-        "email.cc.address": ["boss@contoso.com"],
+        "email.cc.address": ["boss@contoso.com", "foo@contoso.com"],
         "email.delivery_timestamp": "2026-01-09T09:57:11.482133Z",
         "email.direction": "intra-org",
         "email.from.address": ["news@shop.example"],
