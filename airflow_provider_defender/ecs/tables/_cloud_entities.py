@@ -64,26 +64,29 @@ ENTITY_FIELDS = tuple(_TYPES)
 """What `entity_fields` gives."""
 
 
-def entity_fields(alert_type: pa.Array, entities: pa.Array) -> tuple[pa.Array, ...]:
+def entity_fields(alert_type: pa.Array, entities: pa.Array, machine: pa.Array) -> tuple[pa.Array, ...]:
     """The ECS fields of `ENTITY_FIELDS`.
 
     Args:
         alert_type: tells malware.
         entities: JSON array of objects with a `Type`. `{"$ref": "4"}` stands for the object whose `$id` is 4,
             anywhere in the array.
+        machine: the host's name where no entity tells it.
 
     Single fields are those of the first entity of their kind, but of processes the first that is no other's
     parent, and of files the first that is not the parent's image; `related.*` has what all entities have.
     `source` and `destination` are those of the first network connection. Where it names no source, that is
     the first address of which no entity says that it is something else.
     """
-    results = dict(zip(ENTITY_FIELDS, by_distinct(_fields, _RESULTS, alert_type, entities), strict=True))
+    results = dict(
+        zip(ENTITY_FIELDS, by_distinct(_fields, _RESULTS, alert_type, entities, machine), strict=True)
+    )
     results["network.transport"] = protocol_fields(results["network.transport"])[0]
     return tuple(results.values())
 
 
-def _fields(alert_type: str | None, text: str | None) -> tuple[Any, ...]:
-    entities = _Entities(json_items(text))
+def _fields(alert_type: str | None, text: str | None, machine: str | None) -> tuple[Any, ...]:
+    entities = _Entities(json_items(text), machine)
     found: dict[str, Any] = {}
     for part in (_host, _account, _process, _file, _connection, _dns, _url, _container):
         found.update(part(entities))
@@ -95,7 +98,8 @@ def _fields(alert_type: str | None, text: str | None) -> tuple[Any, ...]:
 class _Entities:
     """An alert's entities, with their references resolved on the way."""
 
-    def __init__(self, items: list[Any]) -> None:
+    def __init__(self, items: list[Any], machine: str | None) -> None:
+        self._machine = machine
         self._by_id: dict[str, dict[str, Any]] = {}
         self.all = list(self._walk(items))
         for each in self.all:
@@ -138,6 +142,10 @@ class _Entities:
         values = owner.get(key)
         return [self.of({"": value}, "") for value in values] if isinstance(values, list) else []
 
+    def host_name(self, host: dict[str, Any]) -> str | None:
+        """A host's name; where there is no host at all that of the machine."""
+        return _text(host, "HostName", "NetBiosName") or (None if self.kind("host") else self._machine)
+
     def kind(self, name: str) -> list[dict[str, Any]]:
         """All entities of a type."""
         return [each for each in self.all if _type(each) == name]
@@ -164,7 +172,7 @@ def _type(entity: dict[str, Any]) -> str:
 
 def _host(entities: _Entities) -> dict[str, Any]:
     host = entities.first("host")
-    name = _text(host, "HostName", "NetBiosName")
+    name = entities.host_name(host)
     family = (_text(host, "OSFamily") or "").lower()
     return {
         "host.hostname": name,
@@ -325,8 +333,8 @@ def _categories(alert_type: str | None, entities: _Entities) -> list[str]:
 
 def _related(entities: _Entities) -> dict[str, list[str] | None]:
     hosts: list[str | None] = []
-    for host in entities.kind("host"):
-        name, domain = _text(host, "HostName", "NetBiosName"), _text(host, "DnsDomain")
+    for host in entities.kind("host") or [{}]:
+        name, domain = entities.host_name(host), _text(host, "DnsDomain")
         hosts += [name, f"{name}.{domain}" if name and domain else None]
     users: list[str | None] = []
     for account in entities.kind("account"):

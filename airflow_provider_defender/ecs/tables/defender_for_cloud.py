@@ -7,6 +7,7 @@ Microsoft's export schemas (Azure/Microsoft-Defender-for-Cloud) and its REST ref
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -130,6 +131,30 @@ def tenant(identifiers: pa.Array) -> pa.Array:
         return (next(found, None),)
 
     return by_distinct(find, (pa.string(),), identifiers)[0]
+
+
+_MACHINE = re.compile(
+    r"/providers/(?:Microsoft\.Compute/virtualMachines|Microsoft\.HybridCompute/machines)/([^/]+)/?\Z",
+    re.IGNORECASE,
+)
+
+
+def _machine(compromised: str | None, resource: str | None, identifiers: str | None) -> tuple[str | None]:
+    """The compromised entity, if it is one of the alert's resources and that is a machine."""
+    items = (item for item in json_items(identifiers) if isinstance(item, dict))
+    resources = [resource, *(item.get("AzureResourceId") for item in items)]
+    found = [_MACHINE.search(text) for text in resources if isinstance(text, str)]
+    machines = {match[1].lower() for match in found if match}
+    name = (compromised or "").strip()
+    return (name if {name.lower(), name.lower().partition(".")[0]} & machines else None,)
+
+
+def alert_entities(
+    alert_type: pa.Array, entities: pa.Array, compromised: pa.Array, resource: pa.Array, identifiers: pa.Array
+) -> tuple[pa.Array, ...]:
+    """`ENTITY_FIELDS` of an alert; its host may be known as the compromised entity only."""
+    (machine,) = by_distinct(_machine, (pa.string(),), compromised, resource, identifiers)
+    return entity_fields(alert_type, entities, machine)
 
 
 def alert_resource(resource: pa.Array, subscription: pa.Array) -> tuple[pa.Array, ...]:
@@ -294,13 +319,14 @@ CLOUD_ALERTS = _mapping(
         Computed(("organization.id",), ("ResourceIdentifiers",), tenant, "The directory it stands in."),
         Computed(
             ENTITY_FIELDS,
-            ("AlertType", "Entities"),
-            entity_fields,
+            ("AlertType", "Entities", "CompromisedEntity", "AzureResourceId", "ResourceIdentifiers"),
+            alert_entities,
             "From the entities, with their references (`$ref`) resolved: single fields are those of the "
             "first entity of their kind (no parent process, nor its image), related.* has what all have. "
             "Source, destination and transport are the network connection's; where it names no source, that "
             "is the first address that is no destination, DNS server, DNS answer or host interface. The "
-            "category by the kinds of entities.",
+            "category by the kinds of entities. Where none is a host, its name is the compromised entity's, "
+            "if one of the alert's resources is a machine of that name.",
         ),
     ),
 )

@@ -231,8 +231,47 @@ def test_a_parent_that_comes_first_is_not_the_process(refers: bool) -> None:
     assert [fields[name] for name in names] == [32, "evil.exe", 16, "explorer.exe", "evil.exe"]
 
 
-VICTIM = {"$id": "20", "Address": "10.0.0.4", "Type": "ip"}
-ATTACKER = {"$id": "21", "Address": "203.0.113.7", "Location": {"CountryCode": "DE"}, "Type": "ip"}
+ARC = "/subscriptions/S/resourceGroups/r/providers/Microsoft.HybridCompute/machines/websrv1"
+DATABASE = "/subscriptions/S/resourceGroups/r/providers/Microsoft.Sql/servers/WebSrv1"
+
+
+@pytest.mark.parametrize(
+    ("compromised", "changes", "name"),
+    [
+        ("WebSrv1", {}, "WebSrv1"),
+        ("WEBSRV1.contoso.local", {}, "WEBSRV1.contoso.local"),
+        ("WebSrv1", {"ResourceIdentifiers": None}, "WebSrv1"),
+        ("WebSrv1", {"AzureResourceId": None}, "WebSrv1"),
+        ("WebSrv1", {"AzureResourceId": ARC, "ResourceIdentifiers": "x"}, "WebSrv1"),
+        ("WebSrv1", {"AzureResourceId": DATABASE, "ResourceIdentifiers": [{"AzureResourceId": 5}]}, None),
+        ("WebSrv1", {"AzureResourceId": f"{MACHINE}/extensions/WebSrv1", "ResourceIdentifiers": []}, None),
+        ("administrator@contoso.com", {}, None),
+        (None, {}, None),
+    ],
+)
+def test_a_compromised_machine_is_the_host(
+    compromised: str | None, changes: dict[str, Any], name: str | None
+) -> None:
+    alert = {**ALERT, "CompromisedEntity": compromised, "Entities": [], **changes}
+    fields = cloud_row("Alerts", alert)
+    assert fields.get("host.hostname") == name
+    assert fields.get("host.name") == (name and name.lower())
+    assert fields.get("related.hosts") == (name and [name.lower()])
+
+
+def test_an_entity_knows_the_host_better_than_the_compromised_entity() -> None:
+    for entity, name in (({"HostName": "Other"}, "Other"), ({"OSFamily": "Linux"}, None)):
+        fields = cloud_row("Alerts", {**ALERT, "Entities": [{**entity, "Type": "host"}]})
+        assert fields.get("host.hostname") == name
+
+
+VICTIM: dict[str, Any] = {"$id": "20", "Address": "10.0.0.4", "Type": "ip"}
+ATTACKER: dict[str, Any] = {
+    "$id": "21",
+    "Address": "203.0.113.7",
+    "Location": {"CountryCode": "DE"},
+    "Type": "ip",
+}
 
 
 def network_fields(*entities: dict[str, Any]) -> dict[str, Any]:
@@ -242,7 +281,8 @@ def network_fields(*entities: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("refers", [True, False])
 def test_a_connection_says_which_address_is_which(refers: bool) -> None:
-    connection = {
+    addresses = [VICTIM, ATTACKER] if refers else []
+    connection: dict[str, Any] = {
         "$id": "22",
         "DestinationAddress": {"$ref": "20"} if refers else VICTIM,
         "DestinationPort": 22,
@@ -251,7 +291,7 @@ def test_a_connection_says_which_address_is_which(refers: bool) -> None:
         "Protocol": "Tcp",
         "Type": "network-connection",
     }
-    assert network_fields(*([VICTIM, ATTACKER] if refers else []), connection) == {
+    assert network_fields(*addresses, connection) == {
         "destination.ip": "10.0.0.4",
         "destination.port": 22,
         "network.transport": "tcp",
@@ -318,7 +358,8 @@ def test_references_in_a_circle_or_to_nothing_end() -> None:
         {"Type": "process", "Host": {"$ref": "99"}, "Account": {"$ref": ["x"]}},
         {"Type": {"Type": "host"}, "FileHashes": [{"$ref": "2"}, 5, None, "x"]},
     ]
-    results = entity_fields(pa.array([None, "x"]), pa.array([json.dumps(entities), "[[[["]))
+    nothing = pa.nulls(2, pa.string())
+    results = entity_fields(pa.array([None, "x"]), pa.array([json.dumps(entities), "[[[["]), nothing)
     found = dict(zip(ENTITY_FIELDS, (column.to_pylist() for column in results), strict=True))
     assert found["process.pid"] == [5, None]
     assert found["process.parent.pid"] == [5, None]
