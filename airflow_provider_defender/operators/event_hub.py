@@ -45,15 +45,16 @@ class EventHubToParquetOperator(LandingOperator):
     commit, or none of them. Tasks over different partitions of a hub run side by side; they share nothing but
     the moment of the commit.
 
-    Its asset is `defender://<event_hub_conn_id>/events/<hub>`, with the argument `hub` as it is written, or
-    `default` where the connection names the hub.
+    Its asset is `defender://<event_hub_conn_id>/events/<hub>`, with the argument `hub` as it is written (a
+    template as the template), or `default` where the connection names the hub.
 
     Args:
         lake: root of the lake: a path or URL that Airflow's `ObjectStoragePath` takes, such as
             `file:///data/lake`, `s3://aws_default@bucket/lake` or `abfss://azure_default@container/lake`.
             Templated.
         event_hub_conn_id: connection of type `event_hub`.
-        hub: the hub's name; None takes the connection's. Not templated, since the asset is named after it.
+        hub: the hub's name; None takes the connection's. Templated, and what to map over where each table
+            has a hub of its own: `.expand(hub=[…])`.
         partitions: numbers of the partitions to read; None reads all that the hub has when the run starts.
             Templated, and what to map over: `.expand(partitions=[[0, 1], [2, 3]])`.
         start: where the first drain of a partition begins: `earliest`, `latest` (when the hub's first drain
@@ -105,7 +106,7 @@ class EventHubToParquetOperator(LandingOperator):
         LakeError: the commit did not succeed; nothing of this run has landed.
     """
 
-    template_fields: Sequence[str] = ("lake", "partitions", "start", "since", "until")
+    template_fields: Sequence[str] = ("lake", "hub", "partitions", "start", "since", "until")
     ui_color = "#0078d4"
     ui_fgcolor = "#fff"
 
@@ -411,7 +412,7 @@ class EventHubPartitionsOperator(BaseOperator):
 
     Args:
         event_hub_conn_id: connection of type `event_hub`.
-        hub: the hub's name; None takes the connection's.
+        hub: the hub's name; None takes the connection's. Templated.
         groups: number of groups, and so of mapped tasks; fewer where the hub has fewer partitions.
         kafka_config: settings of librdkafka over those of the connection, without secrets.
 
@@ -423,6 +424,7 @@ class EventHubPartitionsOperator(BaseOperator):
         TryAgain: the hub did not answer.
     """
 
+    template_fields: Sequence[str] = ("hub",)
     ui_color = "#0078d4"
     ui_fgcolor = "#fff"
 

@@ -31,7 +31,7 @@ class EventHubSensor(BaseSensorOperator):
     Args:
         lake: root of the lake, as for `EventHubToParquetOperator`. Templated.
         event_hub_conn_id: connection of type `event_hub`.
-        hub: the hub's name; None takes the connection's.
+        hub: the hub's name; None takes the connection's. Templated.
         partitions: numbers of the partitions to look at; None looks at all. Templated.
         start: where the first drain of a partition will begin, as for the operator. Templated.
         lag: succeed if more than so many messages wait, in all these partitions together.
@@ -46,7 +46,7 @@ class EventHubSensor(BaseSensorOperator):
         PositionAhead: the hub is another one than the lake has read before.
     """
 
-    template_fields: Sequence[str] = ("lake", "partitions", "start")
+    template_fields: Sequence[str] = ("lake", "hub", "partitions", "start")
     ui_color = "#0078d4"
     ui_fgcolor = "#fff"
 

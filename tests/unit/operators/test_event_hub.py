@@ -708,6 +708,17 @@ def test_a_lake_that_cannot_be_written_is_named(hub: MemoryHub, tmp_path: Path) 
         drain(EventLake(tmp_path / "file" / "lake"))
 
 
+def test_the_hub_can_be_a_template(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(2)
+    given = context(params={"table": "deviceinfo"})
+    operator = EventHubToParquetOperator(
+        task_id="land", lake=event_lake.uri, hub="insights-logs-advancedhunting-{{ params.table }}"
+    )
+    operator.render_template_fields(given)  # type: ignore[arg-type]
+    operator.execute(given)  # type: ignore[arg-type]
+    assert event_lake.records()[0]["log"].endswith("-insights-logs-advancedhunting-deviceinfo")
+
+
 # Groups of partitions -----------------------------------------------------------------------------
 
 
@@ -725,6 +736,12 @@ def test_partitions_are_spread_over_groups(
     hub.partitions = {number: Partition() for number in range(partitions)}
     operator = EventHubPartitionsOperator(task_id="partitions", groups=groups)
     assert operator.execute(context()) == expected  # type: ignore[arg-type]
+
+
+def test_the_hub_of_groups_can_be_a_template() -> None:
+    operator = EventHubPartitionsOperator(task_id="partitions", hub="{{ params.hub }}")
+    operator.render_template_fields({"params": {"hub": "defender"}})  # type: ignore[typeddict-item]
+    assert operator.hub == "defender"
 
 
 def test_groups_from_one_on(hub: MemoryHub) -> None:

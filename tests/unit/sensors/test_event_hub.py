@@ -123,6 +123,12 @@ def test_what_no_waiting_heals_fails_at_once(
         poke(event_lake)
 
 
+def test_the_hub_can_be_a_template(hub: MemoryHub, event_lake: EventLake) -> None:
+    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, hub="{{ params.hub }}")
+    sensor.render_template_fields({"params": {"hub": "defender"}})  # type: ignore[typeddict-item]
+    assert sensor.hub == "defender"
+
+
 def test_another_hub_of_the_same_name_fails(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(4)
     drain(event_lake)
