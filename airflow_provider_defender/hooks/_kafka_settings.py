@@ -178,6 +178,8 @@ def event_hub_settings(
     protocol = _protocol(fields, options)
     reads_token = protocol.startswith("SASL_") and _wants_token(fields)
     password = None if reads_token else _password(fields, connection, options, protocol)
+    if not protocol.startswith("SASL_"):
+        _check_unread_connection_string(fields, connection, options, protocol)
     place = _place(fields, connection, options, password)
     hosted = any(cloud.owns_namespace(_bare(server)) for server in place.each for cloud in CLOUDS.values())
     if len(place.each) > 1 and (hosted or reads_token):
@@ -435,6 +437,22 @@ def _split(server: str) -> tuple[str, int]:
 
 def _bare(server: str) -> str:
     return _split(server)[0]
+
+
+def _check_unread_connection_string(
+    fields: Fields, connection: AirflowConnection, options: _Options, protocol: str
+) -> None:
+    """Without SASL nobody reads the password; where nothing else names the host, it was meant to be read."""
+    named = (connection.host or "").strip() or options.get("bootstrap.servers")
+    text = options.get("sasl.password") or connection.password or ""
+    if not named and "sharedaccesskey" in text.lower():
+        fields.wrong(
+            "security_protocol",
+            protocol,
+            "it sends no password, but the password is a connection string: leave security_protocol empty, "
+            "since Event Hubs speaks SASL_SSL only (its emulator SASL_PLAINTEXT), or for another Kafka "
+            "without a login remove the password",
+        )
 
 
 def _check_hosted(fields: Fields, options: _Options, protocol: str, password: _Password | None) -> None:

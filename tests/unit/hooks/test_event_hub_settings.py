@@ -193,6 +193,14 @@ def test_without_sasl_nothing_secret_is_needed(protocol: str) -> None:
     assert not [name for name in config if name.startswith("sasl.")]
 
 
+@pytest.mark.parametrize("name", ["security_protocol", "security.protocol"])
+def test_without_sasl_a_connection_string_names_no_host(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="'PLAINTEXT' is wrong: it sends no password") as caught:
+        settings(hub_conn(**{name: "PLAINTEXT"}))
+    assert "SASL_SSL" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
 def test_a_namespace_is_needed() -> None:
     with pytest.raises(ConfigurationError, match="host is missing"):
         settings(hub_conn(None, security_protocol="PLAINTEXT"))
