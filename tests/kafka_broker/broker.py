@@ -427,9 +427,11 @@ class KafkaBroker:
         """
         stamps = iter(times) if times is not None else None
         delivery = _Delivery(self._producer)
-        for value in values:
+        for number, value in enumerate(values):
             extra = {"timestamp": next(stamps)} if stamps else {}
             delivery.send(hub, value, partition=partition, **extra)
+            if number == 0:
+                delivery.wait()  # what waits until the hub is known may be overtaken by what is sent then
         delivery.wait()
 
     def produce_transaction(
