@@ -120,7 +120,7 @@ class EventTable:
         self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed, inside=mapping.inside)
         self.read: Callable[[bytes], tuple[Any, Leftovers | None]] = self._read_first
         self.size = 0
-        self._time_places = self._places_of_times()
+        self._time_places: tuple[str, ...] = ()
         self._log = log
         self._keep_original = keep_original
         self._builder = RowBuilder(mapping, self.schema, ingested)
@@ -388,11 +388,9 @@ class _Records:
     def _keys(self, columns: Columns, tenants: pa.Array, hashes: pa.Array, kafka: pa.StructArray) -> pa.Array:
         """The same for a record's repeats, and for nothing else: where there are none, its place is in it."""
         keys = pc.coalesce(join_known("/", tenants, hashes), hashes)
-        times = _times_of_repeats(self.mapping)
-        own = [pc.greater(columns.record[name], _OLDEST) for name in times if name in columns.record]
         is_timed = pa.repeat(pa.scalar(False), len(keys))
-        for each in own:
-            is_timed = pc.or_(is_timed, pc.fill_null(each, False))
+        for name in columns.record.keys() & set(_times_of_repeats(self.mapping)):
+            is_timed = pc.or_(is_timed, pc.fill_null(pc.greater(columns.record[name], _OLDEST), False))
         if pc.all(is_timed).as_py():
             return keys
         place = join_known("-", *(kafka.field(name) for name in ("partition", "offset", "record")))

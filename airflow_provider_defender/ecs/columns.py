@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 __all__ = [
+    "LARGEST_PORT",
     "URL_PARTS",
     "by_distinct",
     "collect",
@@ -282,7 +283,7 @@ _URL = re.compile(
     r"(/[^?#]*)?(?:\?([^#]*))?(?:#(.*))?\Z",
     re.IGNORECASE | re.DOTALL,
 )
-_LARGEST_PORT = 65535
+LARGEST_PORT = 65535
 
 
 def parts_of_url(text: str | None) -> tuple[Any, ...]:
@@ -292,7 +293,7 @@ def parts_of_url(text: str | None) -> tuple[Any, ...]:
         return _NO_URL
     scheme, user, password, address, name, digits, path, query, fragment = match.groups()
     port = int(digits) if digits else None
-    if port is not None and port > _LARGEST_PORT:
+    if port is not None and port > LARGEST_PORT:
         return _NO_URL
     return (
         scheme.lower() if scheme else None,

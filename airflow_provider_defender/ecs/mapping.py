@@ -111,7 +111,8 @@ class Mapping:
             without any take `envelope.time`, then the time when the broker got the message; so do those with
             one that is over 400 days before that, or a day after it.
         key: the property that identifies a record; a record without it is rejected. Not for the event hub,
-            whose rows have the key `<tenant>/<event.hash>`, or only the hash where no tenant is known.
+            whose rows have the key `<tenant>/<event.hash>`, or only the hash where no tenant is known; behind
+            it `/<partition>-<offset>-<record>` where the same content may come again without being a repeat.
         version: the property that changes with every change of a record. Not for the event hub.
         tenant: the property that names the tenant, for records whose origin does not. For the event hub
             `envelope.tenantId` counts first, then this property, then the origin.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PartitionPlan",
     "live_plans",
+    "offset_count",
     "parse_partitions",
     "parse_start",
     "window_plans",
@@ -29,6 +30,11 @@ __all__ = [
 
 Start = Literal["earliest", "latest"] | datetime
 Ranges = tuple[tuple[int, int], ...]
+
+
+def offset_count(ranges: Iterable[tuple[int, int]]) -> int:
+    """How many offsets some ranges hold that do not overlap."""
+    return sum(end - start for start, end in ranges)
 
 
 @dataclass(frozen=True)

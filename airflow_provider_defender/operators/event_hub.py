@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,7 @@ from airflow_provider_defender.exceptions import (
     StopAndLook,
     TryAgain,
 )
+from airflow_provider_defender.operators._hub_plan import offset_count
 from airflow_provider_defender.operators._landing import LandingOperator, check_kafka_config, check_spans
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class EventHubToParquetOperator(LandingOperator):
             if live:
                 lag = plan.high - result.stands(partition)
                 compat.gauge(f"defender.event_hub.lag.{hub}.{partition}", lag)
-            lost = _count(result.lost.get(partition, ()))
+            lost = offset_count(result.lost.get(partition, ()))
             compat.gauge(f"defender.event_hub.lost.{hub}.{partition}", lost)
 
     def _show_position(self, context: Context, hook: EventHubHook, result: HubResult) -> None:
@@ -365,8 +366,8 @@ def _describe_moved(result: HubResult, partition: int) -> str | None:
     plan, stands = result.plans[partition], result.stands(partition)
     if plan.begin >= stands:
         return None
-    read = _count(plan.within(plan.begin, stands))
-    gone = _count(plan.lost)
+    read = offset_count(plan.within(plan.begin, stands))
+    gone = offset_count(plan.lost)
     known = stands - plan.begin - read - gone
     notes = [
         *([f"{known} offsets known to the lake before"] if known else ()),
@@ -377,12 +378,8 @@ def _describe_moved(result: HubResult, partition: int) -> str | None:
     return f"partition {partition} {done} from {plan.begin} to {stands} of {plan.high}{noted}"
 
 
-def _count(ranges: Iterable[tuple[int, int]]) -> int:
-    return sum(end - start for start, end in ranges)
-
-
 def _describe_lost(hook: EventHubHook, result: HubResult) -> str:
-    count = sum(map(_count, result.lost.values()))
+    count = sum(map(offset_count, result.lost.values()))
     parts = ", ".join(
         f"partition {partition}: {start} to {end - 1}"
         for partition, lost in sorted(result.lost.items())

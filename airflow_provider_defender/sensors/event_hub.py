@@ -115,8 +115,10 @@ class EventHubSensor(BaseSensorOperator):
         return self._is_enough(hook, plans)
 
     def _is_enough(self, hook: EventHubHook, plans: Mapping[int, PartitionPlan]) -> bool:
-        waiting = sum(end - start for plan in plans.values() for start, end in plan.ranges)
-        gone = sum(end - start for plan in plans.values() for start, end in plan.lost)
+        from airflow_provider_defender.operators._hub_plan import offset_count
+
+        waiting = sum(offset_count(plan.ranges) for plan in plans.values())
+        gone = sum(offset_count(plan.lost) for plan in plans.values())
         lag = 0 if self.lag is None and self.oldest is None else self.lag
         found = gone > 0 or (lag is not None and waiting > lag)
         age = None

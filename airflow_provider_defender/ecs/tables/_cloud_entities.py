@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..columns import URL_PARTS, by_distinct, extension_of, is_ip, parts_of_file, parts_of_url
+from ..columns import LARGEST_PORT, URL_PARTS, by_distinct, extension_of, is_ip, parts_of_file, parts_of_url
 from .streaming._functions import TEXTS, json_items, process_number, protocol_fields
 
 __all__ = ["ENTITY_FIELDS", "entity_fields"]
@@ -239,8 +239,6 @@ _OTHER_ROLES = {
 _RESOLVED = ("IpAddresses", "IpAddress")
 """What a name resolved to, as Microsoft's documentation and older alerts call it."""
 
-_MOST_PORTS = 65_535
-
 
 def _connection(entities: _Entities) -> dict[str, Any]:
     """`source`, `destination` and the protocol's name, from the first network connection.
@@ -288,8 +286,8 @@ def _ip(entity: dict[str, Any]) -> str | None:
 
 def _port(connection: dict[str, Any], key: str) -> int | None:
     text = _text(connection, key) or ""
-    is_port = text.isascii() and text.isdigit() and len(text) <= len(str(_MOST_PORTS))
-    return int(text) if is_port and int(text) <= _MOST_PORTS else None
+    is_port = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_PORT))
+    return int(text) if is_port and int(text) <= LARGEST_PORT else None
 
 
 def _url(entities: _Entities) -> dict[str, Any]:
