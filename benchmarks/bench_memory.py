@@ -77,6 +77,7 @@ def drain(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict
     from airflow_provider_defender.hooks import AlertFilter
     from airflow_provider_defender.lake import Lake, WriterSettings
     from airflow_provider_defender.operators._drain import AlertDrain
+    from airflow_provider_defender.operators._timing import DrainClock
     from airflow_provider_defender.operators._window import Window
 
     source: Any = PageSource(alerts, evidence)
@@ -94,7 +95,7 @@ def drain(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict
             filters=AlertFilter(),
             overlap=timedelta(minutes=15),
             lookback=SPAN,
-            max_duration=None,
+            clock=DrainClock(),
             keep_original=True,
             started=START + SPAN,
             logger=logging.getLogger("bench"),

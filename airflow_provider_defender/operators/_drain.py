@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,6 @@ from airflow_provider_defender.hooks import (
     updated_since_filter,
 )
 from airflow_provider_defender.lake import Watermark
-from airflow_provider_defender.operators._timing import timed
 from airflow_provider_defender.timestamps import datetime_to_ticks, format_ticks, parse_ticks
 
 if TYPE_CHECKING:
@@ -32,17 +31,17 @@ if TYPE_CHECKING:
 
     from airflow_provider_defender.hooks import DefenderEndpointHook, Page
     from airflow_provider_defender.lake import Draft, Head, Log, Record
+    from airflow_provider_defender.operators._timing import DrainClock
     from airflow_provider_defender.operators._window import Window
 
 __all__ = ["AlertDrain", "DrainResult"]
 
-_PROGRESS_SECONDS = 15.0
 _READ_FROM = "read_from"
 
 
 @dataclass
 class DrainResult:
-    """What a drain did, in numbers; times are seconds of wall clock."""
+    """What a drain did, in numbers; `seconds` by stage."""
 
     pages: int = 0
     records: int = 0
@@ -55,7 +54,7 @@ class DrainResult:
     complete: bool = True
     interruption: TryAgain | None = None
     record: Record | None = None
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,7 +62,7 @@ class AlertDrain:
     """Read one window of a tenant's alerts and land what is new.
 
     `lookback` is how far a log without a watermark reads back; `overlap` how far below its watermark any
-    other one reads again. `max_duration` ends the reading early. `started` (UTC) becomes `event.ingested`.
+    other one reads again. `clock` says when to end the reading. `started` (UTC) becomes `event.ingested`.
     """
 
     source: str
@@ -73,7 +72,7 @@ class AlertDrain:
     filters: AlertFilter
     overlap: timedelta
     lookback: timedelta
-    max_duration: timedelta | None
+    clock: DrainClock
     keep_original: bool
     started: datetime
     logger: Logger | FilteringBoundLogger
@@ -88,7 +87,7 @@ class AlertDrain:
             LakeError: the commit did not succeed; nothing has landed (its subclasses say more).
             FailNow, TryAgain, StopAndLook: reading failed before the first page, or gets nowhere.
         """
-        result = DrainResult()
+        result = DrainResult(seconds=self.clock.seconds)
         since = self._since(head) if self.window.incremental else None
         with self.log.begin(
             head,
@@ -98,7 +97,7 @@ class AlertDrain:
             filters=self.filters.as_dict(),
         ) as draft:
             try:
-                for page in self._timed_pages(self._odata_filter(since), result):
+                for page in self._timed_pages(self._odata_filter(since)):
                     self._land(page, draft, result)
                     if not page.last and self._out_of_time(result):
                         break
@@ -107,11 +106,11 @@ class AlertDrain:
                 if not result.pages:
                     raise
                 result.complete, result.interruption = False, error
-            with timed(result.seconds, "committing"):
+            with self.clock.stage("committing"):
                 result.record = draft.commit(advance=self._advance(head, since, result))
         if not result.complete and result.interruption is None and result.record is None:
             raise StopAndLook(
-                f"max_duration={self.max_duration} was over before anything new was met, so runs like this "
+                f"max_duration={self.clock.limit} was over before anything new was met, so runs like this "
                 "one never get further. Raise max_duration, or land the backlog in pieces by since and until."
             )
         return result
@@ -141,11 +140,11 @@ class AlertDrain:
         between = created_between_filter if self.window.basis == "created" else updated_between_filter
         return between(start, end)
 
-    def _timed_pages(self, condition: str, result: DrainResult) -> Iterator[Page]:
+    def _timed_pages(self, condition: str) -> Iterator[Page]:
         self.logger.info("Reading alerts with $filter=%s", condition)
         pages = self.hook.alert_pages(filter=condition)
         while True:
-            with timed(result.seconds, "reading"):
+            with self.clock.stage("reading"):
                 page = next(pages, None)
             if page is None:
                 return
@@ -153,12 +152,12 @@ class AlertDrain:
             del page
 
     def _out_of_time(self, result: DrainResult) -> bool:
-        if self.max_duration is None or sum(result.seconds.values()) < self.max_duration.total_seconds():
+        if not self.clock.is_over:
             return False
         self.logger.warning(
             "max_duration of %s is over after %d pages: what was read is committed, and the watermark stays. "
             "The next run reads these pages again, passes over what has landed, and gets further.",
-            self.max_duration,
+            self.clock.limit,
             result.pages,
         )
         result.complete = False
@@ -189,13 +188,13 @@ class AlertDrain:
             keep_original=self.keep_original,
         )
         while True:
-            with timed(result.seconds, "mapping"):
+            with self.clock.stage("mapping"):
                 part = next(parts, None)
             if part is None:
                 return
             result.unfit_values.update(part.unfit_values)
             result.unknown_fields.update(part.unknown_fields)
-            with timed(result.seconds, "landing"):
+            with self.clock.stage("landing"):
                 for dataset, table in part.tables.items():
                     result.rows += table.num_rows
                     draft.write(dataset, table)
@@ -203,16 +202,14 @@ class AlertDrain:
                     draft.quarantine(part.rejects)
 
     def _report(self, result: DrainResult) -> None:
-        elapsed = sum(result.seconds.values())
-        if elapsed - result.seconds["reported"] >= _PROGRESS_SECONDS:
-            result.seconds["reported"] = elapsed
+        if self.clock.report_is_due():
             self.logger.info(
                 "Page %d: %d alerts read, %d of them new, %d rows, %.0f s",
                 result.pages,
                 result.records,
                 result.versions,
                 result.rows,
-                elapsed,
+                self.clock.elapsed,
             )
 
     def _advance(self, head: Head, since: int | None, result: DrainResult) -> Watermark | None:

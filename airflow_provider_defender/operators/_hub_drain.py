@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 import pyarrow as pa
@@ -15,7 +15,6 @@ from airflow_provider_defender import ecs
 from airflow_provider_defender.exceptions import DefenderError
 from airflow_provider_defender.lake import CommitStateUnknown, Covered, HubChange, LakeError, NotShown
 from airflow_provider_defender.operators._hub_plan import PartitionPlan, live_plans, window_plans
-from airflow_provider_defender.operators._timing import timed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,18 +25,15 @@ if TYPE_CHECKING:
     from airflow_provider_defender.ecs import MappedRecords
     from airflow_provider_defender.hooks import EventHubHook, MessageBatch
     from airflow_provider_defender.lake import Head, HubDraft, HubPosition, Lake, Log, Record
+    from airflow_provider_defender.operators._timing import DrainClock
     from airflow_provider_defender.operators._window import Window
 
 __all__ = ["HubDrain", "HubResult"]
 
-_PROGRESS_SECONDS = 30.0
-_LONGEST = timedelta(hours=12)
-"""No drain reads for longer: the lake refuses commits of runs that began more than a day ago."""
-
 
 @dataclass
 class HubResult:
-    """What a drain did, in numbers; times are seconds of wall clock.
+    """What a drain did, in numbers; `seconds` by stage.
 
     `plans`: what it was to read, by partition. `before_oldest`: for a window, the partitions that may have
     lost a part of it, with the time of their oldest message. `lost`: ranges that the hub deleted before they
@@ -59,7 +55,7 @@ class HubResult:
     interruption: DefenderError | None = None
     unfinished: LakeError | None = None
     record: Record[HubPosition] | None = None
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -86,8 +82,8 @@ class HubResult:
 class HubDrain:
     """Read one window of a hub, or what came since the last drain, and land it.
 
-    `partitions`, `start`, `max_records`, `max_bytes`, `max_duration`, `drop_repeats` and `keep_original` are
-    the operator's. `started` (UTC) becomes `event.ingested`.
+    `partitions`, `start`, `max_records`, `max_bytes`, `drop_repeats` and `keep_original` are the operator's.
+    `clock` says when to end the reading. `started` (UTC) becomes `event.ingested`.
     """
 
     hook: EventHubHook
@@ -98,7 +94,7 @@ class HubDrain:
     start: Literal["earliest", "latest"] | datetime
     max_records: int | None
     max_bytes: int | None
-    max_duration: timedelta | None
+    clock: DrainClock
     drop_repeats: bool
     keep_original: bool
     started: datetime
@@ -120,7 +116,7 @@ class HubDrain:
             head, kind="drain" if self.window.incremental else "backfill", window=self.window.describe()
         ) as draft:
             self._drain(draft, result)
-            with timed(result.seconds, "committing"):
+            with self.clock.stage("committing"):
                 self._commit(draft, result, head.position)
         return result
 
@@ -138,10 +134,11 @@ class HubDrain:
     def _planned(self, head: Head[HubPosition]) -> HubResult:
         """What to read, and what is known to be lost before the first message."""
         if self.window.bounds is not None:
-            return HubResult(*window_plans(self.hook, head.position, self.partitions, *self.window.bounds))
+            plans, before = window_plans(self.hook, head.position, self.partitions, *self.window.bounds)
+            return HubResult(plans, before, seconds=self.clock.seconds)
         plans = live_plans(self.hook, self.log, head.position, self.partitions, self.start)
         lost = {partition: list(plan.lost) for partition, plan in plans.items() if plan.lost}
-        return HubResult(plans, lost=lost)
+        return HubResult(plans, lost=lost, seconds=self.clock.seconds)
 
     # Reading --------------------------------------------------------------------------------------
 
@@ -165,17 +162,16 @@ class HubDrain:
         ranges = {partition: list(plan.ranges) for partition, plan in result.plans.items() if plan.ranges}
         if not ranges:
             return
-        longest = _LONGEST if self.max_duration is None else min(self.max_duration, _LONGEST)
         batches = self.hook.batches(
             ranges,
             max_records=self.max_records,
             max_bytes=self.max_bytes,
-            max_duration=longest.total_seconds(),
+            max_duration=self.clock.left,
         )
         with closing(cast("Generator[MessageBatch]", batches)):
             while True:
                 try:
-                    with timed(result.seconds, "reading"):
+                    with self.clock.stage("reading"):
                         batch = next(batches, None)
                 except DefenderError as error:
                     if not result.messages:
@@ -211,14 +207,14 @@ class HubDrain:
 
     def _land(self, parts: Iterator[MappedRecords], draft: HubDraft, result: HubResult) -> None:
         while True:
-            with timed(result.seconds, "mapping"):
+            with self.clock.stage("mapping"):
                 part = next(parts, None)
             if part is None:
                 return
             result.repeats += part.repeats
             result.unfit_values.update(part.unfit_values)
             result.unknown_fields.update(part.unknown_fields)
-            with timed(result.seconds, "landing"):
+            with self.clock.stage("landing"):
                 for dataset, table in part.tables.items():
                     result.rows[dataset] += table.num_rows
                     draft.write(dataset, table)
@@ -228,13 +224,11 @@ class HubDrain:
             del part
 
     def _report(self, result: HubResult) -> None:
-        elapsed = result.seconds["reading"] + result.seconds["mapping"] + result.seconds["landing"]
-        if elapsed - result.seconds["reported"] < _PROGRESS_SECONDS:
+        if not self.clock.report_is_due():
             return
-        result.seconds["reported"] = elapsed
         self.logger.info(
             "%.0f s: %d messages (%.0f MB) read, %d rows staged, %d rejected; %d messages still to come",
-            elapsed,
+            self.clock.elapsed,
             result.messages,
             result.bytes / 1e6,
             result.rows.total(),

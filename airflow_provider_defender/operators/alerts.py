@@ -49,7 +49,8 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         overlap: how far below the watermark an incremental run reads again, for updates that become visible
             late.
         initial_lookback: how far back the first incremental run reads.
-        max_duration: stop reading after this long; what was read is committed, the watermark stays.
+        max_duration: stop reading after this long, 12 hours at the latest; what was read is committed, the
+            watermark stays.
         partition_span: length of a partition, for backfills of a DAG with a partitioned timetable.
         keep_original: land each alert's exact text in `event.original`.
         single_writer: promise that never two runs write to this lake at a time; only then is a store used
@@ -120,6 +121,7 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         from airflow_provider_defender.hooks import AlertFilter, DefenderEndpointHook
         from airflow_provider_defender.operators._drain import AlertDrain, filters_changed
         from airflow_provider_defender.operators._lake import lake_errors, opened_log
+        from airflow_provider_defender.operators._timing import DrainClock
         from airflow_provider_defender.operators._window import resolve_window
 
         self._check()
@@ -149,7 +151,7 @@ class DefenderAlertsToParquetOperator(LandingOperator):
             filters=filters,
             overlap=self.overlap,
             lookback=self.initial_lookback,
-            max_duration=self.max_duration,
+            clock=DrainClock(self.max_duration),
             keep_original=self.keep_original,
             started=started,
             logger=self.log,
@@ -230,7 +232,7 @@ class DefenderAlertsToParquetOperator(LandingOperator):
             "commit": record.number if record is not None else None,
             "complete": result.complete,
             "seconds": {
-                stage: round(result.seconds[stage], 3)
+                stage: round(result.seconds.get(stage, 0.0), 3)
                 for stage in ("reading", "mapping", "landing", "committing")
             },
         }

@@ -185,8 +185,10 @@ class EventHubToParquetOperator(LandingOperator):
         from airflow_provider_defender.operators._hub_drain import HubDrain
         from airflow_provider_defender.operators._hub_plan import parse_partitions, parse_start
         from airflow_provider_defender.operators._lake import opened_lake
+        from airflow_provider_defender.operators._timing import DrainClock
         from airflow_provider_defender.operators._window import resolve_window
 
+        clock = DrainClock(self.max_duration)
         started = datetime.now(timezone.utc)
         partitions, start = parse_partitions(self.partitions), parse_start(self.start)
         window = resolve_window(
@@ -210,7 +212,7 @@ class EventHubToParquetOperator(LandingOperator):
             start=start,
             max_records=self.max_records,
             max_bytes=self.max_bytes,
-            max_duration=self.max_duration,
+            clock=clock,
             drop_repeats=self.drop_repeats,
             keep_original=self.keep_original,
             started=started,
@@ -342,7 +344,7 @@ def _summary(drain: HubDrain, result: HubResult) -> dict[str, Any]:
         "commit": record.number if record is not None else None,
         "complete": result.complete,
         "seconds": {
-            **{stage: round(result.seconds[stage], 3) for stage in _STAGES},
+            **{stage: round(result.seconds.get(stage, 0.0), 3) for stage in _STAGES},
             "waited": round(drain.hook.waited_seconds, 3),
             "throttled": round(drain.hook.throttled_seconds, 3),
         },

@@ -25,6 +25,7 @@ import pytest
 from airflow_provider_defender import ecs
 from airflow_provider_defender.hooks import AlertFilter, DefenderEndpointHook
 from airflow_provider_defender.operators._drain import AlertDrain
+from airflow_provider_defender.operators._timing import DrainClock
 from airflow_provider_defender.operators._window import Window
 from airflow_provider_defender.simulator import Page, Request, Simulator, Tenant
 from airflow_provider_defender.timestamps import (
@@ -115,7 +116,7 @@ def drain_polls(simulator: Simulator, lake: Path, monkeypatch: pytest.MonkeyPatc
             filters=AlertFilter(),
             overlap=OVERLAP,
             lookback=24 * HOUR,
-            max_duration=None,
+            clock=DrainClock(),
             keep_original=True,
             started=started,
             logger=logging.getLogger("tests.quiet"),

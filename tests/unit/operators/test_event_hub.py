@@ -33,6 +33,7 @@ from airflow_provider_defender.lake import (
     committed_files,
 )
 from airflow_provider_defender.operators import EventHubPartitionsOperator, EventHubToParquetOperator
+from airflow_provider_defender.operators._timing import DrainClock
 from tests.unit.airflow_fixtures import context
 from tests.unit.event_fixtures import (
     DAY,
@@ -675,7 +676,7 @@ def test_the_log_tells_what_was_read_from_what_was_there_before(
 def test_long_drains_report_progress(
     hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_defender.operators._hub_drain._PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(DrainClock, "report_every", 0.0)
     hub.fill(6)
     drain(event_lake)
     assert "3 messages still to come" in capsys.readouterr().out
