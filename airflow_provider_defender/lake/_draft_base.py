@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic
@@ -38,6 +38,9 @@ __all__ = ["DraftBase"]
 _logger = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(days=1)
+
+COMMIT_TIME = timedelta(minutes=15)
+"""How long a run tries to get its commit in, against other runs or a store that gives no answer."""
 
 
 class _State(Enum):
@@ -73,6 +76,7 @@ class DraftBase(ABC, Generic[P]):
         self._files_begun = 0
         self._writer = PartitionWriter(lake.settings, self._new_path, self._open_file)
         self._removed: list[str] = []
+        self._checked_folders: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +158,9 @@ class DraftBase(ABC, Generic[P]):
         self._broken = False
 
     def _stage(self, folder: str, rows: pa.Table) -> None:
+        if folder not in self._checked_folders:  # after the commit it would be too late
+            self._storage.check_folder(folder)
+            self._checked_folders.add(folder)
         self._writer.write(folder, rows)
 
     def _staged_files(self) -> list[DataFile]:
@@ -191,6 +198,7 @@ class DraftBase(ABC, Generic[P]):
         """Create the record, wherever the log stands by now; None where there was nothing to say."""
         files = self._staged_files()
         number, before = self._head.number, self._head.position
+        deadline = self._lake.now() + COMMIT_TIME
         while True:
             after = change.apply(before, rebased=number > self._head.number)
             if not files and not self._removed and not after.moved_from(before):
@@ -199,11 +207,12 @@ class DraftBase(ABC, Generic[P]):
             record = self._record(number + 1, files, after)
             if files:
                 self._storage.sync_folder(self._staging)
-            other = self._create(record)
+            other = self._create(record, deadline)
             if other is None:
                 self._state = _State.CLOSED
                 return record
             self._check_age()  # after a long sleep, the other record may have been shortened by now
+            self._check_deadline(other, deadline)
             self._log.finish(other)
             files, number, before = (
                 self._rebase(other, files, before),
@@ -229,12 +238,14 @@ class DraftBase(ABC, Generic[P]):
             position=position,
         )
 
-    def _create(self, record: Record[P]) -> Record[P] | None:
+    def _create(self, record: Record[P], deadline: datetime) -> Record[P] | None:
         """Create the record. None: it counts. Otherwise the one that another run has created instead."""
         path, body = self._paths.record(record.number), record.dump()
         failure: Exception | None = None
         for wait in (0.0, *self._lake.retry_waits):
             if failure is not None:
+                if self._lake.now() > deadline:
+                    break
                 self._lake.sleep(wait)
             self._check_age(failure)
             self._state = _State.UNKNOWN
@@ -277,6 +288,13 @@ class DraftBase(ABC, Generic[P]):
             f"this run read the head of {self._log.name} at {self._head.read_at:%Y-%m-%d %H:%M} UTC, more "
             "than a day ago, so it may not commit any more: run it again, with a shorter window if need be"
         )
+
+    def _check_deadline(self, other: Record[P], deadline: datetime) -> None:
+        if self._lake.now() > deadline:
+            raise CommitConflict(
+                f"other runs of {self._log.name} were faster for {COMMIT_TIME}, last with commit "
+                f"{other.number}: nothing of this run has landed; run it again when fewer runs write to this log"
+            )
 
     def _unknown(self, number: int) -> CommitStateUnknown:
         return CommitStateUnknown(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -22,6 +23,7 @@ from airflow_provider_defender.lake._storage import NotCreated
 __all__ = ["LocalStorage"]
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_COPY_BYTES = 8 * 1024 * 1024
 
 
 class LocalStorage:
@@ -49,9 +51,13 @@ class LocalStorage:
         return os.path.lexists(self._place(path))
 
     def list_folder(self, path: str) -> list[str] | None:
+        place = self._place(path)
         try:
-            return os.listdir(self._place(path))
-        except (FileNotFoundError, NotADirectoryError):
+            return os.listdir(place)
+        except NotADirectoryError:
+            return None
+        except FileNotFoundError:
+            _check_links(place)  # a mount that is away must not pass for an empty lake
             return None
 
     def modified(self, path: str) -> datetime:
@@ -65,27 +71,52 @@ class LocalStorage:
     def check_create(self) -> None:
         """Nothing to ask beforehand: `create` tells where hard links are missing."""
 
-    def create(self, path: str, body: bytes, scratch: str) -> None:
-        # Not open("xb"): a crash inside it would leave an empty record for ever.
-        temporary = f"{self._place(scratch)}/.record.{secrets.token_hex(8)}"
-        target = self._place(path)
+    def check_folder(self, path: str) -> None:
+        place = self._place(path)
+        _check_links(place)
+        self._make_folder(str(self._root))
+        while not os.path.exists(place):
+            place = os.path.dirname(place)
+        probe = f"{place}/.writable.{secrets.token_hex(8)}"
         try:
-            self._make_folder(os.path.dirname(temporary))
-            self._make_folder(os.path.dirname(target))
+            os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, place) from error
+        _unlink(probe)
+
+    def create(self, path: str, body: bytes, scratch: str) -> None:
+        target = self._place(path)
+        folder = os.path.dirname(target)
+        try:
+            self._create(self._place(scratch), target, body)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # The records lie on another file system than the staging folders.
+            self._create(folder, target, body)
+
+    def _create(self, scratch: str, target: str, body: bytes) -> None:
+        # Not open("xb"): a crash inside it would leave an empty record for ever.
+        temporary = f"{scratch}/.record.{secrets.token_hex(8)}"
+        folder = os.path.dirname(target)
+        try:
+            self._make_folder(scratch)
+            self._make_folder(folder)
             _write_durably(temporary, body)
         except OSError as error:
             raise NotCreated from error
         try:
             self._link(temporary, target)
-            _sync(os.path.dirname(target))
+            _sync(folder)
         finally:
             _unlink(temporary)
 
     def _link(self, temporary: str, target: str) -> None:
+        apart = os.path.dirname(temporary) != os.path.dirname(target)
         try:
             os.link(temporary, target)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in _NO_LINKS or (error.errno == errno.EXDEV and apart):
                 raise
             if not self._single_writer:
                 raise NotCreated from StoreRefused(
@@ -116,9 +147,14 @@ class LocalStorage:
         return _LocalFile(place)
 
     def show(self, source: str, target: str) -> None:
-        place = self._place(target)
+        origin, place = self._place(source), self._place(target)
         self._make_folder(os.path.dirname(place))
-        os.rename(self._place(source), place)
+        try:
+            os.rename(origin, place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy_whole(origin, place)
 
     def sync_folder(self, path: str) -> None:
         _sync(self._place(path))
@@ -166,6 +202,37 @@ class _LocalFile:
     def abandon(self) -> None:
         with suppress(OSError):
             self.sink.close()
+
+
+def _check_links(place: str) -> None:
+    """Raise `NotADirectoryError` where `place` is missing because a link on the way to it leads nowhere."""
+    while not os.path.exists(place):
+        if os.path.islink(place):
+            reason = f"a symbolic link to {os.readlink(place)}, which is not there"
+            raise NotADirectoryError(errno.ENOTDIR, reason, place)
+        place = os.path.dirname(place)
+
+
+def _copy_whole(origin: str, place: str) -> None:
+    """Bring a file to another file system; it has a hidden name there until it is whole and durable."""
+    folder, name = os.path.split(place)
+    temporary = f"{folder}/.{name}.{secrets.token_hex(8)}"
+    try:
+        with open(origin, "rb") as source, open(temporary, "xb") as copy:
+            shutil.copyfileobj(source, copy, _COPY_BYTES)
+            copy.flush()
+            os.fsync(copy.fileno())
+        os.replace(temporary, place)
+    except FileNotFoundError:
+        _unlink(temporary)
+        if not os.path.lexists(place):  # otherwise another run has brought it and cleared this copy away
+            raise
+    except OSError:
+        _unlink(temporary)
+        raise
+    for left in os.listdir(folder):  # by runs that were killed in the middle
+        if left.startswith(f".{name}."):
+            _unlink(f"{folder}/{left}")
 
 
 def _write_durably(place: str, body: bytes) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, overload
+
+import msgspec
 
 from airflow_provider_defender.lake._errors import RecordUnreadable
 from airflow_provider_defender.lake._layout import LogPaths
@@ -30,6 +32,17 @@ SWEEP_AGE = timedelta(days=7)
 SHORTEN_AGE = timedelta(days=30)
 _SHORTENED_AT_ONCE = 64
 _READ_AT_ONCE = 64
+_WALKED_AT_ONCE = 32
+_NAMED_AT_ONCE = 5
+
+_Number = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
+
+
+class _Hint(msgspec.Struct):
+    """What `head.json` says: where the newest record was, and below which number records are short."""
+
+    number: _Number | msgspec.UnsetType = msgspec.UNSET
+    shortened_below: _Number | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True)
@@ -79,9 +92,16 @@ class Log(Generic[P]):
         Raises `RecordUnreadable`, and what the store raises.
         """
         read_at = self._lake.now()
-        record = self._from_hint() or self._from_listing()
+        hinted = self._hint().number
+        record = None if hinted is msgspec.UNSET else self.record(hinted)
+        if record is None:
+            record = self._from_listing()
+            self._warn_if_older(record, hinted)
+        walked = 0
         while record is not None and (above := self.record(record.number + 1)) is not None:
-            record = above
+            record, walked = above, walked + 1
+            if walked % _WALKED_AT_ONCE == 0:  # the hint lies far behind
+                record = self._from_listing() or record
         if record is None:
             kind: type[Any] = self._kind or RestPosition
             return Head(0, None, kind(), read_at, finished=False)
@@ -96,17 +116,25 @@ class Log(Generic[P]):
             )
         return record.position
 
-    def _from_hint(self) -> Record[P] | None:
-        number = self._hint().get("number")
-        return self.record(number) if isinstance(number, int) else None
+    def _warn_if_older(self, record: Record[P] | None, hinted: int | msgspec.UnsetType) -> None:
+        """The hint is written after its record: one that names a later record speaks of one that is gone."""
+        found = 0 if record is None else record.number
+        if hinted is not msgspec.UNSET and hinted > found:
+            _logger.warning(
+                "%s names commit %d of %s, but the newest that is there is %d. Either that file is damaged, "
+                "or records were deleted: restore them, or what they cover will be landed again",
+                self.paths.head,
+                hinted,
+                self.name,
+                found,
+            )
 
-    def _hint(self) -> Mapping[str, Any]:
-        """The hint's values; nothing where it is missing or damaged, since it is a hint only."""
+    def _hint(self) -> _Hint:
+        """The hint; empty where it is missing, damaged or cannot be read, since it is a hint only."""
         try:
-            values = json.loads(self.storage.read(self.paths.head))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return values if isinstance(values, dict) else {}
+            return msgspec.json.decode(self.storage.read(self.paths.head), type=_Hint)
+        except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return _Hint()
 
     def _from_listing(self) -> Record[P] | None:
         numbers = self._numbers()
@@ -125,13 +153,52 @@ class Log(Generic[P]):
             return None
         return self._parsed(body, path)
 
-    def records(self) -> Iterator[Record[P]]:
-        """All records from the oldest to the newest; raises `RecordUnreadable`."""
+    def records(self, *, whole: bool = True) -> Iterator[Record[P]]:
+        """All records from the oldest to the newest; raises `RecordUnreadable`.
+
+        Numbers have no gaps, so where one is missing its record was deleted, and the files that it names
+        would be left out without a word: that raises, too. Without `whole` it is a warning, for those who can
+        do with the rest.
+        """
         numbers = self._numbers()
+        self._check_whole(numbers, whole)
         for start in range(0, len(numbers), _READ_AT_ONCE):
             paths = [self.paths.record(number) for number in numbers[start : start + _READ_AT_ONCE]]
-            for path, body in zip(paths, self.storage.read_many(paths), strict=True):
+            for path, body in zip(paths, self._bodies(paths), strict=True):
                 yield self._parsed(body, path)
+
+    def _bodies(self, paths: Sequence[str]) -> list[bytes]:
+        try:
+            return self.storage.read_many(paths)
+        except FileNotFoundError as error:
+            raise RecordUnreadable(f"a record of {self.name} was deleted just now: {error}") from error
+
+    def _check_whole(self, numbers: list[int], whole: bool) -> None:
+        """Complete the numbers of a listing; a warning or `RecordUnreadable` where records are missing."""
+        missing = self._missing(numbers)
+        # A listing that is made while commits go on may have one of them, but not the one before it.
+        there = [number for number in missing[-_READ_AT_ONCE:] if self.record(number) is not None]
+        numbers[:] = sorted({*numbers, *there})
+        missing = [number for number in missing if number not in there]
+        if missing and whole:
+            raise RecordUnreadable(self._missing_text(missing))
+        if missing:
+            _logger.warning("%s", self._missing_text(missing))
+
+    @staticmethod
+    def _missing(numbers: list[int]) -> list[int]:
+        """The numbers up to the highest that are not there."""
+        return sorted(set(range(1, numbers[-1])).difference(numbers)) if numbers else []
+
+    def _missing_text(self, missing: list[int]) -> str:
+        named = ", ".join(map(str, missing[:_NAMED_AT_ONCE]))
+        more = f" and {len(missing) - _NAMED_AT_ONCE} more" if len(missing) > _NAMED_AT_ONCE else ""
+        return (
+            f"{self.name} lacks commit {named}{more} in {self.storage.url(self.paths.commits)}, although its "
+            "numbers have no gaps: records were deleted, and only they name the files that count. Restore them "
+            "(a version that the store kept, a backup), and let no lifecycle rule delete anything below "
+            "_defender/. Until then read the dataset's files by <dataset>/date=*/…/*.parquet, where all are"
+        )
 
     def _parsed(self, body: bytes, path: str) -> Record[P]:
         record = Record.parse(body, path)
@@ -214,12 +281,12 @@ class Log(Generic[P]):
         since: int | None = None,
         filters: Mapping[str, Any] | None = None,
     ) -> Draft | HubDraft:
-        """A commit under way, as a context manager.
+        """A commit under way, as a context manager. Says early where the log's folders cannot be written.
 
         `kind`: `"drain"`, `"backfill"` or `"compaction"`. `window`: JSON values for people to read.
         For REST only: `since`, ticks of the update time from which on a drain reads its source, None for all
         of it; `filters`, what the drain's filters are, as JSON values.
-        Raises `StoreRefused` where the store cannot take part in commits.
+        Raises `StoreRefused` where the store cannot take part in commits, and what the store raises.
         """
         from airflow_provider_defender.lake._draft import Draft
         from airflow_provider_defender.lake._hub_draft import HubDraft
@@ -229,6 +296,8 @@ class Log(Generic[P]):
                 "a commit upon an unfinished one would hide its files for ever: begin with head()"
             )
         self.storage.check_create()
+        for folder in (self.paths.commits, self.paths.all_staging):
+            self.storage.check_folder(folder)
         if isinstance(head.position, RestPosition):
             return Draft(self._lake, self, head, kind, _as_json(window), since, _as_json(filters))
         return HubDraft(self._lake, self, head, kind, _as_json(window))
@@ -241,12 +310,18 @@ class Log(Generic[P]):
         Nothing depends on it, so a failure is a warning.
         """
         try:
+            self._warn_of_missing(record)
             shortened = self._shorten(record)
             hint = {"number": record.number, "shortened_below": shortened}
             self.storage.replace(self.paths.head, json.dumps(hint).encode())
             self._sweep(record)
         except Exception as error:
             _logger.warning("Tidying up after commit %d of %s failed: %r", record.number, self.name, error)
+
+    def _warn_of_missing(self, record: Record[P]) -> None:
+        """Say that the log has lost its beginning, which is what lifecycle rules take away first."""
+        if not self.storage.exists(self.paths.record(1)):
+            _logger.warning("%s", self._missing_text(self._missing(self._numbers())))
 
     def _sweep(self, record: Record[P]) -> None:
         """Delete staging folders that no commit will ever claim.
@@ -278,8 +353,8 @@ class Log(Generic[P]):
 
     def _shorten(self, newest: Record[P]) -> int:
         """Take the position out of records older than 30 days; the number below which that is done."""
-        start = self._hint().get("shortened_below")
-        start = number = start if isinstance(start, int) and start > 0 else 1
+        below = self._hint().shortened_below
+        start = number = 1 if below is msgspec.UNSET else min(below, newest.number)
         while number < min(newest.number, start + _SHORTENED_AT_ONCE):
             record = self.record(number)
             if record is None or newest.committed_at - record.committed_at <= SHORTEN_AGE:

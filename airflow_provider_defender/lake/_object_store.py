@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import IO, Any
+from typing import IO, Any, TypeVar, cast
 
 from fsspec import AbstractFileSystem
 
+from airflow_provider_defender.lake._bounded import REQUEST_SECONDS, TRANSFER_SECONDS, BoundedInput, within
 from airflow_provider_defender.lake._errors import StoreRefused
 from airflow_provider_defender.lake._layout import HIDDEN
 
 __all__ = ["ObjectStorage"]
+
+T = TypeVar("T")
 
 _CONDITIONAL = {"s3fs": "S3FileSystem", "adlfs": "AzureBlobFileSystem", "gcsfs": "GCSFileSystem"}
 """fsspec's file systems whose mode `xb` is one conditional request; elsewhere it looks first, then writes."""
@@ -38,43 +41,48 @@ class ObjectStorage:
     def _place(self, path: str) -> str:
         return f"{self._root}/{path}"
 
-    # Reading: fsspec caches listings, and answers questions about files from them ------------------
+    def _ask(self, function: Callable[..., T], path: str, *args: Any, **kwargs: Any) -> T:
+        """One request about a path, fresh: fsspec caches listings, and answers questions from them."""
+        self._fs.invalidate_cache()
+        return within(REQUEST_SECONDS, function, self._place(path), *args, **kwargs)
+
+    # Reading: by calls that take a path as it is. fsspec's `cat`, `glob`, `rm`, `cp`, `mv`, `get` and `put`
+    # take it for a pattern, and a lake's root may hold `[`, `*` or `?`. ------------------------------
 
     def read(self, path: str) -> bytes:
-        self._fs.invalidate_cache()
-        content: bytes = self._fs.cat_file(self._place(path))
+        content: bytes = self._ask(self._fs.cat_file, path)
         return content
 
     def read_many(self, paths: Sequence[str]) -> list[bytes]:
         self._fs.invalidate_cache()
         places = [self._place(path) for path in paths]
-        if len(places) < 2:  # fsspec would answer with bytes, not with a dict
-            return [self._fs.cat_file(place) for place in places]
-        contents = self._fs.cat(places)
-        return [contents[place] for place in places]
+        contents = within(REQUEST_SECONDS, self._fs.cat_ranges, places, None, None, on_error="return")
+        for content in contents:
+            if isinstance(content, BaseException):
+                raise content
+        return list(contents)
 
     def open_input(self, path: str) -> IO[bytes]:
-        self._fs.invalidate_cache()
-        file: IO[bytes] = self._fs.open(self._place(path), "rb")
-        return file
+        return cast("IO[bytes]", BoundedInput(self._ask(self._fs.open, path, "rb")))
 
     def exists(self, path: str) -> bool:
-        self._fs.invalidate_cache()
-        return bool(self._fs.isfile(self._place(path)))
+        # Not `isfile` or `exists`, for which a store that does not answer has no such file.
+        try:
+            return bool(self._ask(self._fs.info, path)["type"] == "file")
+        except FileNotFoundError:
+            return False
 
     def list_folder(self, path: str) -> list[str] | None:
-        self._fs.invalidate_cache()
         place = self._place(path)
         try:
-            found = self._fs.ls(place, detail=False)
+            found = self._ask(self._fs.ls, path, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
         names = [name.rstrip("/").rsplit("/", 1)[-1] for name in found if name.rstrip("/") != place]
         return names or None
 
     def modified(self, path: str) -> datetime:
-        self._fs.invalidate_cache()
-        moment: datetime = self._fs.modified(self._place(path))
+        moment: datetime = self._ask(self._fs.modified, path)
         return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
     def url(self, path: str) -> str:
@@ -112,6 +120,9 @@ class ObjectStorage:
             "one run writes at a time"
         )
 
+    def check_folder(self, path: str) -> None:
+        """Nothing to ask: an object store has no folders, and `check_create` tells whether it can be written."""
+
     def create(self, path: str, body: bytes, scratch: str) -> None:
         place = self._place(path)
         if not self._single_writer:
@@ -119,16 +130,19 @@ class ObjectStorage:
         elif self.exists(path):
             raise FileExistsError(place)
         else:
-            self._fs.pipe_file(place, body)
+            self.replace(path, body)
 
     def _create(self, place: str, body: bytes) -> None:
+        within(REQUEST_SECONDS, self._create_whole, place, body)
+
+    def _create_whole(self, place: str, body: bytes) -> None:
         # A block larger than the body makes it one request, which is sent on closing.
         blocks = len(body) // _BLOCK_BYTES + 1
         with self._fs.open(place, "xb", block_size=blocks * _BLOCK_BYTES) as file:
             file.write(body)
 
     def replace(self, path: str, body: bytes) -> None:
-        self._fs.pipe_file(self._place(path), body)
+        self._ask(self._fs.pipe_file, path, body)
 
     def new_file(self, path: str) -> _Upload:
         return _Upload(self._fs, self._place(path))
@@ -138,20 +152,19 @@ class ObjectStorage:
         if type(self._fs).__module__.split(".")[0] == "adlfs":
             self._copy_through_here(source, target)
         else:
-            self._fs.cp_file(self._place(source), self._place(target))
+            within(TRANSFER_SECONDS, self._fs.cp_file, self._place(source), self._place(target))
 
     def _copy_through_here(self, source: str, target: str) -> None:
         """Azure's copy may go on after its answer and be seen half done; a block list is all or nothing."""
         with self.open_input(source) as file:
-            _send(self._fs, self._place(target), file)
+            within(TRANSFER_SECONDS, _send, self._fs, self._place(target), file)
 
     def sync_folder(self, path: str) -> None:
         """Nothing to do: what an object store has answered is durable."""
 
     def delete(self, path: str) -> None:
-        self._fs.invalidate_cache()
         with contextlib.suppress(FileNotFoundError):
-            self._fs.rm_file(self._place(path))
+            self._ask(self._fs.rm_file, path)
 
     def delete_folder(self, path: str) -> None:
         for name in self.list_folder(path) or ():
@@ -174,7 +187,7 @@ class _Upload:
         with self.sink as file:
             size: int = file.seek(0, 2)
             file.seek(0)
-            _send(self._fs, self._place, file)
+            within(TRANSFER_SECONDS, _send, self._fs, self._place, file)
         return size
 
     def abandon(self) -> None:

@@ -17,6 +17,17 @@ __all__ = ["FORMAT", "KINDS", "DataFile", "Record"]
 FORMAT = 1
 """Version of the records that this release writes, and the newest that it reads."""
 
+_UNREADABLE = (
+    msgspec.MsgspecError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What text that is no record can raise when it is taken apart."""
+
 KINDS = ("drain", "backfill", "compaction")
 
 
@@ -127,7 +138,7 @@ class Record(Generic[P]):
                 counts=values["counts"],
                 position=position,
             )
-        except (msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
+        except _UNREADABLE as error:
             raise RecordUnreadable(
                 f"{path} is no readable record ({error!r}): look at the file and restore it, "
                 "for example from a version that the store kept; do not delete it"

@@ -63,6 +63,13 @@ class Storage(Protocol):
         """Raise `StoreRefused` where `create` could overwrite what another run has created."""
         ...
 
+    def check_folder(self, path: str) -> None:
+        """Raise an `OSError` where no file could be brought into a folder, as far as that can be known.
+
+        The folder may be absent: then it is to be made. Only local stores can tell without a request.
+        """
+        ...
+
     def create(self, path: str, body: bytes, scratch: str) -> None:
         """Create a file durably and whole, only if there is none of that name.
 

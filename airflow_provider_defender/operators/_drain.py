@@ -125,7 +125,7 @@ class AlertDrain:
         if head.record is None:
             return since
         # Earlier drains that were cut off set no watermark; what they were to read is still to be read.
-        begun = (record.window.get(_READ_FROM) for record in self.log.records())
+        begun = (record.window.get(_READ_FROM) for record in self.log.records(whole=False))
         return min([since, *(ticks for text in begun if text and (ticks := parse_ticks(text)) is not None)])
 
     def _odata_filter(self, since: int | None) -> str:

@@ -164,7 +164,7 @@ def _first_offsets(
     if not marks or start == "earliest":
         return {partition: offsets.low for partition, offsets in marks.items()}
     if start == "latest":
-        drained = next((record for record in log.records() if record.kind == "drain"), None)
+        drained = next((record for record in log.records(whole=False) if record.kind == "drain"), None)
         if drained is None:
             return {partition: offsets.high for partition, offsets in marks.items()}
         start = drained.started_at

@@ -63,6 +63,9 @@ class SteppedStorage:
     def check_create(self) -> None:
         self.storage.check_create()
 
+    def check_folder(self, path: str) -> None:
+        self._take("check", path, lambda: self.storage.check_folder(path))
+
     def create(self, path: str, body: bytes, scratch: str) -> None:
         self._take("create", path, lambda: self.storage.create(path, body, scratch))
 

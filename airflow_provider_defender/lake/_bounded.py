@@ -1,0 +1,64 @@
+"""Calls into a store's client that end, whatever the client does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import IO, Any, TypeVar
+
+__all__ = ["REQUEST_SECONDS", "TRANSFER_SECONDS", "BoundedInput", "within"]
+
+REQUEST_SECONDS = 300.0
+"""Longest that one small request may take, with all that the client repeats by itself."""
+
+TRANSFER_SECONDS = 1800.0
+"""Longest that the upload or the copy of one file may take."""
+
+T = TypeVar("T")
+
+
+def within(seconds: float, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """What `function` returns or raises; `TimeoutError` where it takes longer.
+
+    Clients have timeouts of their own, but those of fsspec do not cover a wait for a free connection, an
+    answer that drips, or their own repetitions. A call that has taken too long goes on in its thread, as a
+    request that was sent can still arrive: the lake's protocol expects that.
+    """
+    outcome: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(function(*args, **kwargs))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name="lake-request").start()
+    try:
+        return outcome.result(seconds)
+    except FutureTimeout:
+        if outcome.done():  # the call itself has raised it
+            raise
+        name = getattr(function, "__name__", "a request")
+        raise TimeoutError(f"the store did not answer {name} within {seconds:.0f} s") from None
+
+
+class BoundedInput:
+    """A file of a store, opened for reading, each of whose reads is bounded."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        return within(REQUEST_SECONDS, self._file.read, size)
+
+    def __enter__(self) -> BoundedInput:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
