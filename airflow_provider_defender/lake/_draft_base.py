@@ -293,7 +293,7 @@ class DraftBase(ABC, Generic[P]):
         if self._lake.now() > deadline:
             raise CommitConflict(
                 f"other runs of {self._log.name} were faster for {COMMIT_TIME}, last with commit "
-                f"{other.number}: nothing of this run has landed; run it again when fewer runs write to this log"
+                f"{other.number}: nothing of this run has landed; run it again when fewer runs write"
             )
 
     def _unknown(self, number: int) -> CommitStateUnknown:

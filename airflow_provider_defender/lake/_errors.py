@@ -70,7 +70,7 @@ class PositionTooLarge(LakeError):
 
 
 class RecordUnreadable(LakeError):
-    """A record of the log is missing, empty, damaged, written by a newer release, or of another kind of source.
+    """A record of the log is missing, damaged, written by a newer release, or of another kind of source.
 
     A person should look.
     """

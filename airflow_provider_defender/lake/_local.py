@@ -1,7 +1,7 @@
 """A lake in a local folder, or in one that is mounted like it: plain system calls, made durable by fsync."""
 
 # What counts here is which system calls are made, and in what order.
-# ruff: noqa: PTH102, PTH104, PTH105, PTH106, PTH108, PTH112, PTH116, PTH120, PTH123, PTH208
+# ruff: noqa: PTH102, PTH104, PTH105, PTH106, PTH108, PTH110, PTH112, PTH114, PTH115, PTH116, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -74,9 +74,13 @@ class LocalStorage:
     def check_folder(self, path: str) -> None:
         place = self._place(path)
         _check_links(place)
-        self._make_folder(str(self._root))
         while not os.path.exists(place):
             place = os.path.dirname(place)
+        if not f"{place}/".startswith(f"{self._root}/"):  # nothing is written outside the lake
+            if os.access(place, os.W_OK | os.X_OK):
+                return
+            reason = errno.EACCES if os.path.isdir(place) else errno.ENOTDIR
+            raise OSError(reason, os.strerror(reason), place)
         probe = f"{place}/.writable.{secrets.token_hex(8)}"
         try:
             os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))

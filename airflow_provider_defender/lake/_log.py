@@ -195,8 +195,8 @@ class Log(Generic[P]):
         more = f" and {len(missing) - _NAMED_AT_ONCE} more" if len(missing) > _NAMED_AT_ONCE else ""
         return (
             f"{self.name} lacks commit {named}{more} in {self.storage.url(self.paths.commits)}, although its "
-            "numbers have no gaps: records were deleted, and only they name the files that count. Restore them "
-            "(a version that the store kept, a backup), and let no lifecycle rule delete anything below "
+            "numbers have no gaps: records were deleted, and only they name the files that count. Restore "
+            "them (a version that the store kept, a backup), and let no lifecycle rule delete anything below "
             "_defender/. Until then read the dataset's files by <dataset>/date=*/…/*.parquet, where all are"
         )
 

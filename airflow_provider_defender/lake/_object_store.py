@@ -121,7 +121,7 @@ class ObjectStorage:
         )
 
     def check_folder(self, path: str) -> None:
-        """Nothing to ask: an object store has no folders, and `check_create` tells whether it can be written."""
+        """Nothing to ask: an object store has no folders, and `check_create` writes."""
 
     def create(self, path: str, body: bytes, scratch: str) -> None:
         place = self._place(path)

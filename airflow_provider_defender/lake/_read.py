@@ -7,7 +7,9 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
+from airflow_provider_defender.lake._address import local_path
 from airflow_provider_defender.lake._lake import Lake
 from airflow_provider_defender.lake._layout import check_dataset, partition_span
 from airflow_provider_defender.lake._log import Log
@@ -23,12 +25,14 @@ def committed_files(
 ) -> list[str]:
     """The files that hold exactly the committed rows of a dataset, as absolute paths or URLs.
 
-    `lake`: a `Lake`, a local path, a URL that fsspec understands, or an Airflow `ObjectStoragePath`.
+    `lake`: a `Lake`, a local path, a URL that fsspec understands, or an Airflow `ObjectStoragePath`;
+    `ValueError` for a `file:` URL that can be read in two ways.
     `dataset`: `alerts`, `incidents` or `events/<Table>`. `since` (inclusive) and `until` (exclusive) narrow
     the partitions, by the rows' `@timestamp` in UTC; the files may hold rows beyond them.
 
-    A commit whose files are still being moved to their places is left out. Raises `RecordUnreadable`, and
-    what the store raises.
+    A commit whose files are still being moved to their places is left out. Raises `RecordUnreadable`, also
+    where a record was deleted, as the files it names would be missing without a word; and what the store
+    raises.
     """
     lake = _as_lake(lake)
     folder = f"{check_dataset(dataset)}/"
@@ -42,7 +46,9 @@ def _as_lake(lake: Any) -> Lake:
         return lake
     if hasattr(lake, "fs") and hasattr(lake, "path"):
         return Lake(lake.fs, lake.path)
-    return Lake(*url_to_fs(os.fspath(lake)))
+    address = os.fspath(lake)
+    path = local_path(address)
+    return Lake(*url_to_fs(address)) if path is None else Lake(LocalFileSystem(), path)
 
 
 def _committed(log: Log) -> list[str]:

@@ -2,68 +2,143 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_defender.exceptions import ConfigurationError, FailNow, RecordDamaged
+from airflow_provider_defender.exceptions import (
+    CommitUncertain,
+    CommitUnfinished,
+    ConfigurationError,
+    ConflictingRun,
+    DefenderError,
+    RecordDamaged,
+    RunTooOld,
+    TooManyRanges,
+)
+from airflow_provider_defender.operators._store_errors import translated
 
 if TYPE_CHECKING:
-    from airflow_provider_defender.lake import Lake, Log, WriterSettings
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_defender.lake import Lake, LakeError, Log, WriterSettings
 
 __all__ = ["lake_errors", "opened_lake", "opened_log"]
 
-_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+_ABSOLUTE = "for example lake='/data/lake' or lake='s3://aws_default@bucket/lake'"
 
 
-def opened_lake(root: Any, *, single_writer: bool = False, settings: WriterSettings | None = None) -> Lake:
+def opened_lake(
+    root: Any,
+    *,
+    single_writer: bool = False,
+    settings: WriterSettings | None = None,
+    writes_to: str | None = None,
+) -> Lake:
     """The lake below `root`, a text or `ObjectStoragePath`; `settings` of its files, if not the usual ones.
 
-    Raises:
-        ConfigurationError: `root` is empty or its scheme is unknown here.
-    """
-    from airflow.sdk import ObjectStoragePath
+    `writes_to`: the folder of the datasets that are to land, for those who write; looked at before any work.
 
+    Raises:
+        ConfigurationError: `root` is empty, relative or ambiguous, its scheme or connection is unknown here,
+            or it cannot be written.
+        CredentialError, StoreUnavailable: the store's client cannot be made.
+    """
     from airflow_provider_defender.lake import Lake
 
-    if not str(root).strip():
+    path = _storage_path(root)
+    with lake_errors(root):
+        try:
+            lake = Lake(path.fs, path.path, single_writer=single_writer, settings=settings)
+        except (ValueError, ImportError) as error:
+            if (known := translated(error, root)) is not None:
+                raise known from error
+            raise ConfigurationError(
+                f"lake={str(root)!r} cannot be opened: {error}. Schemes other than file:// need an extra of "
+                "this package: [azure], [s3] or [gcs]."
+            ) from error
+        if writes_to is not None:
+            lake.storage.check_folder(writes_to)
+    return lake
+
+
+def opened_log(root: Any, name: str, *, single_writer: bool = False, writes_to: str | None = None) -> Log:
+    """The log `name` of the lake below `root`; raises as `opened_lake` does."""
+    return opened_lake(root, single_writer=single_writer, writes_to=writes_to).log(name)
+
+
+def _storage_path(root: Any) -> ObjectStoragePath:
+    """`root` as Airflow's path, once it is certain that everybody reads it alike."""
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_defender.hooks._connections import find_connection
+    from airflow_provider_defender.lake._address import local_path
+
+    text = str(root)
+    if not text.strip():
         raise ConfigurationError(
-            "lake is empty: give a path or URL, for example file:///data/lake. The shipped DAG takes it from "
-            "an Airflow variable: airflow variables set defender_lake file:///data/lake"
+            f"lake is empty: give an absolute path or a URL, {_ABSOLUTE}. The shipped DAG takes it from an "
+            "Airflow variable: airflow variables set defender_lake /data/lake"
         )
     try:
-        path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(str(root))
-        return Lake(path.fs, path.path, single_writer=single_writer, settings=settings)
+        local = local_path(text)
+        given = text if local is None else local
+        path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(given)
     except (ValueError, ImportError) as error:
-        raise ConfigurationError(
-            f"lake={str(root)!r} cannot be opened: {error}. Schemes other than file:// need an extra of this "
-            "package: [azure], [s3] or [gcs]."
-        ) from error
+        raise ConfigurationError(f"lake={text!r} cannot be opened: {error}.") from error
+    if local is not None:
+        if not os.path.isabs(local):  # noqa: PTH117
+            whole = os.path.abspath(os.path.expanduser(local))  # noqa: PTH100, PTH111
+            raise ConfigurationError(
+                f"lake={text!r} is relative: it would land wherever this worker happens to run. Give the "
+                f"absolute path, for example lake={whole!r}, which is what it means here."
+            )
+        return path
+    if not path.path.strip("/"):
+        raise ConfigurationError(f"lake={text!r} names no bucket or container: write {_ABSOLUTE}.")
+    if path.conn_id:
+        try:
+            find_connection(path.conn_id)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"lake={text!r}: what stands before the @ is an Airflow connection. {error} Without it and "
+                "the @ the worker's own credential counts."
+            ) from error
+    return path
 
 
-def opened_log(root: Any, name: str, *, single_writer: bool = False) -> Log:
-    """The log `name` of the lake below `root`; raises as `opened_lake` does."""
-    return opened_lake(root, single_writer=single_writer).log(name)
+def _meanings() -> Mapping[type[LakeError], type[DefenderError]]:
+    """What a task raises for each error of the lake."""
+    from airflow_provider_defender import lake
+
+    return {
+        lake.CommitConflict: ConflictingRun,
+        lake.CommitStateUnknown: CommitUncertain,
+        lake.DraftTooOld: RunTooOld,
+        lake.NotShown: CommitUnfinished,
+        lake.PositionTooLarge: TooManyRanges,
+        lake.RecordUnreadable: RecordDamaged,
+        lake.StoreRefused: ConfigurationError,
+    }
 
 
 @contextmanager
-def lake_errors() -> Iterator[None]:
-    """Turn those errors of the lake that no retry heals into ones that fail the task at once."""
-    from airflow_provider_defender.lake import PositionTooLarge, RecordUnreadable, StoreRefused
+def lake_errors(root: Any = "") -> Iterator[None]:
+    """Turn errors of the lake below `root`, and of its store, into this package's, which say what to do next.
+
+    The error that was turned is the new one's cause. What is neither passes through.
+    """
+    from airflow_provider_defender.lake import LakeError
 
     try:
         yield
-    except StoreRefused as error:
-        raise ConfigurationError(str(error)) from error
-    except RecordUnreadable as error:
-        raise RecordDamaged(str(error)) from error
-    except PositionTooLarge as error:
-        raise FailNow(str(error)) from error
-    except OSError as error:
-        if error.errno not in _NOT_WRITABLE:
+    except DefenderError:
+        raise
+    except LakeError as error:
+        meaning = next(each for kind, each in _meanings().items() if isinstance(error, kind))
+        raise meaning(str(error)) from error
+    except Exception as error:
+        if (known := translated(error, root)) is None:
             raise
-        raise ConfigurationError(
-            f"The lake cannot be written ({error.strerror}: {error.filename}). Let the user that Airflow's "
-            "workers run as write there, or set another lake."
-        ) from error
+        raise known from error

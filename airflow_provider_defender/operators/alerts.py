@@ -70,7 +70,6 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         FailNow: a credential, a role or a parameter is wrong; Airflow does not retry.
         TryAgain: the API is down or throttles for longer than a run may wait; what was read has landed.
         StopAndLook: reading on could hide missing data.
-        LakeError: the commit did not succeed; nothing of this run has landed.
     """
 
     template_fields: Sequence[str] = ("lake", "severity", "status", "category", "since", "until")
@@ -137,8 +136,13 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         )
         filters = AlertFilter(severity=self.severity, status=self.status, category=self.category)
         hook = DefenderEndpointHook(self.defender_conn_id)
-        log = opened_log(self.lake, f"{self.source}-{hook.tenant_id}", single_writer=self.single_writer)
-        with lake_errors():
+        log = opened_log(
+            self.lake,
+            f"{self.source}-{hook.tenant_id}",
+            single_writer=self.single_writer,
+            writes_to="alerts",
+        )
+        with lake_errors(self.lake):
             head = log.head()
         self.log.info("Window: %s; watermark: %s", window, head.position.watermark_text or "not set yet")
         if window.incremental and filters_changed(head, filters.as_dict()):
@@ -156,7 +160,7 @@ class DefenderAlertsToParquetOperator(LandingOperator):
             started=started,
             logger=self.log,
         )
-        with lake_errors():
+        with lake_errors(self.lake):
             result = drain.run(head)
         return self._report(context, window, head, result)
 

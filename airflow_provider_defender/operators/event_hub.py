@@ -104,7 +104,6 @@ class EventHubToParquetOperator(LandingOperator):
             next run where the store failed after the commit.
         StopAndLook: the hub is another one than the lake has read before (PositionAhead), or `max_duration`
             is too short to read anything.
-        LakeError: the commit did not succeed; nothing of this run has landed.
     """
 
     template_fields: Sequence[str] = ("lake", "hub", "partitions", "start", "since", "until")
@@ -162,7 +161,7 @@ class EventHubToParquetOperator(LandingOperator):
         self._warn_of_undeclared_asset()
         drain = self._drain(context)
         with closing(drain.hook):
-            with lake_errors():
+            with lake_errors(self.lake):
                 head = drain.log.head()
                 self.log.info("Hub %s of %s, %s", drain.hook.hub, drain.hook.namespace, drain.window)
                 result = drain.run(head)
@@ -202,7 +201,7 @@ class EventHubToParquetOperator(LandingOperator):
         hook = EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)
         # Less than usual, since the mapper keeps records of all tables as well.
         settings = WriterSettings(buffer_bytes=32 * _MIB, footer_bytes=12 * _MIB)
-        lake = opened_lake(self.lake, single_writer=self.single_writer, settings=settings)
+        lake = opened_lake(self.lake, single_writer=self.single_writer, settings=settings, writes_to="events")
         return HubDrain(
             hook=hook,
             lake=lake,

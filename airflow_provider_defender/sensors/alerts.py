@@ -74,7 +74,7 @@ class DefenderAlertSensor(BaseSensorOperator):
 
         filters = AlertFilter(severity=self.severity, status=self.status, category=self.category)
         hook = DefenderEndpointHook(self.defender_conn_id)
-        with lake_errors():
+        with lake_errors(self.lake):
             watermark = (
                 opened_log(self.lake, f"{self.source}-{hook.tenant_id}").read_head().position.watermark
             )

@@ -105,7 +105,7 @@ class EventHubSensor(BaseSensorOperator):
         from airflow_provider_defender.operators._lake import lake_errors, opened_lake
 
         partitions, start = parse_partitions(self.partitions), parse_start(self.start)
-        with lake_errors():
+        with lake_errors(self.lake):
             log = opened_lake(self.lake).log(hook.log_name, HubPosition)
             position = log.read_head().position
             plans = live_plans(hook, log, position, partitions, start)

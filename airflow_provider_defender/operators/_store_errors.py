@@ -1,0 +1,237 @@
+"""What the errors of a lake's store mean, as tables: of S3, Azure, Google Cloud Storage and local disks.
+
+Sources: s3fs (`s3fs/errors.py`), botocore, adlfs, azure-core, gcsfs (`gcsfs/retry.py`), google-auth, and the
+lists of error codes of Amazon S3 and Azure Blob Storage. They are told by name, so that none is imported.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    CredentialError,
+    DefenderError,
+    PermissionMissing,
+    StoreUnavailable,
+)
+from airflow_provider_defender.hooks._text import excerpt
+
+__all__ = ["translated"]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What to raise for an error of a store, what it means, and what to do about it."""
+
+    error: type[DefenderError]
+    what: str
+    cure: str
+
+
+_CREDENTIAL = Meaning(
+    CredentialError,
+    "the store refuses the credential, or there is none",
+    "Check the Airflow connection, which is the part of `lake` before the @; without one the worker's own "
+    "credential counts (environment, role or workload identity)",
+)
+_EXPIRED = Meaning(
+    StoreUnavailable,
+    "the store says that the credential has expired",
+    "A retry takes a new one; a token that was written into the connection has to be replaced",
+)
+_FORBIDDEN = Meaning(
+    PermissionMissing,
+    "the credential may not do this",
+    "Below the lake's root it needs to list, read, write and delete; a key of the store's encryption or its "
+    "firewall can forbid it, too",
+)
+_MISSING = Meaning(
+    ConfigurationError,
+    "the bucket or container, or something that the lake needs, does not exist",
+    "Create the bucket or container, or correct its name, account and region. If it is there, a file of the "
+    "lake was deleted by hand: restore it",
+)
+_SETTINGS = Meaning(
+    ConfigurationError,
+    "the store does not take requests with these settings",
+    "Check region, endpoint, account, encryption and certificates in the connection",
+)
+_CLOCK = Meaning(ConfigurationError, "the worker's clock is wrong", "Set it by NTP")
+_AWAY = Meaning(
+    StoreUnavailable,
+    "the store does not answer, or is busy",
+    "A retry goes on from the last commit. If it lasts, check endpoint, network and quota",
+)
+_FULL = Meaning(StoreUnavailable, "there is no room left", "Make room: nothing is lost, the next try goes on")
+_UNWRITABLE = Meaning(
+    ConfigurationError,
+    "the lake cannot be written",
+    "Let the user that Airflow's workers run as write there, or set another lake",
+)
+
+_CODES: Mapping[str, Meaning] = MappingProxyType(
+    {
+        # S3
+        "AccessDenied": _FORBIDDEN,
+        "AccountProblem": _FORBIDDEN,
+        "AllAccessDisabled": _FORBIDDEN,
+        "AuthorizationHeaderMalformed": _SETTINGS,
+        "CredentialsNotSupported": _CREDENTIAL,
+        "ExpiredToken": _EXPIRED,
+        "IllegalLocationConstraintException": _SETTINGS,
+        "InvalidAccessKeyId": _CREDENTIAL,
+        "InvalidBucketName": _SETTINGS,
+        "InvalidObjectState": _FORBIDDEN,
+        "InvalidSecurity": _CREDENTIAL,
+        "InvalidToken": _CREDENTIAL,
+        "MissingSecurityHeader": _CREDENTIAL,
+        "NoSuchBucket": _MISSING,
+        "NotSignedUp": _CREDENTIAL,
+        "PermanentRedirect": _SETTINGS,
+        "QuotaExceeded": _FULL,
+        "RequestTimeTooSkewed": _CLOCK,
+        "SignatureDoesNotMatch": _CREDENTIAL,
+        "TokenRefreshRequired": _EXPIRED,
+        # Azure Blob Storage
+        "AccountIsDisabled": _FORBIDDEN,
+        "AuthenticationFailed": _CREDENTIAL,
+        "AuthorizationFailure": _FORBIDDEN,
+        "AuthorizationPermissionMismatch": _FORBIDDEN,
+        "ContainerBeingDeleted": _AWAY,
+        "ContainerNotFound": _MISSING,
+        "InsufficientAccountPermissions": _FORBIDDEN,
+        "InvalidAuthenticationInfo": _CREDENTIAL,
+        "NoAuthenticationInformation": _CREDENTIAL,
+        "PublicAccessNotPermitted": _CREDENTIAL,
+    }
+)
+
+_CLASSES: Mapping[str, Meaning] = MappingProxyType(
+    {
+        "botocore.CredentialRetrievalError": _CREDENTIAL,
+        "botocore.NoAuthTokenError": _CREDENTIAL,
+        "botocore.NoCredentialsError": _CREDENTIAL,
+        "botocore.PartialCredentialsError": _CREDENTIAL,
+        "botocore.ProfileNotFound": _CREDENTIAL,
+        "botocore.SSOError": _CREDENTIAL,
+        "botocore.TokenRetrievalError": _CREDENTIAL,
+        "botocore.SSLError": _SETTINGS,
+        "botocore.ConnectionError": _AWAY,
+        "botocore.HTTPClientError": _AWAY,
+        "botocore.IncompleteReadError": _AWAY,
+        "botocore.BotoCoreError": _SETTINGS,
+        "azure.ClientAuthenticationError": _CREDENTIAL,
+        "azure.ServiceRequestError": _AWAY,
+        "azure.ServiceResponseError": _AWAY,
+        "azure.IncompleteReadError": _AWAY,
+        "google.TransportError": _AWAY,
+        "google.GoogleAuthError": _CREDENTIAL,
+        "gcsfs.ChecksumError": _AWAY,
+        "aiohttp.ClientSSLError": _SETTINGS,
+        "aiohttp.ClientError": _AWAY,
+        "requests.SSLError": _SETTINGS,
+        "requests.RequestException": _AWAY,
+        "asyncio.TimeoutError": _AWAY,
+        "builtins.TimeoutError": _AWAY,
+        "builtins.ConnectionError": _AWAY,
+    }
+)
+"""By top-level package and name, of the error's class or one that it inherits from: the nearest counts."""
+
+_STATUSES: Mapping[int, Meaning] = MappingProxyType(
+    {
+        301: _SETTINGS,
+        307: _SETTINGS,
+        400: _SETTINGS,
+        401: _CREDENTIAL,
+        403: _FORBIDDEN,
+        404: _MISSING,
+        407: _SETTINGS,
+        408: _AWAY,
+        409: _AWAY,
+        429: _AWAY,
+        **dict.fromkeys(range(500, 600), _AWAY),
+    }
+)
+
+_LOCAL: Mapping[int, Meaning] = MappingProxyType(
+    {
+        **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP), _UNWRITABLE),
+        **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
+        **dict.fromkeys((errno.EIO, errno.ESTALE, errno.EBUSY, errno.ETIMEDOUT, errno.EREMOTEIO), _AWAY),
+    }
+)
+
+
+def translated(error: BaseException, lake: object) -> DefenderError | None:
+    """The error of this package that says what a store's error means; None where that is not known.
+
+    `lake`: the root as the user gave it.
+    """
+    for each in _chain(error):
+        meaning = _meaning(each, _is_remote(lake))
+        if meaning is not None:
+            return meaning.error(f"lake={str(lake)!r}: {meaning.what} ({_text(each)}). {meaning.cure}.")
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The causes before the error itself: clients wrap what says more into what says less."""
+    if error.__cause__ is not None:
+        yield from _chain(error.__cause__)
+    yield error
+
+
+def _meaning(error: BaseException, is_remote: bool) -> Meaning | None:
+    code, status = _code(error), _status(error)
+    if code in _CODES:
+        return _CODES[code]
+    if status is not None and status in _STATUSES:
+        return _STATUSES[status]
+    for kind in type(error).__mro__:
+        name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+        if name in _CLASSES:
+            return _CLASSES[name]
+    if isinstance(error, OSError) and error.errno is not None and error.errno in _LOCAL:
+        return _LOCAL[error.errno]
+    if not is_remote:
+        return None
+    if isinstance(error, PermissionError) or str(error).startswith("Forbidden: "):  # gcsfs says it in words
+        return _FORBIDDEN
+    return _MISSING if isinstance(error, FileNotFoundError) else None
+
+
+def _is_remote(lake: object) -> bool:
+    scheme, separator, _ = str(lake).partition("://")
+    return bool(separator) and scheme.lower() not in ("file", "local")
+
+
+def _code(error: BaseException) -> str:
+    """The store's own word for an error."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        return str(response.get("Error", {}).get("Code", ""))
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of an error's answer."""
+    response = getattr(error, "response", None)
+    found: list[Any] = [getattr(error, name, None) for name in ("status_code", "status", "code")]
+    if isinstance(response, dict):
+        found.insert(0, response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
+    return next((int(each) for each in found if str(each).isdecimal()), None)
+
+
+def _text(error: BaseException) -> str:
+    """An error in short, without queries, in which signatures of requests stand."""
+    if isinstance(error, OSError) and error.filename:
+        return excerpt(f"{error.strerror}: {error.filename}", length=300)
+    return excerpt(f"{type(error).__name__}: " + re.sub(r"\?\S+", "?…", str(error)), length=300)
