@@ -9,6 +9,7 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -81,12 +82,10 @@ class LocalStorage:
                 return
             reason = errno.EACCES if os.path.isdir(place) else errno.ENOTDIR
             raise OSError(reason, os.strerror(reason), place)
-        probe = f"{place}/.writable.{secrets.token_hex(8)}"
         try:
-            os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            tempfile.TemporaryFile(dir=place).close()
         except OSError as error:
             raise OSError(error.errno, error.strerror, place) from error
-        _unlink(probe)
 
     def create(self, path: str, body: bytes, scratch: str) -> None:
         target = self._place(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -94,7 +95,13 @@ def drain(
 
 def visible(root: Path, dataset: str = "alerts") -> list[tuple[str, str, int]]:
     """Every row that a careless reader of `*.parquet` finds, as (key, version, item)."""
-    return rows_of(sorted((root / dataset).rglob("*.parquet")))
+    return rows_of(parquet_files(root / dataset))
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The files that a careless reader finds in a folder, links followed."""
+    walked = os.walk(folder, followlinks=True)
+    return sorted(Path(place) / name for place, _, names in walked for name in names if name.endswith(".parquet"))
 
 
 def committed(root: Path | Lake, dataset: str = "alerts") -> list[tuple[str, str, int]]:
@@ -111,7 +118,7 @@ def rows_of(paths: Iterable[Any]) -> list[tuple[str, str, int]]:
 
 def quarantined(root: Path, log: str = LOG) -> list[tuple[str, str]]:
     found = []
-    for path in sorted((root / "_defender" / log / "quarantine").rglob("*.parquet")):
+    for path in parquet_files(root / "_defender" / log / "quarantine"):
         table = pq.ParquetFile(path).read(columns=["key", "version"])
         found += zip(table["key"].to_pylist(), table["version"].to_pylist(), strict=True)
     return sorted(found)
