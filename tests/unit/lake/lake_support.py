@@ -101,7 +101,9 @@ def visible(root: Path, dataset: str = "alerts") -> list[tuple[str, str, int]]:
 def parquet_files(folder: Path) -> list[Path]:
     """The files that a careless reader finds in a folder, links followed."""
     walked = os.walk(folder, followlinks=True)
-    return sorted(Path(place) / name for place, _, names in walked for name in names if name.endswith(".parquet"))
+    return sorted(
+        Path(place) / name for place, _, names in walked for name in names if name.endswith(".parquet")
+    )
 
 
 def committed(root: Path | Lake, dataset: str = "alerts") -> list[tuple[str, str, int]]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from lake_faults import InjectedError
 from lake_support import (
     LOG,
@@ -35,6 +39,7 @@ from airflow_provider_defender.lake import (
     Draft,
     DraftTooOld,
     Lake,
+    Record,
     RecordUnreadable,
     StoreRefused,
     Watermark,
@@ -80,6 +85,175 @@ def test_the_hint_is_never_trusted_alone(tmp_path: Path, hint: bytes | None) -> 
     else:
         (home(tmp_path) / "head.json").write_bytes(hint)
     assert lake.log(LOG).head().number == 3
+
+
+RUBBISH = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from(
+        [b"[" * 100_000, b'{"number": ' + b"9" * 400 + b"}", b'{"number": ' + b"9" * 5000 + b"}"]
+    ),
+    st.builds(
+        lambda values: json.dumps(values).encode(),
+        st.dictionaries(
+            st.sampled_from(["number", "shortened_below", "x"]),
+            st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=3), st.none()),
+        ),
+    ),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(RUBBISH)
+@example(b'{"number": true}')
+@example(b'{"number": -1, "shortened_below": 0}')
+@example(b'{"shortened_below": 99999999}')
+@example(b"\xff\xfe")
+def test_whatever_stands_in_the_hint_it_is_a_hint_only(rubbish: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        lake = local_lake(root)
+        drain(lake, [("a", START)])
+        drain(lake, [("a", LATER)])
+        (home(root) / "head.json").write_bytes(rubbish)
+        assert lake.log(LOG).head().number == 2
+        assert drain(lake, [("b", LATER)]) is not None
+        assert lake.log(LOG).head().number == 3
+        assert json.loads((home(root) / "head.json").read_bytes())["number"] == 3
+
+
+def test_a_folder_in_the_place_of_the_hint_is_no_hint(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    drain(lake, [("a", START)])
+    (home(tmp_path) / "head.json").unlink()
+    (home(tmp_path) / "head.json").mkdir()
+    assert lake.log(LOG).head().number == 1
+    assert drain(lake, [("a", LATER)]) is not None
+
+
+def test_a_hint_far_behind_is_caught_up_with_by_a_listing(tmp_path: Path) -> None:
+    lake = local_lake(tmp_path)
+    drain(lake, [("a", START)])
+    body = (home(tmp_path) / "commits" / "00000001.json").read_bytes()
+    for number in range(2, 200):
+        text = json.dumps({**json.loads(body), "number": number})
+        (home(tmp_path) / "commits" / f"{number:08d}.json").write_text(text)
+    read = lake.storage.read
+    count: list[str] = []
+    lake.storage.read = lambda path: (count.append(path), read(path))[1]  # type: ignore[method-assign]
+    assert lake.log(LOG).read_head().number == 199
+    assert len(count) < 50
+
+
+def test_a_hint_of_a_commit_that_is_gone_is_said_aloud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = local_lake(tmp_path)
+    for minute in range(2):
+        drain(lake, [("a", START + timedelta(minutes=minute))])
+    (home(tmp_path) / "commits" / "00000002.json").unlink()
+    assert lake.log(LOG).read_head().number == 1
+    assert "names commit 2" in caplog.text
+    assert "restore them" in caplog.text
+
+
+# Records that are missing -------------------------------------------------------------------------
+
+
+def five_commits(root: Path, *missing: int) -> Lake:
+    lake = local_lake(root)
+    for minute in range(5):
+        drain(lake, [(f"k{minute}", START + timedelta(minutes=minute))])
+    for number in missing:
+        (home(root) / "commits" / f"{number:08d}.json").unlink()
+    return lake
+
+
+@pytest.mark.parametrize("missing", [(1,), (3,), (1, 2, 3, 4), (2, 4)])
+def test_a_record_that_was_deleted_is_never_passed_over_by_who_reads_exactly(
+    tmp_path: Path, missing: tuple[int, ...]
+) -> None:
+    lake = five_commits(tmp_path, *missing)
+    named = ", ".join(map(str, missing))
+    with pytest.raises(RecordUnreadable, match=rf"lacks commit {named} in .*commits.*lifecycle rule"):
+        committed(tmp_path)
+    assert [record.number for record in lake.log(LOG).records(whole=False)] == [
+        number for number in range(1, 6) if number not in missing
+    ]
+
+
+@pytest.mark.parametrize("missing", [(1,), (1, 2, 3, 4)])
+def test_a_drain_lands_all_the_same_and_says_what_is_missing(
+    tmp_path: Path, missing: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = five_commits(tmp_path, *missing)
+    assert drain(lake, [("new", START + timedelta(minutes=9))]) is not None
+    assert f"lacks commit {', '.join(map(str, missing))} in" in caplog.text
+    assert len(visible(tmp_path)) == 6
+
+
+def test_many_missing_records_are_counted(tmp_path: Path) -> None:
+    lake = five_commits(tmp_path)
+    (home(tmp_path) / "commits" / "00000005.json").rename(home(tmp_path) / "commits" / "00001005.json")
+    with pytest.raises(RecordUnreadable, match="lacks commit 5, 6, 7, 8, 9 and 995 more"):
+        list(lake.log(LOG).records())
+
+
+def test_a_listing_that_is_older_than_its_end_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Folders are not read at one moment: a commit can be seen without the one before it."""
+    lake = five_commits(tmp_path)
+    listed = lake.storage.list_folder
+
+    def without_the_fourth(path: str) -> list[str] | None:
+        names = listed(path)
+        return names and [name for name in names if name != "00000004.json"]
+
+    monkeypatch.setattr(lake.storage, "list_folder", without_the_fourth)
+    assert [record.number for record in lake.log(LOG).records()] == [1, 2, 3, 4, 5]
+    assert caplog.text == ""
+
+
+def test_a_record_that_goes_while_records_are_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = five_commits(tmp_path)
+    read_many = lake.storage.read_many
+
+    def late(paths: Any) -> list[bytes]:
+        (home(tmp_path) / "commits" / "00000002.json").unlink()
+        return read_many(paths)
+
+    monkeypatch.setattr(lake.storage, "read_many", late)
+    with pytest.raises(RecordUnreadable, match="deleted just now"):
+        list(lake.log(LOG).records())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_a_record_with_any_value_in_it_reads_or_is_unreadable(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        drain(local_lake(Path(folder)), [("a", START)])
+        body = json.loads((home(Path(folder)) / "commits" / "00000001.json").read_bytes())
+    places = [(body, name) for name in body] + [(body["position"], name) for name in body["position"]]
+    places += [(body["added"][0], name) for name in body["added"][0]]
+    holder, name = data.draw(st.sampled_from(places))
+    holder[name] = data.draw(JSON)
+    with suppress(RecordUnreadable):
+        Record.parse(json.dumps(body).encode(), "commits/00000001.json")
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"format": ' + b"9" * 400 + b"}", b"\xff"])
+def test_a_record_that_is_rubbish_is_unreadable(body: bytes) -> None:
+    with pytest.raises(RecordUnreadable):
+        Record.parse(body, "commits/00000001.json")
 
 
 def test_only_an_empty_listing_means_a_new_log(tmp_path: Path) -> None:
