@@ -21,10 +21,11 @@ from airflow_provider_defender.operators._store_errors import translated
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
+    from fsspec import AbstractFileSystem
 
     from airflow_provider_defender.lake import Lake, LakeError, Log, WriterSettings
 
-__all__ = ["lake_errors", "opened_lake", "opened_log"]
+__all__ = ["lake_errors", "meanings", "opened_lake", "opened_log"]
 
 _ABSOLUTE = "for example lake='/data/lake' or lake='s3://aws_default@bucket/lake'"
 
@@ -47,10 +48,9 @@ def opened_lake(
     """
     from airflow_provider_defender.lake import Lake
 
-    path = _storage_path(root)
     with lake_errors(root):
         try:
-            lake = Lake(path.fs, path.path, single_writer=single_writer, settings=settings)
+            lake = Lake(*_store(root), single_writer=single_writer, settings=settings)
         except (ValueError, ImportError) as error:
             if (known := translated(error, root)) is not None:
                 raise known from error
@@ -68,11 +68,10 @@ def opened_log(root: Any, name: str, *, single_writer: bool = False, writes_to: 
     return opened_lake(root, single_writer=single_writer, writes_to=writes_to).log(name)
 
 
-def _storage_path(root: Any) -> ObjectStoragePath:
-    """`root` as Airflow's path, once it is certain that everybody reads it alike."""
-    from airflow.sdk import ObjectStoragePath
+def _store(root: Any) -> tuple[AbstractFileSystem, str]:
+    """The file system that `root` lies in and its path there, once it is certain that all read it alike."""
+    from fsspec.implementations.local import LocalFileSystem
 
-    from airflow_provider_defender.hooks._connections import find_connection
     from airflow_provider_defender.lake._address import local_path
 
     text = str(root)
@@ -83,20 +82,29 @@ def _storage_path(root: Any) -> ObjectStoragePath:
         )
     try:
         local = local_path(text)
-        given = text if local is None else local
-        path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(given)
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"lake={text!r} cannot be opened: {error}.") from error
-    if local is not None:
-        if not os.path.isabs(local):  # noqa: PTH117
-            whole = os.path.abspath(os.path.expanduser(local))  # noqa: PTH100, PTH111
-            raise ConfigurationError(
-                f"lake={text!r} is relative: it would land wherever this worker happens to run. Give the "
-                f"absolute path, for example lake={whole!r}, which is what it means here."
-            )
-        return path
-    if not path.path.strip("/"):
+    except ValueError as error:
+        raise ConfigurationError(f"lake={error}.") from error
+    if local is None:
+        path = _object_store_path(root)
+        return path.fs, path.path
+    if not os.path.isabs(local):  # noqa: PTH117
+        whole = os.path.abspath(os.path.expanduser(local))  # noqa: PTH100, PTH111
+        raise ConfigurationError(
+            f"lake={text!r} is relative: it would land wherever this worker happens to run. Give the "
+            f"absolute path, for example lake={whole!r}, which is what it means here."
+        )
+    return LocalFileSystem(), local  # Airflow's path would lose a question mark at the end
+
+
+def _object_store_path(root: Any) -> ObjectStoragePath:
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_defender.hooks._connections import find_connection
+
+    text = str(root)
+    if not text.partition("://")[2].partition("/")[0].rpartition("@")[2]:
         raise ConfigurationError(f"lake={text!r} names no bucket or container: write {_ABSOLUTE}.")
+    path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(text)
     if path.conn_id:
         try:
             find_connection(path.conn_id)
@@ -108,7 +116,7 @@ def _storage_path(root: Any) -> ObjectStoragePath:
     return path
 
 
-def _meanings() -> Mapping[type[LakeError], type[DefenderError]]:
+def meanings() -> Mapping[type[LakeError], type[DefenderError]]:
     """What a task raises for each error of the lake."""
     from airflow_provider_defender import lake
 
@@ -136,7 +144,7 @@ def lake_errors(root: Any = "") -> Iterator[None]:
     except DefenderError:
         raise
     except LakeError as error:
-        meaning = next(each for kind, each in _meanings().items() if isinstance(error, kind))
+        meaning = next(each for kind, each in meanings().items() if isinstance(error, kind))
         raise meaning(str(error)) from error
     except Exception as error:
         if (known := translated(error, root)) is None:

@@ -22,7 +22,7 @@ from airflow_provider_defender.exceptions import (
 )
 from airflow_provider_defender.hooks._text import excerpt
 
-__all__ = ["translated"]
+__all__ = ["CLASSES", "CODES", "LOCAL", "STATUSES", "Meaning", "translated"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ _UNWRITABLE = Meaning(
     "Let the user that Airflow's workers run as write there, or set another lake",
 )
 
-_CODES: Mapping[str, Meaning] = MappingProxyType(
+CODES: Mapping[str, Meaning] = MappingProxyType(
     {
         # S3
         "AccessDenied": _FORBIDDEN,
@@ -112,7 +112,7 @@ _CODES: Mapping[str, Meaning] = MappingProxyType(
     }
 )
 
-_CLASSES: Mapping[str, Meaning] = MappingProxyType(
+CLASSES: Mapping[str, Meaning] = MappingProxyType(
     {
         "botocore.CredentialRetrievalError": _CREDENTIAL,
         "botocore.NoAuthTokenError": _CREDENTIAL,
@@ -144,7 +144,7 @@ _CLASSES: Mapping[str, Meaning] = MappingProxyType(
 )
 """By top-level package and name, of the error's class or one that it inherits from: the nearest counts."""
 
-_STATUSES: Mapping[int, Meaning] = MappingProxyType(
+STATUSES: Mapping[int, Meaning] = MappingProxyType(
     {
         301: _SETTINGS,
         307: _SETTINGS,
@@ -160,11 +160,11 @@ _STATUSES: Mapping[int, Meaning] = MappingProxyType(
     }
 )
 
-_LOCAL: Mapping[int, Meaning] = MappingProxyType(
+LOCAL: Mapping[int, Meaning] = MappingProxyType(
     {
         **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP), _UNWRITABLE),
         **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
-        **dict.fromkeys((errno.EIO, errno.ESTALE, errno.EBUSY, errno.ETIMEDOUT, errno.EREMOTEIO), _AWAY),
+        **dict.fromkeys((errno.EIO, errno.ESTALE, errno.EBUSY, errno.ETIMEDOUT), _AWAY),
     }
 )
 
@@ -190,16 +190,16 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _meaning(error: BaseException, is_remote: bool) -> Meaning | None:
     code, status = _code(error), _status(error)
-    if code in _CODES:
-        return _CODES[code]
-    if status is not None and status in _STATUSES:
-        return _STATUSES[status]
+    if code in CODES:
+        return CODES[code]
+    if status is not None and status in STATUSES:
+        return STATUSES[status]
     for kind in type(error).__mro__:
         name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
-        if name in _CLASSES:
-            return _CLASSES[name]
-    if isinstance(error, OSError) and error.errno is not None and error.errno in _LOCAL:
-        return _LOCAL[error.errno]
+        if name in CLASSES:
+            return CLASSES[name]
+    if isinstance(error, OSError) and error.errno is not None and error.errno in LOCAL:
+        return LOCAL[error.errno]
     if not is_remote:
         return None
     if isinstance(error, PermissionError) or str(error).startswith("Forbidden: "):  # gcsfs says it in words

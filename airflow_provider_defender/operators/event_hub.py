@@ -284,13 +284,16 @@ class EventHubToParquetOperator(LandingOperator):
         compat.mirror_state(context, self.asset, values, self.log)
 
     def _raise_what_failed(self, drain: HubDrain, result: HubResult) -> None:
+        from airflow_provider_defender.operators._lake import lake_errors
+
         if result.lost:
             error = MessagesLost(_describe_lost(drain.hook, result))
             if self.on_gap == "fail":
                 raise error from (result.unfinished or result.interruption)
             self.log.warning("%s", error)
         if result.unfinished is not None:
-            raise result.unfinished
+            with lake_errors(self.lake):
+                raise result.unfinished
         if result.interruption is not None:
             self.log.warning("Reading was interrupted; what was read until then has landed.")
             raise result.interruption

@@ -5,6 +5,7 @@ The tables are Markdown texts made by the functions in `TABLES`; the tests read 
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import re
@@ -248,6 +249,79 @@ def api_refusals() -> str:
     return markdown_table(("HTTP status", "Error", "What to do"), rows)
 
 
+_MORE = {
+    "CredentialError": "[numbers](#what-entra-ids-numbers-mean), [stores](#what-a-stores-errors-mean)",
+    "ConflictingRun": "[several runs at once](guarantees.md#several-runs-at-once)",
+    "HostUnreachable": "[certificates and proxies](connections.md#a-corporate-authority-and-proxies)",
+    "MessagesLost": "[gaps](events_dag.md#gaps)",
+    "PermissionMissing": "[alerts](entra_id.md#2-grant-the-permission), "
+    "[hubs](event_hub.md#4-choose-how-the-provider-signs-in)",
+    "StoreUnavailable": "[stores](#what-a-stores-errors-mean)",
+    "Throttled": "[the API's quota](alerts_dag.md#the-apis-quota)",
+    "UnexpectedHost": "[who gets tokens](connections.md#where-secrets-and-tokens-go)",
+}
+"""Where pages say more about an error."""
+
+
+def explained(error: type) -> tuple[str, str]:
+    """What an error's docstring says has happened, and what to do."""
+    happened: list[str] = []
+    for paragraph in (inspect.getdoc(error) or "").split("\n\n"):
+        text = " ".join(paragraph.split())
+        if text.startswith("What to do: "):
+            cure = text.removeprefix("What to do: ")
+            return " ".join(happened), cure[0].upper() + cure[1:]
+        happened.append(text)
+    return " ".join(happened), ""
+
+
+def task_errors() -> str:
+    """What tasks raise, in the order of what to do next."""
+    from airflow_provider_defender import exceptions
+    from airflow_provider_defender.compat import AirflowFailException
+
+    rows = []
+    for family in (exceptions.FailNow, exceptions.TryAgain, exceptions.StopAndLook):
+        errors = [getattr(exceptions, name) for name in exceptions.__all__]
+        for error in (each for each in errors if issubclass(each, family) and each is not family):
+            happened, cure = explained(error)
+            more = f" See {_MORE[error.__name__]}." if error.__name__ in _MORE else ""
+            retries = "no" if issubclass(error, AirflowFailException) else "yes"
+            rows.append((code(error.__name__), happened, cure + more, retries, code(family.__name__)))
+    return markdown_table(("Error", "What has happened", "What to do", "Airflow retries", "Family"), rows)
+
+
+def lake_errors() -> str:
+    """What the lake raises by itself, and what tasks raise in its place."""
+    from airflow_provider_defender.operators._lake import meanings
+
+    rows = [
+        (code(error.__name__), explained(error)[0], code(meaning.__name__))
+        for error, meaning in meanings().items()
+    ]
+    return markdown_table(("The lake's error", "Meaning", "Tasks raise"), rows)
+
+
+def store_errors() -> str:
+    """What errors of stores mean, with the names and numbers that they are known by."""
+    from airflow_provider_defender.operators import _store_errors as tables
+
+    known: dict[Any, list[str]] = {}
+    for number, meaning in tables.STATUSES.items():
+        if number < 500:
+            known.setdefault(meaning, []).append(f"HTTP {number}")
+    known[tables.STATUSES[500]].append("HTTP 5xx")
+    for name, meaning in [*tables.CODES.items(), *tables.CLASSES.items()]:
+        known.setdefault(meaning, []).append(code(name.removeprefix("builtins.")))
+    for number, meaning in tables.LOCAL.items():
+        known.setdefault(meaning, []).append(code(errno.errorcode[number]))
+    rows = [
+        (meaning.what, ", ".join(names), f"{meaning.cure}.", code(meaning.error.__name__))
+        for meaning, names in known.items()
+    ]
+    return markdown_table(("What it means", "Known by", "What to do", "Tasks raise"), rows)
+
+
 def filter_values() -> str:
     """The values that filters know."""
     from airflow_provider_defender.hooks._filters import SEVERITIES, STATUSES
@@ -277,12 +351,15 @@ TABLES: dict[str, Callable[..., str]] = {
     "entra-advice": entra_advice,
     "event-tables": event_tables,
     "filter-values": filter_values,
+    "lake-errors": lake_errors,
     "landing-columns": landing_columns,
     "mapped-fields": mapped_fields,
     "operator-options": operator_options,
     "own-properties": own_properties,
     "sensor-options": sensor_options,
     "simulator-help": simulator_help,
+    "store-errors": store_errors,
+    "task-errors": task_errors,
     "unfilled-fields": unfilled_fields,
 }
 

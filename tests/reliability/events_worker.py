@@ -16,8 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_defender.exceptions import ConflictingRun
 from airflow_provider_defender.hooks import EventHubHook, MessageBatch
-from airflow_provider_defender.lake import CommitConflict, _lake, _local
+from airflow_provider_defender.lake import _lake, _local
 from tests.reliability.test_killed import CALLS, FORK, Stepped, Steps
 from tests.unit.event_fixtures import EventLake, drain
 
@@ -75,7 +76,7 @@ def _work(
         prepare()
     try:
         sender.send(("landed", drain(EventLake(lake), **arguments)))
-    except CommitConflict as error:
+    except ConflictingRun as error:
         sender.send(("conflict", str(error)))
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_defender import ecs
-from airflow_provider_defender.lake import CommitConflict, _lake
+from airflow_provider_defender.exceptions import ConflictingRun
+from airflow_provider_defender.lake import _lake
 from airflow_provider_defender.simulator import Page, Simulator, Tenant
 from tests.reliability.support import (
     assert_last_versions_landed,
@@ -53,7 +54,7 @@ class Racer:
         _lake._open_storage = lambda *given: Stepped(original(*given), step)  # type: ignore[assignment]
         try:
             sender.send(("landed", land(LakeFolder(lake), **arguments)["versions"]))
-        except CommitConflict as error:
+        except ConflictingRun as error:
             sender.send(("conflict", str(error)))
 
     def outcome(self) -> tuple[str, Any]:

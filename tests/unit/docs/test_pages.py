@@ -8,6 +8,7 @@ import re
 import pytest
 
 from airflow_provider_defender import exceptions, lake
+from airflow_provider_defender.compat import AirflowFailException
 from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
 from airflow_provider_defender.provider_info import get_provider_info
 from airflow_provider_defender.simulator import Simulator
@@ -54,7 +55,7 @@ def test_every_option_is_in_the_table_with_its_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["clouds", "entra-advice", "api-refusals", "landing-columns", "simulator-help"]
+    "name", ["clouds", "entra-advice", "api-refusals", "landing-columns", "simulator-help", "store-errors"]
 )
 def test_tables_have_content(name: str) -> None:
     import code_tables
@@ -73,10 +74,39 @@ def test_the_mapping_tables_have_every_field() -> None:
     assert len(filled) + len(unfilled) == len(rows)
 
 
-def test_every_error_is_in_the_table() -> None:
-    page = (ROOT / "docs" / "errors.md").read_text()
-    names = {*exceptions.__all__, *(name for name in lake._errors.__all__)}
-    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+FAMILIES = {"DefenderError", "FailNow", "TryAgain", "StopAndLook"}
+
+
+def test_every_error_is_in_the_table_with_what_to_do_and_whether_airflow_retries_it() -> None:
+    import code_tables
+
+    rows = [
+        [cell.strip(" `") for cell in line.split("|")[1:-1]]
+        for line in code_tables.task_errors().splitlines()[2:]
+    ]
+    assert {row[0] for row in rows} == set(exceptions.__all__) - FAMILIES
+    for name, happened, cure, retries, family in rows:
+        error = getattr(exceptions, name)
+        assert happened.endswith("."), name
+        assert cure, f"the docstring of {name} does not say what to do"
+        assert issubclass(error, getattr(exceptions, family))
+        assert retries == ("no" if issubclass(error, AirflowFailException) else "yes")
+    assert set(code_tables._MORE) <= set(exceptions.__all__)
+
+
+def test_the_tree_of_errors_names_every_error_and_which_of_them_fail_at_once() -> None:
+    for name in set(exceptions.__all__) - {"DefenderError"}:
+        [line] = [line for line in (exceptions.__doc__ or "").splitlines() if re.search(rf"─ {name}\b", line)]
+        at_once = issubclass(getattr(exceptions, name), AirflowFailException)
+        marked = "no retry" in line or "AirflowFailException" in line
+        assert marked == at_once or issubclass(getattr(exceptions, name), exceptions.FailNow), name
+
+
+def test_every_error_of_the_lake_is_in_its_table() -> None:
+    import code_tables
+
+    named = {line.split("`")[1] for line in code_tables.lake_errors().splitlines()[2:]}
+    assert named == set(lake._errors.__all__) - {"LakeError"}
 
 
 def test_the_summary_shown_is_the_operators(simulator: Simulator, lake: LakeFolder) -> None:

@@ -7,10 +7,13 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lake_hub_support import (
     HUB,
     committed_offsets,
@@ -43,6 +46,7 @@ from airflow_provider_defender.lake import (
     committed_files,
 )
 from airflow_provider_defender.lake._position import parse_position
+from airflow_provider_defender.lake._ranges import union, without
 
 
 def begin(root: Path, kind: str = "drain", **options: Any) -> HubDraft:
@@ -107,6 +111,29 @@ def test_a_change_is_added_to_whatever_the_position_is() -> None:
         1: PartitionPosition(5),
         2: PartitionPosition(None, ((7, 8),)),
     }
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(0, 8)).map(lambda span: (span[0], span[0] + span[1])),
+    max_size=6,
+)
+
+
+@given(SPANS, SPANS, SPANS)
+def test_what_is_lost_is_exact_through_several_runs(
+    first: list[tuple[int, int]], second: list[tuple[int, int]], read: list[tuple[int, int]]
+) -> None:
+    """Ranges that lie apart stay apart: what lies between them is not lost."""
+    position = HubChange({0: Covered(lost=first)}).apply(HubPosition(), rebased=False)
+    position = HubChange({0: Covered(read=read, lost=second)}).apply(position, rebased=True)
+    position = HubPosition.parse(json.loads(json.dumps(position.dump())))
+    lost = position.partition(0).lost
+    offsets = [
+        set(chain.from_iterable(range(*span) for span in spans)) for spans in (lost, first, second, read)
+    ]
+    assert offsets[0] == (offsets[1] | offsets[2]) - offsets[3]
+    assert all(one[1] < other[0] for one, other in pairwise(lost))
+    assert position.missing(0, 0, 60) == list(without(((0, 60),), union(lost, position.partition(0).covered)))
 
 
 def test_what_one_run_has_read_is_not_lost_whatever_another_says() -> None:

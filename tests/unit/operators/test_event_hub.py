@@ -13,7 +13,9 @@ import pytest
 from airflow_provider_defender.assets import defender_asset
 from airflow_provider_defender.compat import AirflowFailException
 from airflow_provider_defender.exceptions import (
+    CommitUnfinished,
     ConfigurationError,
+    ConflictingRun,
     FailNow,
     MessagesLost,
     PermissionMissing,
@@ -22,6 +24,7 @@ from airflow_provider_defender.exceptions import (
     StopAndLook,
     TryAgain,
 )
+from airflow_provider_defender.hooks import MessageBatch
 from airflow_provider_defender.lake import (
     CommitConflict,
     CommitStateUnknown,
@@ -33,6 +36,8 @@ from airflow_provider_defender.lake import (
     committed_files,
 )
 from airflow_provider_defender.operators import EventHubPartitionsOperator, EventHubToParquetOperator
+from airflow_provider_defender.operators._hub_drain import HubResult, _note
+from airflow_provider_defender.operators._hub_plan import PartitionPlan
 from airflow_provider_defender.operators._timing import DrainClock
 from tests.unit.airflow_fixtures import context
 from tests.unit.event_fixtures import (
@@ -257,6 +262,27 @@ def test_messages_that_are_deleted_while_they_are_read_are_a_gap(
     assert event_lake.position()["0"] == {"next": 6, "covered": [[0, 3], [5, 6]], "lost": [[3, 5]]}
 
 
+@pytest.mark.parametrize(
+    ("batches", "expected"),
+    [
+        ([[(0, 5, 7)], [(0, 9, 10)]], {0: [(5, 7), (9, 10)]}),
+        ([[(0, 5, 7), (0, 7, 9)], [(0, 9, 10)]], {0: [(5, 10)]}),
+        ([[(0, 5, 7), (1, 7, 9)], [(0, 8, 10)]], {0: [(5, 7), (8, 10)], 1: [(7, 9)]}),
+        ([[(0, 90, 200)]], {0: [(90, 100), (150, 200)]}),
+        ([[(0, 100, 150)]], {0: []}),
+    ],
+)
+def test_gaps_that_lie_apart_stay_apart_and_those_that_touch_become_one(
+    batches: list[list[tuple[int, int, int]]], expected: dict[int, list[tuple[int, int]]]
+) -> None:
+    """Where the plan leaves out 100 to 149, which have landed before."""
+    plans = {partition: PartitionPlan(0, 200, 200, ((0, 100), (150, 200))) for partition in (0, 1)}
+    result = HubResult(plans)
+    for lost in batches:
+        _note(MessageBatch(lost=lost), result)
+    assert result.lost == expected
+
+
 def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, number: int) -> None:
     """Let a step of the lake's protocol fail the first time that it meets the record with this number."""
     original = getattr(Log, method)
@@ -300,8 +326,9 @@ def test_a_gap_that_may_pass_is_a_warning_before_the_retry_that_shows_the_files(
 ) -> None:
     leave_a_gap(hub, event_lake)
     fail_once(monkeypatch, "finish", 2)
-    with pytest.raises(NotShown):
+    with pytest.raises(CommitUnfinished, match="commit 2 of") as raised:
         drain(event_lake, on_gap="continue")
+    assert isinstance(raised.value.__cause__, NotShown)
     assert "were deleted by its retention" in capsys.readouterr().out
 
 
@@ -310,7 +337,7 @@ def test_without_a_gap_files_that_are_not_shown_are_for_the_retry(
 ) -> None:
     hub.fill(6)
     fail_once(monkeypatch, "finish", 1)
-    with pytest.raises(NotShown):
+    with pytest.raises(CommitUnfinished):
         drain(event_lake)
     drain(event_lake)
     assert event_lake.ledger() == hub.ledger
@@ -501,8 +528,9 @@ def test_a_hub_that_refuses_fails_before_anything_is_written(hub: MemoryHub, eve
 def test_of_two_live_drains_of_a_partition_one_counts(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(4)
     hub.before_batch = lambda number: _interfere(hub, event_lake)
-    with pytest.raises(CommitConflict):
+    with pytest.raises(ConflictingRun, match="moved the live drain") as raised:
         drain(event_lake)
+    assert isinstance(raised.value.__cause__, CommitConflict)
     assert event_lake.ledger() == hub.ledger
     assert len(event_lake.records()) == 1
 

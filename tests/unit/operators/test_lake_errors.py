@@ -1,0 +1,326 @@
+"""Where a lake lies, and what its errors and those of its store come out as."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore import exceptions as botocore_errors
+from botocore.exceptions import ClientError
+from s3fs.errors import translate_boto_error
+
+from airflow_provider_defender import lake as lakes
+from airflow_provider_defender.compat import AirflowFailException
+from airflow_provider_defender.exceptions import (
+    CommitUncertain,
+    CommitUnfinished,
+    ConfigurationError,
+    ConflictingRun,
+    CredentialError,
+    DefenderError,
+    FailNow,
+    PermissionMissing,
+    RecordDamaged,
+    RunTooOld,
+    StopAndLook,
+    StoreUnavailable,
+    TooManyRanges,
+    TryAgain,
+)
+from airflow_provider_defender.lake import LakeError, committed_files
+from airflow_provider_defender.operators import DefenderAlertsToParquetOperator, EventHubToParquetOperator
+from airflow_provider_defender.operators._lake import lake_errors, opened_lake
+from airflow_provider_defender.sensors import DefenderAlertSensor, EventHubSensor
+from airflow_provider_defender.simulator import Simulator
+from tests.unit.airflow_fixtures import LakeFolder, context, land
+
+# Where the lake lies -----------------------------------------------------------------------------
+
+RELATIVE = ["data/lake", "./lake", "lake", "../lake", "~/lake", "a b", "data/lake/"]
+AMBIGUOUS = [
+    "file://relative/lake",
+    "file://localhost/data/lake",
+    "file://data",
+    "file:relative",
+    "file:",
+    "FILE://relative/lake",
+    "local://relative/lake",
+    "file:///a%20b",
+    "file:///a?b",
+    "file:///a#b",
+    "file:///100%",
+]
+
+
+@pytest.mark.parametrize("root", RELATIVE)
+def test_a_relative_path_is_refused_with_the_absolute_one(root: str) -> None:
+    with pytest.raises(ConfigurationError, match="is relative") as raised:
+        opened_lake(root)
+    whole = os.path.abspath(os.path.expanduser(root))
+    assert f"lake={whole!r}" in str(raised.value)
+    assert repr(root) in str(raised.value)
+
+
+@pytest.mark.parametrize("root", AMBIGUOUS)
+def test_a_file_url_that_can_be_read_in_two_ways_is_refused(root: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"/data/my lake|file:///|whole path") as raised:
+        opened_lake(root)
+    assert root in str(raised.value)
+    with pytest.raises(ValueError, match="file:"):
+        committed_files(root, "alerts")
+
+
+def test_what_is_meant_is_in_the_refusal() -> None:
+    with pytest.raises(ConfigurationError, match="three slashes: file:///data/lake"):
+        opened_lake("file://data/lake")
+    with pytest.raises(ConfigurationError, match="three slashes: file:///data/lake"):
+        opened_lake("file://localhost/data/lake")
+
+
+@pytest.mark.parametrize("name", ["a b", "a%20b", "a[b]*?", "ä", "a#b"])
+def test_a_path_and_a_plain_url_are_taken_as_they_stand(tmp_path: Path, name: str) -> None:
+    lake = opened_lake(str(tmp_path / name))
+    assert lake.storage.url("x") == f"{tmp_path}/{name}/x"
+    if not set(name) & set("%?#"):
+        for form in ("file://{}", "file:{}", "local://{}", "FILE://{}"):
+            assert opened_lake(form.format(tmp_path / name)).storage.url("x") == f"{tmp_path}/{name}/x"
+
+
+@pytest.mark.parametrize("root", ["s3://", "s3:///", "s3://aws_default@/"])
+def test_an_object_store_without_a_bucket_is_refused(root: str) -> None:
+    with pytest.raises(ConfigurationError, match="names no bucket"):
+        opened_lake(root)
+
+
+def test_a_connection_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"lake='s3://nosuch@bucket/lake'.*'nosuch' does not exist"):
+        opened_lake("s3://nosuch@bucket/lake")
+
+
+def test_every_task_that_takes_a_lake_asks_where_it_lies(simulator: Simulator, hub: Any) -> None:
+    tasks: list[Any] = [
+        DefenderAlertsToParquetOperator(task_id="land", lake="data/lake"),
+        EventHubToParquetOperator(task_id="land", lake="data/lake"),
+    ]
+    for task in tasks:
+        with pytest.raises(ConfigurationError, match="is relative"):
+            task.execute(context())
+    for sensor in (
+        DefenderAlertSensor(task_id="wait", lake="data/lake"),
+        EventHubSensor(task_id="wait", lake="data/lake"),
+    ):
+        with pytest.raises(ConfigurationError, match="is relative"):
+            sensor.poke(context())  # type: ignore[arg-type]
+    assert not Path("data").exists()
+
+
+def test_what_cannot_be_written_is_met_before_anything_is_read(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    lake.path.mkdir()
+    lake.path.joinpath("alerts").symlink_to(lake.path / "gone")
+    with pytest.raises(ConfigurationError, match=r"cannot be written \(a symbolic link to .*gone"):
+        land(lake)
+    lake.path.joinpath("alerts").unlink()
+    lake.path.joinpath("_defender").write_text("a file")
+    with pytest.raises(ConfigurationError, match=r"cannot be written \(Not a directory"):
+        land(lake)
+    assert [request for request in simulator.requests if "alerts" in request.path] == []
+
+
+# What the lake raises ----------------------------------------------------------------------------
+
+
+def lake_error(kind: type[LakeError]) -> LakeError:
+    return lakes.NotShown("what happened", record=None) if kind is lakes.NotShown else kind("what happened")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "expected"),
+    [
+        (lakes.CommitConflict, StopAndLook, ConflictingRun),
+        (lakes.CommitStateUnknown, StopAndLook, CommitUncertain),
+        (lakes.DraftTooOld, TryAgain, RunTooOld),
+        (lakes.NotShown, TryAgain, CommitUnfinished),
+        (lakes.PositionTooLarge, FailNow, TooManyRanges),
+        (lakes.RecordUnreadable, StopAndLook, RecordDamaged),
+        (lakes.StoreRefused, FailNow, ConfigurationError),
+    ],
+)
+def test_an_error_of_the_lake_says_what_to_do_next(
+    kind: type[LakeError], family: type[DefenderError], expected: type[DefenderError]
+) -> None:
+    error = lake_error(kind)
+    with pytest.raises(expected, match="what happened") as raised, lake_errors():
+        raise error
+    assert raised.value.__cause__ is error
+    assert isinstance(raised.value, family)
+
+
+def test_no_error_of_the_lake_is_left_out() -> None:
+    for kind in LakeError.__subclasses__():
+        with pytest.raises(DefenderError), lake_errors():
+            raise lake_error(kind)
+
+
+def test_what_is_no_error_of_a_store_passes_through() -> None:
+    for error in (
+        ValueError("a bug"),
+        KeyError("a bug"),
+        FileNotFoundError("a file"),
+        ConflictingRun("said"),
+    ):
+        with pytest.raises(type(error)) as raised, lake_errors("/data/lake"):
+            raise error
+        assert raised.value is error
+
+
+# What stores raise -------------------------------------------------------------------------------
+
+
+def s3_error(code: str, status: int) -> Exception:
+    response = {
+        "Error": {"Code": code, "Message": f"about {code}"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, "PutObject")  # type: ignore[arg-type]
+
+
+def made(module: str, name: str, parent: type[Exception] = Exception, **values: Any) -> Exception:
+    """An error of a library that is not installed here, with what it is known by."""
+    kind = type(name, (parent,), {"__module__": module, **values})
+    error: Exception = kind(f"about {name}")
+    return error
+
+
+def azure_error(name: str, code: str, status: int) -> Exception:
+    parent = type("HttpResponseError", (Exception,), {"__module__": "azure.core.exceptions"})
+    return made("azure.core.exceptions", name, parent, status_code=status, error_code=code)
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+STORES = [
+    (s3_error("InvalidAccessKeyId", 403), CredentialError),
+    (s3_error("SignatureDoesNotMatch", 403), CredentialError),
+    (s3_error("AccessDenied", 403), PermissionMissing),
+    (s3_error("KMS.SomethingNew", 403), PermissionMissing),
+    (s3_error("NoSuchBucket", 404), ConfigurationError),
+    (s3_error("PermanentRedirect", 301), ConfigurationError),
+    (s3_error("AuthorizationHeaderMalformed", 400), ConfigurationError),
+    (s3_error("RequestTimeTooSkewed", 403), ConfigurationError),
+    (s3_error("ExpiredToken", 400), StoreUnavailable),
+    (s3_error("SlowDown", 503), StoreUnavailable),
+    (s3_error("InternalError", 500), StoreUnavailable),
+    (s3_error("TooManyRequests", 429), StoreUnavailable),
+    (botocore_errors.NoCredentialsError(), CredentialError),
+    (botocore_errors.PartialCredentialsError(provider="env", cred_var="x"), CredentialError),
+    (botocore_errors.ProfileNotFound(profile="x"), CredentialError),
+    (botocore_errors.EndpointConnectionError(endpoint_url="http://x"), StoreUnavailable),
+    (botocore_errors.ReadTimeoutError(endpoint_url="http://x"), StoreUnavailable),
+    (botocore_errors.ConnectTimeoutError(endpoint_url="http://x"), StoreUnavailable),
+    (botocore_errors.SSLError(endpoint_url="http://x", error="x"), ConfigurationError),
+    (botocore_errors.NoRegionError(), ConfigurationError),
+    (azure_error("ResourceNotFoundError", "ContainerNotFound", 404), ConfigurationError),
+    (azure_error("ClientAuthenticationError", "AuthenticationFailed", 403), CredentialError),
+    (azure_error("ClientAuthenticationError", "", 401), CredentialError),
+    (azure_error("HttpResponseError", "AuthorizationPermissionMismatch", 403), PermissionMissing),
+    (azure_error("HttpResponseError", "ServerBusy", 503), StoreUnavailable),
+    (made("azure.core.exceptions", "ServiceRequestError"), StoreUnavailable),
+    (made("azure.core.exceptions", "ClientAuthenticationError"), CredentialError),
+    (
+        caused(ValueError("unable to connect"), made("azure.core.exceptions", "ServiceRequestError")),
+        StoreUnavailable,
+    ),
+    (
+        caused(
+            RuntimeError("Failed to upload block"), azure_error("HttpResponseError", "ContainerNotFound", 404)
+        ),
+        ConfigurationError,
+    ),
+    (made("gcsfs.retry", "HttpError", code=401), CredentialError),
+    (made("gcsfs.retry", "HttpError", code="403"), PermissionMissing),
+    (made("gcsfs.retry", "HttpError", code=503), StoreUnavailable),
+    (OSError("Forbidden: b/lake\nmissing storage.objects.create"), PermissionMissing),
+    (FileNotFoundError("b/lake/x"), ConfigurationError),
+    (
+        made(
+            "google.auth.exceptions",
+            "DefaultCredentialsError",
+            made("google.auth.exceptions", "GoogleAuthError").__class__,
+        ),
+        CredentialError,
+    ),
+    (
+        made(
+            "google.auth.exceptions",
+            "TransportError",
+            made("google.auth.exceptions", "GoogleAuthError").__class__,
+        ),
+        StoreUnavailable,
+    ),
+    (made("aiohttp.client_exceptions", "ClientError"), StoreUnavailable),
+    (TimeoutError("the store did not answer"), StoreUnavailable),
+    (asyncio.TimeoutError(), StoreUnavailable),
+    (ConnectionResetError(errno.ECONNRESET, "reset"), StoreUnavailable),
+    (PermissionError("no"), PermissionMissing),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), STORES, ids=lambda each: getattr(each, "__name__", repr(each))
+)
+def test_an_error_of_a_store_says_thing_value_and_cure(
+    error: Exception, expected: type[DefenderError]
+) -> None:
+    with pytest.raises(DefenderError) as raised, lake_errors("s3://bucket/lake"):
+        raise error
+    assert type(raised.value) is expected
+    text = str(raised.value)
+    assert text.startswith("lake='s3://bucket/lake': ")
+    assert text.endswith(".")
+    assert raised.value.__cause__ is error
+    assert isinstance(raised.value, AirflowFailException) == issubclass(expected, FailNow)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("AccessDenied", PermissionMissing), ("NoSuchBucket", ConfigurationError)]
+)
+def test_s3fs_own_errors_are_told_by_what_they_were_made_of(code: str, expected: type[DefenderError]) -> None:
+    error = translate_boto_error(s3_error(code, 403))
+    with pytest.raises(expected, match=code), lake_errors("s3://bucket/lake"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.EACCES, ConfigurationError),
+        (errno.EROFS, ConfigurationError),
+        (errno.ENOTDIR, ConfigurationError),
+        (errno.ELOOP, ConfigurationError),
+        (errno.ENOSPC, StoreUnavailable),
+        (errno.EDQUOT, StoreUnavailable),
+        (errno.EIO, StoreUnavailable),
+        (errno.ESTALE, StoreUnavailable),
+    ],
+)
+def test_an_error_of_a_disk_names_the_file(number: int, expected: type[DefenderError]) -> None:
+    with pytest.raises(expected, match=r"'/data/lake'.*/data/lake/alerts"), lake_errors("/data/lake"):
+        raise OSError(number, os.strerror(number), "/data/lake/alerts")
+
+
+def test_signatures_of_requests_are_not_repeated() -> None:
+    error = made("aiohttp.client_exceptions", "ClientError")
+    error.args = ("https://acct.blob.core.windows.net/c/x?sv=1&sig=SECRET%3D failed",)
+    with pytest.raises(StoreUnavailable) as raised, lake_errors("abfss://c@acct/lake"):
+        raise error
+    assert "SECRET" not in str(raised.value)
+    assert "core.windows.net/c/x?…" in str(raised.value)
