@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -23,12 +24,14 @@ class PowerLoss:
     """The `os` module of the local storage: it notes what was synced, and ends the process at a chosen call.
 
     A file's bytes are kept as they were at the last fsync of it, a folder's names as at the last one of it.
-    All that is below `root` in the beginning counts as synced.
+    All that is below `root` in the beginning counts as synced. `apart`: a part of the paths that nothing can
+    be renamed to, as if they lay on another file system.
     """
 
     def __init__(self, root: Path) -> None:
         self.calls: list[str] = []
         self.crash_at: int | None = None
+        self.apart: str | None = None
         self._root = root
         self._names: dict[Node, dict[str, Node]] = {}
         self._bytes: dict[Node, bytes] = {}
@@ -57,6 +60,8 @@ class PowerLoss:
             self.calls.append(name)
             if self.crash_at is not None and len(self.calls) >= self.crash_at:
                 raise Crash
+            if name == "rename" and self.apart is not None and self.apart in args[1]:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), args[0])
             if name == "fsync":
                 return self._sync(f"/proc/self/fd/{args[0]}")
             if name == "unlink" and os.path.lexists(args[0]):

@@ -70,6 +70,18 @@ def test_a_drain(lake_before: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls > 25
 
 
+def test_a_drain_whose_files_go_to_another_file_system(
+    lake_before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(root: Path, power: PowerLoss) -> None:
+        power.apart = "/alerts/"
+
+    def check(root: Path, left: Path) -> None:
+        check_recovery(left)
+
+    at_every_call(lake_before, monkeypatch, lambda root: second_drain(local_lake(root)), check, prepare)
+
+
 def test_the_first_drain_of_a_lake(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "before").mkdir()
 
