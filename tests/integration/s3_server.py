@@ -78,7 +78,8 @@ class S3Server:
     def fail(self, kind: str, when: Callable[[Request], bool], times: int = 10**6) -> Fault:
         """`"throttled"` and `"broken"` answer 503 and 500, `"lost"` does what was asked but cuts the
         connection, `"unheard"` only cuts it, `"unconditional"` does not heed If-None-Match, `"late error"`
-        answers 200 with an error in the body, as a long copy can."""
+        answers 200 with an error in the body, as a long copy can; `"403 Forbidden|AccessDenied"` answers that
+        status with that code."""
         fault = Fault(when, kind, times)
         self.faults.append(fault)
         return fault
@@ -116,8 +117,8 @@ class S3Server:
             "throttled": ("503 Slow Down", "SlowDown"),
             "broken": ("500 Internal Server Error", "InternalError"),
             "late error": ("200 OK", "InternalError"),
-        }[kind]
+        }.get(kind) or kind.split("|")
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
-        return [body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from airflow_provider_defender.lake import (
     Lake,
     NotShown,
     Record,
+    RecordUnreadable,
     StoreRefused,
     WriterSettings,
     committed_files,
@@ -344,14 +346,96 @@ def test_a_server_in_trouble_is_not_taken_for_one_without_conditions(server: S3S
         drain(lake_of(server), [("a", START)])
 
 
-def test_through_airflows_object_storage_path(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.sdk import ObjectStoragePath
+# As tasks meet it ---------------------------------------------------------------------------------
 
+
+@pytest.fixture
+def connection(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow's connection `lake_store`."""
     monkeypatch.setenv(
         "AIRFLOW_CONN_LAKE_STORE",
         '{"conn_type": "aws", "login": "key", "password": "secret", "extra": '
         f'{{"endpoint_url": "{server.url}", "region_name": "{REGION}"}}}}',
     )
+
+
+@pytest.mark.parametrize("name", ["a[b]", "a*", "{a,b}", "a#b", "a%20b", "a?b", "a b", "ä☃", "a+b&c=d"])
+def test_a_root_of_any_name_through_airflows_path(server: S3Server, connection: None, name: str) -> None:
+    from airflow_provider_defender.operators._lake import opened_lake
+
+    server.filesystem().pipe_file(f"{BUCKET}/ab/lake/_defender/{LOG}/commits/00000001.json", b"{")
+    root = f"s3://lake_store@{BUCKET}/{name}/lake"
+    drain(opened_lake(root), [("a", START)])
+    drain(opened_lake(root), [("a", START), ("b", LATER)])
+    lake = opened_lake(root)
+    with lake.log(LOG).begin(lake.log(LOG).head(), kind="backfill") as draft:
+        draft.select_new([("b", version(LATER)), ("c", version(START))])
+        draft.write("alerts", alerts([("b", version(LATER), START), ("c", version(START), START)]))
+        draft.commit()
+    filesystem = server.filesystem()
+    assert all(
+        path.startswith(f"s3://{BUCKET}/{name}/lake/alerts/") for path in committed_files(lake, "alerts")
+    )
+    assert _keys(filesystem, committed_files(lake, "alerts")) == ["a", "b", "c"]
+    assert not [
+        path for path in filesystem.find(f"{BUCKET}") if f"/{name}/" not in path and "/ab/" not in path
+    ]
+
+
+def test_what_is_wrong_with_a_store_is_said_with_the_cure(
+    server: S3Server, connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_defender.exceptions import (
+        ConfigurationError,
+        CredentialError,
+        PermissionMissing,
+        StoreUnavailable,
+    )
+    from airflow_provider_defender.operators._lake import lake_errors, opened_lake
+
+    def land(root: str) -> None:
+        with lake_errors(root):
+            lake = opened_lake(root)
+            lake.storage._fs.retries = 1  # type: ignore[attr-defined]
+            drain(lake, [("a", START)])
+
+    root = f"s3://lake_store@{BUCKET}/lake"
+    with pytest.raises(ConfigurationError, match=r"no-such-bucket/lake'.*NoSuchBucket.*Create the bucket"):
+        land("s3://lake_store@no-such-bucket/lake")
+    for code, status, expected in (
+        ("AccessDenied", "403 Forbidden", PermissionMissing),
+        ("InvalidAccessKeyId", "403 Forbidden", CredentialError),
+        ("SlowDown", "503 Slow Down", StoreUnavailable),
+    ):
+        server.faults.clear()
+        server.fail(f"{status}|{code}", lambda request: True)
+        with pytest.raises(expected, match=f"{re.escape(root)}.*{code}"):
+            land(root)
+    server.faults.clear()
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_NOWHERE",
+        '{"conn_type": "aws", "login": "key", "password": "secret", "extra": '
+        f'{{"endpoint_url": "http://127.0.0.1:9", "region_name": "{REGION}"}}}}',
+    )
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        land(f"s3://nowhere@{BUCKET}/lake")
+    land(root)
+    assert keys(server) == ["a"]
+
+
+def test_a_lifecycle_rule_that_takes_records_away_is_said(server: S3Server, caplog: Any) -> None:
+    for minute in range(3):
+        drain(lake_of(server), [(f"k{minute}", START + timedelta(minutes=minute))])
+    server.filesystem().rm_file(f"{BUCKET}/lake/_defender/{LOG}/commits/00000001.json")
+    with pytest.raises(RecordUnreadable, match=r"lacks commit 1 in s3://.*lifecycle"):
+        committed_files(lake_of(server), "alerts")
+    assert drain(lake_of(server), [("new", START + timedelta(minutes=9))]) is not None
+    assert "lacks commit 1 in" in caplog.text
+
+
+def test_through_airflows_object_storage_path(server: S3Server, connection: None) -> None:
+    from airflow.sdk import ObjectStoragePath
+
     path = ObjectStoragePath(f"s3://lake_store@{BUCKET}/lake")
     drain(Lake(path.fs, path.path), [("a", START)])
     assert keys(server) == ["a"]
