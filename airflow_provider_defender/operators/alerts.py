@@ -31,7 +31,7 @@ class DefenderAlertsToParquetOperator(LandingOperator):
     leaves the watermark alone. All of a run's rows become visible by one commit, or none of them.
 
     Args:
-        lake: root of the lake: a path or URL that Airflow's `ObjectStoragePath` takes, such as
+        lake: root of the lake: an absolute path, or a URL that Airflow's `ObjectStoragePath` takes, such as
             `file:///data/lake`, `s3://aws_default@bucket/lake` or `abfss://azure_default@container/lake`.
             Templated.
         source: where alerts come from; `endpoint_alerts` is the Defender for Endpoint API, `/api/alerts`.

@@ -50,7 +50,7 @@ class EventHubToParquetOperator(LandingOperator):
     template as the template), or `default` where the connection names the hub.
 
     Args:
-        lake: root of the lake: a path or URL that Airflow's `ObjectStoragePath` takes, such as
+        lake: root of the lake: an absolute path, or a URL that Airflow's `ObjectStoragePath` takes, such as
             `file:///data/lake`, `s3://aws_default@bucket/lake` or `abfss://azure_default@container/lake`.
             Templated.
         event_hub_conn_id: connection of type `event_hub`.

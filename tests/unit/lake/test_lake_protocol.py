@@ -229,6 +229,55 @@ def test_a_record_that_goes_while_records_are_read_is_said(
         list(lake.log(LOG).records())
 
 
+# How long a commit can take -----------------------------------------------------------------------
+
+
+def test_a_run_that_always_comes_second_gives_up_in_time(tmp_path: Path) -> None:
+    """Its rows are for a later run: nothing of it has landed, and nothing is left in staging."""
+    clock = Clock()
+    lake = local_lake(tmp_path, clock)
+    create, others = lake.storage.create, 0
+
+    def another_first(path: str, body: bytes, scratch: str) -> None:
+        nonlocal others
+        others += 1
+        with begin(local_lake(tmp_path, clock), "backfill") as draft:
+            fill(draft, f"other{others}")
+            draft.commit()
+        clock.advance(timedelta(minutes=6))
+        create(path, body, scratch)
+
+    lake.storage.create = another_first  # type: ignore[method-assign]
+    with begin(lake, "backfill") as draft:
+        fill(draft, "mine")
+        with pytest.raises(CommitConflict, match="were faster for 0:15:00"):
+            draft.commit()
+    assert others == 3
+    assert [key for key, _, _ in visible(tmp_path)] == ["other1", "other2", "other3"]
+    assert staged(tmp_path) == []
+
+
+def test_a_store_that_answers_late_is_asked_no_more_after_the_time_is_over(tmp_path: Path) -> None:
+    clock = Clock()
+    lake = local_lake(tmp_path, clock)
+    lake.retry_waits = (1.0,) * 100
+    asked = 0
+
+    def no_answer(path: str, body: bytes, scratch: str) -> None:
+        nonlocal asked
+        asked += 1
+        clock.advance(timedelta(minutes=5))
+        raise InjectedError
+
+    lake.storage.create = no_answer  # type: ignore[method-assign]
+    with begin(lake) as draft:
+        fill(draft, "a")
+        with pytest.raises(CommitStateUnknown):
+            draft.commit(watermark(LATER))
+    assert asked == 4
+    assert staged(tmp_path) != []
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
