@@ -32,8 +32,7 @@ ODD = ["a[b]", "a*", "a?b", "{a,b}", "a#b", "a%20b", "a b", "ä☃", "[!a]", "a[
 
 
 @pytest.fixture(autouse=True)
-def _empty_store() -> Iterator[None]:
-    yield
+def _empty_store() -> None:
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
 
