@@ -5,16 +5,24 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from airflow_provider_defender.exceptions import DefenderError
 from airflow_provider_defender.hooks._access_token import AccessToken
-from airflow_provider_defender.hooks._text import excerpt
 
 __all__ = ["ALERT_ROLES", "describe_token", "run_test"]
 
-Settings = TypeVar("Settings")
+
+class HasRemarks(Protocol):
+    """Settings of a connection, with sentences about what is doubtful in it."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The sentences."""
+
+
+Settings = TypeVar("Settings", bound=HasRemarks)
 
 ALERT_ROLES = ("Alert.Read.All", "Alert.ReadWrite.All")
 """Either of these application roles of WindowsDefenderATP opens the alerts API."""
@@ -36,13 +44,14 @@ def run_test(
     except DefenderError as error:
         return False, str(error)
     except Exception as error:
-        return False, f"Connection {conn_id!r} cannot be read: {excerpt(str(error))}"
+        # Not the text: a parser quotes what it could not read, and that may be the secret.
+        return False, f"Connection {conn_id!r} cannot be read: {type(error).__name__}; see the log."
     answers: list[tuple[bool, str]] = []
     deadline = time.monotonic() + _LIMIT_SECONDS - _REQUESTS_END_BEFORE
 
     def work() -> None:
         try:
-            answers.append((True, check(settings, deadline)))
+            answers.append((True, " ".join((check(settings, deadline), *settings.remarks))))
         except DefenderError as error:
             answers.append((False, str(error)))
         except Exception as error:
@@ -57,13 +66,21 @@ def run_test(
     )
 
 
-def describe_token(token: AccessToken, client_id: str | None, tenant_id: str, cloud: str) -> str:
-    """Who the token is for, until when, and which roles it grants and lacks; never the token."""
+def describe_token(
+    token: AccessToken, client_id: str | None, tenant_id: str, cloud: str, needed: Sequence[str] = ()
+) -> str:
+    """Who the token is for, until when, and which roles it grants; never the token.
+
+    `needed` are the roles of which one is needed for what the connection is used for; where none is granted,
+    the first is told as missing.
+    """
     who = f"application {client_id}" if client_id else "the system-assigned managed identity"
-    roles = token.roles
-    missing = [] if set(roles) & set(ALERT_ROLES) else [ALERT_ROLES[0]]
-    return (
+    granted = ", ".join(token.roles) or "none"
+    text = (
         f"Got a token for {who} in tenant {tenant_id} ({cloud} cloud), valid until "
-        f"{token.expires_at:%Y-%m-%d %H:%M:%S} UTC. Roles granted: {', '.join(roles) or 'none'}. "
-        f"Roles missing for alerts: {', '.join(missing) or 'none'}."
+        f"{token.expires_at:%Y-%m-%d %H:%M:%S} UTC. Roles granted: {granted}."
     )
+    if not needed:
+        return text
+    missing = "none" if set(token.roles) & set(needed) else needed[0]
+    return f"{text} Roles missing for alerts: {missing}."

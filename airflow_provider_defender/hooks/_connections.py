@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from airflow.sdk import BaseHook, Connection
 
 from airflow_provider_defender.compat import AirflowNotFoundException
 from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.hooks._shown import shown_name
 
-__all__ = ["find_connection"]
+__all__ = ["find_connection", "finder"]
 
 
-def find_connection(conn_id: str) -> Connection:
-    """The connection with this id; raises `ConfigurationError` where there is none."""
+def find_connection(conn_id: str, conn_type: str) -> Connection:
+    """The connection with this ID, which must be of type `conn_type`.
+
+    Raises `ConfigurationError` where there is none, where it is of another type, and where its URI or JSON
+    in the environment or a secrets backend is malformed. Nothing of its text is shown: it may be the secret.
+    """
     try:
-        return BaseHook.get_connection(conn_id)
+        connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
+        # An ID that another connection names may be a secret in the wrong field.
+        what = shown_name(conn_id)
+        name = conn_id if what == repr(conn_id) else "<ID>"
         raise ConfigurationError(
-            f"Connection {conn_id!r} does not exist. Create it under Admin > Connections, by `airflow "
-            f"connections add {conn_id}`, or as the environment variable AIRFLOW_CONN_{conn_id.upper()}."
+            f"Connection {what} does not exist. Create it under Admin > Connections, by `airflow "
+            f"connections add {name}`, or as the environment variable AIRFLOW_CONN_{name.upper()}."
         ) from None
+    except (ValueError, TypeError):  # the message of a parser quotes what it could not read
+        raise ConfigurationError(
+            f"Connection {conn_id!r} cannot be read: its text is neither a JSON object with fields of a "
+            'connection, such as {"conn_type": "' + conn_type + '", …}, nor a URI whose parts are '
+            "percent-encoded."
+        ) from None
+    if connection.conn_type == "":
+        # What Airflow makes of `event_hub://…`: no scheme, so everything goes into the schema.
+        raise ConfigurationError(
+            f"Connection {conn_id!r} is no valid URI, so all of its fields are lost. It must begin with "
+            f"{conn_type.replace('_', '-')}://, since the scheme of a URI may have no underscore; or write "
+            "it as JSON."
+        )
+    if connection.conn_type not in (None, conn_type):
+        raise ConfigurationError(
+            f"Connection {conn_id!r} is of type {shown_name(connection.conn_type)}, where {conn_type!r} is "
+            f"wanted. Name another connection, or choose {conn_type!r} as its connection type."
+        )
+    return connection
+
+
+def finder(conn_type: str) -> Callable[[str], Connection]:
+    """`find_connection` for one type."""
+    return partial(find_connection, conn_type=conn_type)

@@ -26,6 +26,7 @@ from airflow_provider_defender.hooks._settings import (
     read_entra,
     trusts,
 )
+from airflow_provider_defender.hooks._shown import not_shown, shown_choice, shown_host
 
 __all__ = ["CLIENT_NAME", "HUB_NAME", "EventHubSettings", "event_hub_settings", "is_secret"]
 
@@ -40,6 +41,7 @@ _CONNECTION_STRING_HELP = (
 )
 HUB_NAME = re.compile(r"[A-Za-z0-9._-]{1,256}\Z")
 _PROTOCOLS = ("SASL_SSL", "SASL_PLAINTEXT", "SSL", "PLAINTEXT")
+_PROTOCOLS_LOWER = tuple(protocol.lower() for protocol in _PROTOCOLS)
 _PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _SECRET_SETTING = re.compile(r"password|secret|passphrase|key\.pem|ssl_key|token", re.IGNORECASE)
 _ALIASES = {
@@ -118,13 +120,15 @@ class EventHubSettings:
     tenant_id: str | None
     protocol: str
     mechanism: str | None
-    username: str | None
+    username: str | None = field(repr=False)
     password: str | None = field(repr=False)
     policy_key: str | None = field(repr=False)
     entra: EntraSettings | None
     scope: str | None
     ca_bundle: str | None
     options: Mapping[str, str] = field(repr=False)
+    remarks: tuple[str, ...] = ()
+    """Sentences about extras that nobody reads."""
 
     @property
     def secrets(self) -> list[str]:
@@ -177,19 +181,20 @@ def event_hub_settings(
     options = _Options(fields, argument or {})
     protocol = _protocol(fields, options)
     reads_token = protocol.startswith("SASL_") and _wants_token(fields)
-    password = None if reads_token else _password(fields, connection, options, protocol)
+    password = None if reads_token else _password(fields, options, protocol)
     if not protocol.startswith("SASL_"):
-        _check_unread_connection_string(fields, connection, options, protocol)
-    place = _place(fields, connection, options, password)
+        _check_unread_connection_string(fields, options, protocol)
+    place = _place(fields, options, password)
     hosted = any(cloud.owns_namespace(_bare(server)) for server in place.each for cloud in CLOUDS.values())
     if len(place.each) > 1 and (hosted or reads_token):
         # Else a host of somebody else's could stand behind a trusted one.
-        fields.wrong("host", place.servers, "give one host: a namespace has one, and one gets the token")
+        cure = "give one host: a namespace has one, and one gets the token"
+        fields.wrong("host", cure, _shown(place.each))
     if hosted:
         _check_hosted(fields, options, protocol, password)
     entra = _entra(fields, load, place, hosted=hosted) if reads_token else None
     if entra is not None and protocol != "SASL_SSL" and not entra.cloud.is_custom:
-        fields.wrong("security_protocol", protocol, "a token of Microsoft's needs TLS: use SASL_SSL")
+        fields.wrong("security_protocol", "a token of Microsoft's needs TLS: use SASL_SSL", repr(protocol))
     return EventHubSettings(
         conn_id=fields.conn_id,
         namespace=place.name,
@@ -207,6 +212,7 @@ def event_hub_settings(
         scope=_scope(fields, entra, place) if entra else None,
         ca_bundle=None if "ssl.ca.location" in options.values else fields.network().ca_bundle,
         options=options.free,
+        remarks=(*fields.unread("event_hub"), *(entra.remarks if entra else ())),
     )
 
 
@@ -246,9 +252,9 @@ class _Options:
             try:
                 value = json.loads(value)
             except ValueError:
-                self._fields.wrong_secret("kafka_config", "it is not JSON")
+                self._fields.wrong("kafka_config", "it is not JSON")
         if not isinstance(value, Mapping | None):
-            self._fields.wrong_secret("kafka_config", "it must be a JSON object of librdkafka's settings")
+            self._fields.wrong("kafka_config", "it must be a JSON object of librdkafka's settings")
         return value or {}
 
     def _checked(self, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -258,28 +264,29 @@ class _Options:
             text = self._text(name, value)
             self._check(name, text)
             if checked.setdefault(name, text) != text:
-                self._fields.wrong_secret(name, "it is given twice, with different values")
+                self._fields.wrong(name, "it is given twice, with different values")
         return {name: text for name, text in checked.items() if name not in _GUARANTEES}
 
     def _text(self, name: str, value: Any) -> str:
         if isinstance(value, bool):
             return "true" if value else "false"
         if not isinstance(value, str | int | float):
-            self._fields.wrong_secret(name, f"it must be a text or a number, not {type(value).__name__}")
-        return str(value).strip()
+            self._fields.wrong(name, f"it must be a text or a number, not {type(value).__name__}")
+        return self._fields.sendable(name, str(value)).strip()
 
     def _check(self, name: str, text: str) -> None:
         guarantee = _GUARANTEES.get(name)
         if guarantee is not None and text.lower() != guarantee[0]:
-            self._fields.wrong(name, text, f"it must be {guarantee[0]} or absent: {guarantee[1]}")
+            cure = f"it must be {guarantee[0]} or absent: {guarantee[1]}"
+            self._fields.wrong(name, cure, shown_choice(text, ("true", "false", "earliest", "latest")))
         if name in _FOREIGN_CODE:
-            self._fields.wrong_secret(name, "it is not allowed: it would load foreign code into the worker")
+            self._fields.wrong(name, "it is not allowed: it would load foreign code into the worker")
         if name.startswith("sasl.oauthbearer."):
-            self._fields.wrong_secret(
+            self._fields.wrong(
                 name, "it is not allowed: tokens come by entra_id_conn_id, or by credential and its fields"
             )
         if name.endswith("_cb") or name in ("logger", "on_commit", "error", "opaque"):
-            self._fields.wrong_secret(name, "it is not allowed: callbacks are our own")
+            self._fields.wrong(name, "it is not allowed: callbacks are our own")
 
 
 @dataclass(frozen=True)
@@ -319,10 +326,11 @@ def _protocol(fields: Fields, options: _Options) -> str:
     given = fields.text("security_protocol")
     option = options.get("security.protocol")
     if given and option and given.upper() != option.upper() and "security.protocol" in options.connection:
-        fields.wrong("security_protocol", given, f"security.protocol says {option!r}: keep one")
+        cure = f"security.protocol says {shown_choice(option, _PROTOCOLS_LOWER)}: keep one"
+        fields.wrong("security_protocol", cure, shown_choice(given, _PROTOCOLS_LOWER))
     protocol = (option or given or "SASL_SSL").upper()
     if protocol not in _PROTOCOLS:
-        fields.wrong("security_protocol", protocol, f"it must be one of {', '.join(_PROTOCOLS)}")
+        fields.wrong_choice("security_protocol", protocol, _PROTOCOLS)
     return protocol
 
 
@@ -331,19 +339,20 @@ def _wants_token(fields: Fields) -> bool:
     return fields.text("entra_id_conn_id") is not None or kind.lower() != "connection_string"
 
 
-def _password(
-    fields: Fields, connection: AirflowConnection, options: _Options, protocol: str
-) -> _Password | None:
+def _password(fields: Fields, options: _Options, protocol: str) -> _Password | None:
     if not protocol.startswith("SASL_"):
         return None
-    text = options.get("sasl.password") or (connection.password or "").strip()
+    text = options.get("sasl.password") or fields.standard("password")
     if (options.get("sasl.mechanism") or "").upper() == "OAUTHBEARER":
-        fields.wrong(
-            "sasl.mechanism", "OAUTHBEARER", "it needs a token: give entra_id_conn_id, or set credential"
-        )
+        cure = "it needs a token: give entra_id_conn_id, or set credential"
+        fields.wrong("sasl.mechanism", cure, "'OAUTHBEARER'")
+    login = fields.standard("login")
+    for name, value in {"login": login, "sasl.username": options.get("sasl.username") or ""}.items():
+        if "sharedaccesskey=" in value.lower().replace(" ", ""):
+            fields.wrong(name, "it holds a connection string, which belongs into password; leave it empty")
     if not text:
         fields.missing("password", _CONNECTION_STRING_HELP)
-    username = options.get("sasl.username") or (connection.login or "").strip() or _CONNECTION_STRING_USER
+    username = options.get("sasl.username") or login or _CONNECTION_STRING_USER
     if username != _CONNECTION_STRING_USER:
         return _Password(username, text)
     return _connection_string(fields, text)
@@ -357,19 +366,19 @@ def _connection_string(fields: Fields, text: str) -> _Password:
         if separator
     }
     if "sharedaccesssignature" in parts:
-        fields.wrong_secret(
+        fields.wrong(
             "password", f"the Kafka endpoint takes no generated signature; {_CONNECTION_STRING_HELP}"
         )
     for needed in ("endpoint", "sharedaccesskeyname", "sharedaccesskey"):
         if not parts.get(needed):
-            fields.wrong_secret("password", f"it is no connection string; {_CONNECTION_STRING_HELP}")
+            fields.wrong("password", f"it is no connection string; {_CONNECTION_STRING_HELP}")
     scheme, _, rest = parts["endpoint"].partition("://")
     try:
         if scheme.lower() != "sb":
             raise ValueError("it does not start with sb://")
         endpoint = _bare(parse_host(rest.strip().removesuffix("/")))
     except ValueError as error:
-        fields.wrong_secret("password", f"its Endpoint is wrong ({error}); {_CONNECTION_STRING_HELP}")
+        fields.wrong("password", f"its Endpoint is wrong ({error}); {_CONNECTION_STRING_HELP}")
     return _Password(
         _CONNECTION_STRING_USER,
         text,
@@ -379,27 +388,25 @@ def _connection_string(fields: Fields, text: str) -> _Password:
     )
 
 
-def _place(
-    fields: Fields, connection: AirflowConnection, options: _Options, password: _Password | None
-) -> _Place:
+def _place(fields: Fields, options: _Options, password: _Password | None) -> _Place:
     """Where the brokers are: `host`, else `bootstrap.servers`, else the connection string's Endpoint.
 
     Airflow asks for the password again where somebody changes host or port, but not where somebody changes
     an extra: so a setting may only repeat what host or the connection string itself says.
     """
-    host = _host_field(fields, connection)
-    named = _servers(fields, "bootstrap.servers", options.get("bootstrap.servers") or "")
+    host = fields.hosts(_PORT, several=True, scheme="sb")
+    named = _servers(fields, options.get("bootstrap.servers") or "")
     endpoint = password.endpoint if password else None
     if host and named:
         if set(host) != set(named):
-            fields.wrong("bootstrap.servers", ",".join(named), f"host says {','.join(host)!r}: keep one")
+            fields.wrong("bootstrap.servers", f"host says {_shown(host)}: keep one", _shown(named))
         return _Place.at(host, named, free=True)
     if host:
         return _Place.at(host, host, free=True)
     if named:
         if password is not None and {_bare(server) for server in named} != {endpoint}:
             raise UnexpectedHost(
-                f"Connection {fields.conn_id!r}: bootstrap.servers {','.join(named)!r} is not where the "
+                f"Connection {fields.conn_id!r}: bootstrap.servers {_shown(named)} is not where the "
                 "connection string belongs, so it does not get it. If it is right, put it into host."
             )
         return _Place.at(named, named, free=False)
@@ -408,26 +415,14 @@ def _place(
     return _Place.at([endpoint], [endpoint], free=False)
 
 
-def _host_field(fields: Fields, connection: AirflowConnection) -> list[str]:
-    text = (connection.host or "").strip()
-    if text.lower().startswith("sb://"):
-        text = text[len("sb://") :].removesuffix("/")
-    if text and connection.port and "," not in text:
-        text = f"{text.removesuffix('/')}:{connection.port}"
-    return _servers(fields, "host", text)
+def _servers(fields: Fields, text: str) -> list[str]:
+    """The setting `bootstrap.servers`: `host[:port]` each, lower-case; port 9093 is left out."""
+    parts = text.split(",") if text else ()
+    return [fields.parse_host("bootstrap.servers", part, _PORT) for part in parts]
 
 
-def _servers(fields: Fields, name: str, text: str) -> list[str]:
-    """One or several `host[:port]`, lower-case; port 9093 is left out."""
-    servers = []
-    for part in text.split(",") if text else ():
-        try:
-            servers.append(parse_host(part, default_port=_PORT))
-        except ValueError as error:
-            # What stands before an @ may be a password.
-            shown = part.rpartition("@")[2].strip()
-            fields.wrong(name, shown, f"{error}; give host[:port], such as contoso.servicebus.windows.net")
-    return servers
+def _shown(servers: list[str]) -> str:
+    return ", ".join(shown_host(server) for server in servers)
 
 
 def _split(server: str) -> tuple[str, int]:
@@ -439,37 +434,35 @@ def _bare(server: str) -> str:
     return _split(server)[0]
 
 
-def _check_unread_connection_string(
-    fields: Fields, connection: AirflowConnection, options: _Options, protocol: str
-) -> None:
+def _check_unread_connection_string(fields: Fields, options: _Options, protocol: str) -> None:
     """Without SASL nobody reads the password; where nothing else names the host, it was meant to be read."""
-    named = (connection.host or "").strip() or options.get("bootstrap.servers")
-    text = options.get("sasl.password") or connection.password or ""
+    named = fields.standard("host") or options.get("bootstrap.servers")
+    text = options.get("sasl.password") or fields.standard("password")
     if not named and "sharedaccesskey" in text.lower():
         fields.wrong(
             "security_protocol",
-            protocol,
             "it sends no password, but the password is a connection string: leave security_protocol empty, "
             "since Event Hubs speaks SASL_SSL only (its emulator SASL_PLAINTEXT), or for another Kafka "
             "without a login remove the password",
+            repr(protocol),
         )
 
 
 def _check_hosted(fields: Fields, options: _Options, protocol: str, password: _Password | None) -> None:
     """What Microsoft's hosts need, so that no secret goes out in the clear or to another."""
     if protocol != "SASL_SSL":
-        fields.wrong("security_protocol", protocol, "Event Hubs speaks SASL_SSL only")
+        fields.wrong("security_protocol", "Event Hubs speaks SASL_SSL only", repr(protocol))
     if password is not None and password.username != _CONNECTION_STRING_USER:
         fields.wrong(
-            "sasl.username",
-            password.username,
+            "login or sasl.username",
             f"with a connection string Event Hubs wants the user {_CONNECTION_STRING_USER}, word for word: "
             "leave login empty; for an application of Entra ID set credential",
+            not_shown(password.username),
         )
     for name, allowed in _VERIFICATION.items():
         value = options.get(name)
         if value is not None and value.lower() not in allowed:
-            fields.wrong(name, value, "Microsoft's hosts are always verified; for a proxy's CA use ca_bundle")
+            fields.wrong(name, "Microsoft's hosts are always verified; for a proxy's CA use ca_bundle")
 
 
 def _mechanism(
@@ -478,12 +471,12 @@ def _mechanism(
     given = (options.get("sasl.mechanism") or "").upper()
     if entra is not None:
         if given not in ("", "OAUTHBEARER"):
-            fields.wrong("sasl.mechanism", given, "with a credential of Entra ID it is OAUTHBEARER")
+            fields.wrong("sasl.mechanism", "with a credential of Entra ID it is OAUTHBEARER")
         return "OAUTHBEARER"
     if password is None:
         return None
     if given not in ("", *_PASSWORD_MECHANISMS):
-        fields.wrong("sasl.mechanism", given, f"it must be one of {', '.join(_PASSWORD_MECHANISMS)}")
+        fields.wrong_choice("sasl.mechanism", given, _PASSWORD_MECHANISMS)
     return given or "PLAIN"
 
 
@@ -500,11 +493,11 @@ def _entra(
     cloud = fields.cloud() or (referred.cloud if referred else CLOUDS["public"])
     owned = cloud.owns_namespace(place.host)
     if hosted and not owned and not cloud.is_custom:
-        fields.wrong("cloud", cloud.name, f"{place.host} is a namespace of another cloud")
+        fields.wrong("cloud", f"{place.host} is a namespace of another cloud", repr(cloud.name))
     if not (place.free or owned or trusts(place.name)):
         raise UnexpectedHost(
-            f"Connection {fields.conn_id!r}: bootstrap.servers {place.servers!r} is not Microsoft's, so it "
-            "gets no token. If it is right, put it into the field host."
+            f"Connection {fields.conn_id!r}: bootstrap.servers {_shown(place.each)} is not Microsoft's, so "
+            "it gets no token. If it is right, put it into the field host."
         )
     if referred is not None:
         check_reference(fields, cloud, place.name, referred, owned=owned, api="Event Hubs")
@@ -518,12 +511,17 @@ def _entra(
 
 
 def _scope(fields: Fields, entra: EntraSettings, place: _Place) -> str:
-    own = fields.text("scope") if entra.cloud.is_custom else None
+    own = fields.scope() if entra.cloud.is_custom else None
     return own or f"https://{place.host}/.default"
 
 
 def _hub(fields: Fields) -> str | None:
-    hub = fields.text("event_hub")
-    if hub is not None and not HUB_NAME.match(hub):
-        fields.wrong("event_hub", hub, "a hub's name has letters, digits, '.', '_' and '-' only")
-    return hub
+    """The hub's name: the field schema (Event hub in the form), or the extra `event_hub`."""
+    standard, extra = fields.standard("schema").strip("/"), fields.text("event_hub")
+    if standard and extra and standard != extra:
+        fields.wrong("event_hub", "the field schema (Event hub) names another one: keep one")
+    hub = standard or extra
+    if hub and not HUB_NAME.match(hub):
+        name = "schema (Event hub)" if standard else "event_hub"
+        fields.wrong(name, "a hub's name has letters, digits, '.', '_' and '-' only", not_shown(hub))
+    return hub or None

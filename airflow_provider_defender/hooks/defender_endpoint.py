@@ -12,9 +12,10 @@ from urllib.parse import quote, urlencode
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_defender._connection_fields import with_connection_fields
 from airflow_provider_defender.exceptions import PagingBroken, UnexpectedHost
-from airflow_provider_defender.hooks._connection_test import describe_token, run_test
-from airflow_provider_defender.hooks._connections import find_connection
+from airflow_provider_defender.hooks._connection_test import ALERT_ROLES, describe_token, run_test
+from airflow_provider_defender.hooks._connections import find_connection, finder
 from airflow_provider_defender.hooks._filters import AlertFilter, updated_after_filter
 from airflow_provider_defender.hooks._hosts import link_host
 from airflow_provider_defender.hooks._pages import Page, PageBody
@@ -33,19 +34,9 @@ _SECONDS_BETWEEN_REPORTS = 15.0
 _SAME_PAGES = 10
 
 
+@with_connection_fields("defender")
 class DefenderEndpointHook(BaseHook):
     """Reads alerts of Microsoft Defender for Endpoint (`GET /api/alerts`).
-
-    Connection type `defender`. Its fields are those of `EntraIdHook`, and:
-
-    - `host`: the API, `host[:port]`. Needed for the custom cloud, where it is the authority, too, unless
-      `entra_id_conn_id` is given. Default: the cloud's.
-    - `entra_id_conn_id`: take the credentials from this `entra_id` connection instead. The host must then be
-      one of its cloud's Defender hosts, unless that cloud is custom.
-    - `calls_per_minute`: our own pace, below the quota of application and tenant. Default: 100.
-    - `calls_per_hour`: likewise. Default: 1500.
-    - `scope`: the token's scope (`…/.default`), in the custom cloud only. Default:
-      `https://api.securitycenter.microsoft.com/.default`.
 
     `tenant_id` is always needed and must be that of the `entra_id` connection, if there is one.
     China (21Vianet) has no documented Defender for Endpoint API: `cloud` must not be `china`.
@@ -133,9 +124,8 @@ class DefenderEndpointHook(BaseHook):
         DefenderApi(settings, tokens, self._pace, self.log, deadline=deadline).get(
             self._url({"$top": "1"}), waits
         )
-        who = describe_token(
-            token, settings.entra.credential.client_id, settings.tenant_id, settings.cloud.name
-        )
+        client_id = settings.entra.credential.client_id
+        who = describe_token(token, client_id, settings.tenant_id, settings.cloud.name, needed=ALERT_ROLES)
         return f"{who} The API at {settings.host} answers."
 
     def _follow(self, url: str, waits: Waits) -> Iterator[Page]:
@@ -182,9 +172,13 @@ class DefenderEndpointHook(BaseHook):
 
     @cached_property
     def _settings(self) -> DefenderSettings:
-        settings = defender_settings(find_connection(self.defender_conn_id), find_connection)
+        settings = defender_settings(
+            find_connection(self.defender_conn_id, self.conn_type), finder("entra_id")
+        )
         for secret in settings.secrets:
             mask_secret(secret)
+        for remark in settings.remarks:
+            self.log.warning("%s", remark)
         return settings
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_defender._connection_fields import with_connection_fields
 from airflow_provider_defender.hooks._access_token import AccessToken
 from airflow_provider_defender.hooks._connection_test import describe_token, run_test
 from airflow_provider_defender.hooks._connections import find_connection
@@ -23,35 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["EntraIdHook"]
 
 
+@with_connection_fields("entra_id")
 class EntraIdHook(BaseHook):
     """Gets tokens from Microsoft Entra ID, or from the machine's managed identity, by msal.
 
     Nothing is sent before the first token is asked for, and every field of the connection is checked
-    before anything is sent. Connection type `entra_id`; fields of the connection:
-
-    - `host`: the authority, `host[:port]`. Needed for the custom cloud, else one of the cloud's own.
-      Default: the cloud's.
-    - `login`: the application's (client) ID. For `managed_identity` that of a user-assigned identity; empty
-      means the system-assigned one. For `workload_identity` the default is `AZURE_CLIENT_ID`.
-    - `password`: the client secret's value.
-    - `tenant_id`: the tenant's GUID. Always needed.
-    - `cloud`: `public`, `gcc`, `gcc_high`, `dod`, `china` or `custom`. Default: `public`.
-    - `credential`: `client_secret`, `certificate`, `managed_identity` or `workload_identity`. Default:
-      `client_secret`.
-    - `private_key`: the certificate's RSA key as PEM text, which may hold the certificate, too.
-    - `private_key_path`: or the path of a PEM or PFX file on the worker.
-    - `private_key_passphrase`: opens the key or the PFX.
-    - `certificate`: the public certificate as PEM text, its chain after it. Default: the one beside the key.
-    - `thumbprint`: the certificate's SHA-1 in hex, instead of `certificate`. Default: computed.
-    - `send_certificate_chain`: send the chain (`x5c`), for subject name and issuer authentication.
-      Default: false.
-    - `federated_token_file`: the file with the federated token, read again for each request to Entra ID.
-      Default: `AZURE_FEDERATED_TOKEN_FILE`.
-    - `ca_bundle`: path of a PEM file with the CAs to trust; wins over `REQUESTS_CA_BUNDLE`. Default: the
-      environment's, else certifi's.
-    - `proxy`: the proxy's URL; wins over `HTTPS_PROXY`. Default: the environment's.
-    - `connect_timeout`: seconds to wait for a connection. Default: 10.
-    - `read_timeout`: seconds to wait for the next bytes of an answer. Default: 60.
+    before anything is sent.
 
     `AZURE_TENANT_ID` and `AZURE_AUTHORITY_HOST` are not read: `tenant_id` and `cloud` decide. A managed or
     workload identity is shown to a host outside Microsoft's only if the Airflow option
@@ -91,7 +69,7 @@ class EntraIdHook(BaseHook):
         return self._tokens.token(scope, Waits(self.log, sleep=self._sleep, jitter=random.random))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Get a token within ten seconds, and say for whom, until when, and with which roles."""
+        """Get a token within ten seconds, and say for whom, until when, and which roles it grants."""
         return run_test(self.entra_id_conn_id, lambda: self._settings, self._test)
 
     def _test(self, settings: EntraSettings, deadline: float) -> str:
@@ -104,9 +82,11 @@ class EntraIdHook(BaseHook):
 
     @cached_property
     def _settings(self) -> EntraSettings:
-        settings = entra_settings(find_connection(self.entra_id_conn_id))
+        settings = entra_settings(find_connection(self.entra_id_conn_id, self.conn_type))
         for secret in settings.secrets:
             mask_secret(secret)
+        for remark in settings.remarks:
+            self.log.warning("%s", remark)
         return settings
 
     @cached_property

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_defender._connection_fields import with_connection_fields
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.hooks._access_token import AccessToken
 from airflow_provider_defender.hooks._connection_test import run_test
-from airflow_provider_defender.hooks._connections import find_connection
+from airflow_provider_defender.hooks._connections import find_connection, finder
 from airflow_provider_defender.hooks._kafka_batches import MessageBatch, Offsets
 from airflow_provider_defender.hooks._kafka_settings import HUB_NAME, EventHubSettings, event_hub_settings
+from airflow_provider_defender.hooks._shown import not_shown, shown_name
 from airflow_provider_defender.hooks._waiting import NO_WAITING, Waits
 
 if TYPE_CHECKING:
@@ -39,39 +41,20 @@ _SECONDS_BETWEEN_COMMITS = 0.25
 _SINGLE_MESSAGES = {"queued.min.messages": "1", "queued.max.messages.kbytes": "1024"}
 
 
+@with_connection_fields("event_hub")
 class EventHubHook(BaseHook):
     """Reads messages of an Azure event hub, or of a topic of any Kafka, by explicit offsets.
 
-    Connection type `event_hub`. The usual way is the connection string: put it, as the portal shows it,
-    into the password. Fields of the connection:
-
-    - `host`: the namespace, `host[:port]`, such as `contoso.servicebus.windows.net`; for a Kafka of your own
-      several, with commas between. Default: where the connection string says; port 9093.
-    - `password`: the connection string, with or without `EntityPath`, of a policy with the right *Listen*;
-      or the client secret, if `credential` says so.
-    - `event_hub`: the hub's name. Default: the connection string's `EntityPath`.
-    - `credential`: `connection_string`, or what `EntraIdHook` knows: `client_secret`, `certificate`,
-      `managed_identity`, `workload_identity`. With these we sign in with a token of Entra ID, and the
-      application needs the role *Azure Event Hubs Data Receiver*. Default: `connection_string`.
-    - `entra_id_conn_id`: or take the credentials from this `entra_id` connection. The host must then be a
-      namespace of its cloud, unless that cloud is custom.
-    - `tenant_id`: the tenant's GUID, for Entra ID only.
-    - `cloud` and the other fields of `EntraIdHook`: for Entra ID only.
-    - `scope`: the token's scope, in the custom cloud only. Default: `https://<host>/.default`.
-    - `security_protocol`: `SASL_SSL`, for a Kafka of your own also `SASL_PLAINTEXT`, `SSL` or `PLAINTEXT`.
-      Default: `SASL_SSL`.
-    - `ca_bundle`: path of a PEM file with the CAs to trust, here and for Entra ID. Default: the system's.
-    - `proxy`, `connect_timeout`, `read_timeout`: for requests to Entra ID; Kafka knows no HTTP proxy.
-    - `kafka_config`: any settings of librdkafka, as a JSON object, over our own (which are Microsoft's
-      recommendations). Extras with a dot in their names are such settings, too: `bootstrap.servers`,
-      `security.protocol`, `sasl.mechanism`, `sasl.username` and `sasl.password` as Microsoft's examples
-      have them. Settings that would break a promise, such as `enable.auto.commit`, are refused.
+    The usual way is the connection string: put it, as the portal shows it, into the password. Extras with a
+    dot in their names are settings of librdkafka: `bootstrap.servers`, `security.protocol`,
+    `sasl.mechanism`, `sasl.username` and `sasl.password` as Microsoft's examples have them. Settings that
+    would break a promise, such as `enable.auto.commit`, are refused.
 
     The first contact ends within ten seconds, with the namespace's answer or with an error that says what
     to do. Later outages are waited out.
 
     :param event_hub_conn_id: the connection
-    :param hub: the hub's name, instead of the connection's `event_hub`
+    :param hub: the hub's name, instead of the connection's
     :param config: settings of librdkafka, over those of the connection
     :param outage_seconds: how long one read may wait in outages, in all, before it gives up
     """
@@ -117,18 +100,19 @@ class EventHubHook(BaseHook):
         hub = self._given_hub or settings.hub or settings.hub_of_policy
         if hub is None:
             raise ConfigurationError(
-                f"Connection {settings.conn_id!r}: event_hub is missing: give the hub's name there or to the "
-                "hook, or a connection string with EntityPath."
+                f"Connection {settings.conn_id!r}: the event hub's name is missing: give it in the field "
+                "schema (Event hub in the form) or to the hook, or a connection string with EntityPath."
             )
         if not HUB_NAME.match(hub):
             raise ConfigurationError(
-                f"hub {hub!r} is wrong: a hub's name has letters, digits, '.', '_' and '-' only."
+                f"hub {not_shown(hub)} is wrong: a hub's name has letters, digits, '.', '_' and '-' only."
             )
         opened = settings.hub_of_policy
         if opened is not None and self._plain(opened) != self._plain(hub):
             raise ConfigurationError(
                 f"Connection {settings.conn_id!r}: hub {hub!r} is wanted, but the connection string opens "
-                f"{opened!r} only (EntityPath): use a connection string of that hub or of the namespace."
+                f"{shown_name(opened)} only (EntityPath): use a connection string of that hub or of the "
+                "namespace."
             )
         return hub
 
@@ -372,9 +356,13 @@ class EventHubHook(BaseHook):
 
     @cached_property
     def _settings(self) -> EventHubSettings:
-        settings = event_hub_settings(find_connection(self.event_hub_conn_id), find_connection, self._config)
+        settings = event_hub_settings(
+            find_connection(self.event_hub_conn_id, self.conn_type), finder("entra_id"), self._config
+        )
         for secret in settings.secrets:
             mask_secret(secret)
+        for remark in settings.remarks:
+            self.log.warning("%s", remark)
         return settings
 
     @cached_property

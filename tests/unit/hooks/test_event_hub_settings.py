@@ -12,7 +12,7 @@ from airflow_provider_defender.clouds import CLOUDS
 from airflow_provider_defender.exceptions import ConfigurationError, UnexpectedHost
 from airflow_provider_defender.hooks._kafka_settings import EventHubSettings, event_hub_settings
 from airflow_provider_defender.hooks._settings import ClientSecret
-from tests.unit.hooks.test_settings import SECRET, TENANT, Conn, conn
+from tests.unit.hooks.test_settings import CLIENT, SECRET, TENANT, Conn, conn
 
 KEY = "c2VjcmV0LWtleS1vZi10aGUtcG9saWN5"
 NAMESPACE = "tenzir-defender-event-hub.servicebus.windows.net"
@@ -204,7 +204,7 @@ def test_without_sasl_a_connection_string_names_no_host(name: str) -> None:
 def test_a_namespace_is_needed() -> None:
     with pytest.raises(ConfigurationError, match="host is missing"):
         settings(hub_conn(None, security_protocol="PLAINTEXT"))
-    with pytest.raises(ConfigurationError, match="host 'a b' is wrong"):
+    with pytest.raises(ConfigurationError, match=r"host \(3 characters, not shown\) is wrong"):
         settings(hub_conn(host="a b"))
     with pytest.raises(ConfigurationError) as caught:
         settings(hub_conn(host=f"user:{SECRET}@a.example"))
@@ -244,7 +244,7 @@ def test_what_would_break_a_promise_is_refused(name: str, good: Any, bad: Any) -
     for given in ({}, {name: good}):
         assert settings(hub_conn(), argument=given).client_config() == expected
     for connection, argument in ((hub_conn(**{name: bad}), {}), (hub_conn(), {name: bad})):
-        with pytest.raises(ConfigurationError, match=f"{name} .* is wrong: it must be"):
+        with pytest.raises(ConfigurationError, match=f"{name} .*is wrong: it must be"):
             settings(connection, argument=argument)
 
 
@@ -310,7 +310,7 @@ def test_a_token_is_for_the_namespace(cloud: str, host: str, authority: str) -> 
     assert found.mechanism == "OAUTHBEARER"
     assert found.tenant_id == TENANT
     assert found.entra is not None
-    assert (found.entra.authority, found.entra.credential) == (authority, ClientSecret("client", SECRET))
+    assert (found.entra.authority, found.entra.credential) == (authority, ClientSecret(CLIENT, SECRET))
     assert "sasl.password" not in found.client_config()
 
 
@@ -390,9 +390,9 @@ def test_a_token_names_its_tenant() -> None:
 
 
 def test_wrong_choices_are_told() -> None:
-    with pytest.raises(ConfigurationError, match="credential 'password' is wrong"):
+    with pytest.raises(ConfigurationError, match=r"credential \(8 characters, not shown\) is wrong"):
         settings(conn(host=NAMESPACE, credential="password"))
-    with pytest.raises(ConfigurationError, match="security_protocol 'TLS' is wrong"):
+    with pytest.raises(ConfigurationError, match=r"security_protocol \(3 characters, not shown\) is wrong"):
         settings(hub_conn(security_protocol="tls"))
-    with pytest.raises(ConfigurationError, match="event_hub 'a/b' is wrong"):
+    with pytest.raises(ConfigurationError, match=r"event_hub \(3 characters, not shown\) is wrong"):
         settings(hub_conn(event_hub="a/b"))

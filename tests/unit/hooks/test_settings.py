@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from airflow_provider_defender.hooks._settings import (
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 OTHER_TENANT = "00000000-86f1-41af-91ab-2d7cd011db47"
+CLIENT = "11111111-2222-3333-4444-55555555abcd"
+OTHER_CLIENT = "22222222-2222-3333-4444-55555555abcd"
 SECRET = "a-secret-that-nobody-sees"
 
 
@@ -27,13 +30,19 @@ class Conn:
     conn_id: str = "conn"
     host: str | None = None
     port: int | None = None
-    login: str | None = "client"
+    login: str | None = CLIENT
     password: str | None = SECRET
+    schema: str | None = None
     extra_dejson: dict[str, Any] = field(default_factory=lambda: {"tenant_id": TENANT})
+
+    @property
+    def extra(self) -> str:
+        return json.dumps(self.extra_dejson)
 
 
 def conn(conn_id: str = "conn", **values: Any) -> Conn:
-    fields = {name: values.pop(name) for name in ("host", "port", "login", "password") if name in values}
+    standard = ("host", "port", "login", "password", "schema")
+    fields = {name: values.pop(name) for name in standard if name in values}
     return Conn(conn_id, **fields, extra_dejson={"tenant_id": TENANT, **values})
 
 
@@ -93,7 +102,7 @@ def test_a_cloud_gives_hosts_and_scope(cloud: str | None, authority: str, api: s
 def test_defaults() -> None:
     settings = defender(conn())
     assert settings.tenant_id == TENANT
-    assert settings.entra.credential == ClientSecret("client", SECRET)
+    assert settings.entra.credential == ClientSecret(CLIENT, SECRET)
     assert (settings.calls_per_minute, settings.calls_per_hour) == (100, 1500)
     assert (settings.network.connect_timeout, settings.network.read_timeout) == (10.0, 60.0)
     assert settings.network.ca_bundle is None
@@ -152,7 +161,7 @@ def test_certificate_fields() -> None:
         send_certificate_chain="True",
     )
     assert entra_settings(connection).credential == Certificate(
-        "client", "pem", None, "open sesame", "public pem", "AB" * 20, True
+        CLIENT, "pem", None, "open sesame", "public pem", "AB" * 20, True
     )
 
 
@@ -160,7 +169,7 @@ def test_managed_identities() -> None:
     system = entra_settings(conn(login=None, password=None, credential="managed_identity"))
     assert system.credential == ManagedIdentity(None)
     assigned = entra_settings(conn(password=None, credential="managed_identity"))
-    assert assigned.credential == ManagedIdentity("client")
+    assert assigned.credential == ManagedIdentity(CLIENT)
 
 
 def test_a_workload_identity_takes_the_pods_environment(
@@ -168,39 +177,47 @@ def test_a_workload_identity_takes_the_pods_environment(
 ) -> None:
     token = tmp_path / "token"
     token.touch()
-    monkeypatch.setenv("AZURE_CLIENT_ID", "pod-client")
+    monkeypatch.setenv("AZURE_CLIENT_ID", OTHER_CLIENT)
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(token))
     by_pod = entra_settings(conn(login="", password=None, credential="workload_identity"))
-    assert by_pod.credential == WorkloadIdentity("pod-client", str(token))
+    assert by_pod.credential == WorkloadIdentity(OTHER_CLIENT, str(token))
     other = tmp_path / "other"
     other.touch()
     connection = conn(credential="workload_identity", federated_token_file=str(other))
-    assert entra_settings(connection).credential == WorkloadIdentity("client", str(other))
+    assert entra_settings(connection).credential == WorkloadIdentity(CLIENT, str(other))
 
 
 # -- what is wrong is named, with the cure
 
 _BAD = [
     ({"tenant_id": None}, "tenant_id is missing", "GUID"),
-    ({"tenant_id": "contoso.onmicrosoft.com"}, "tenant_id 'contoso.onmicrosoft.com'", "GUID"),
+    ({"tenant_id": "contoso.onmicrosoft.com"}, "tenant_id (23 characters, not shown)", "not a domain name"),
     ({"tenant_id": TENANT + "\n/x"}, "tenant_id", "GUID"),
     ({"tenant_id": 3}, "tenant_id is wrong", "must be a text"),
-    ({"cloud": "germany"}, "cloud 'germany'", "one of public, gcc"),
+    ({"cloud": "germany"}, "cloud (7 characters, not shown)", "one of public, gcc"),
+    ({"cloud": "gcchigh"}, "cloud 'gcchigh'", "did you mean gcc_high?"),
     ({"cloud": "china"}, "cloud 'china'", "no Defender for Endpoint API in the China cloud"),
     ({"cloud": "custom"}, "host is missing", "cloud=custom"),
-    ({"host": "api.example.com/api"}, "host 'api.example.com/api'", "without a path"),
+    ({"host": "api.example.com/api"}, "host 'api.example.com/…'", "without a path"),
     ({"host": "http://api.example.com"}, "host 'http://api.example.com'", "only https"),
-    ({"host": "a.example:1", "port": 2}, "host 'a.example:1'", "host name"),
-    ({"credential": "password"}, "credential 'password'", "one of client_secret, certificate"),
+    ({"host": "a.example:1", "port": 2}, "port 2", "host names port 1"),
+    ({"port": 8443}, "port 8443", "give the host, too"),
+    ({"port": "x"}, "port (1 characters, not shown)", "a number"),
+    ({"credential": "password"}, "credential (8 characters, not shown)", "one of client_secret, certificate"),
+    ({"scope": "abc", "cloud": "custom", "host": "a.example"}, "scope", "/.default"),
     ({"login": ""}, "login is missing", "(client) ID"),
     ({"password": " "}, "password is missing", "client secret"),
     ({"credential": "certificate"}, "private_key is missing", "private_key_path"),
     ({"credential": "certificate", "private_key": "x", "private_key_path": "y"}, "private_key", "either"),
     ({"credential": "certificate", "private_key_path": "/nowhere"}, "private_key_path '/nowhere'", "no such"),
-    ({"credential": "certificate", "private_key": "x", "thumbprint": "123"}, "thumbprint '123'", "SHA-1"),
+    (
+        {"credential": "certificate", "private_key": "x", "thumbprint": "123"},
+        "thumbprint (3 characters, not shown)",
+        "SHA-1",
+    ),
     (
         {"credential": "certificate", "private_key": "x", "send_certificate_chain": "maybe"},
-        "send_certificate_chain 'maybe'",
+        "send_certificate_chain (5 characters, not shown)",
         "true or false",
     ),
     ({"credential": "workload_identity", "login": ""}, "login is missing", "AZURE_CLIENT_ID"),
@@ -214,10 +231,10 @@ _BAD = [
     ({"proxy": "proxy.example:3128"}, "proxy is wrong", "http://proxy.example.com:3128"),
     ({"proxy": "http://[::1"}, "proxy is wrong", "URL"),
     ({"calls_per_minute": 0}, "calls_per_minute 0", "whole number"),
-    ({"calls_per_hour": "many"}, "calls_per_hour 'many'", "whole number"),
+    ({"calls_per_hour": "many"}, "calls_per_hour (4 characters, not shown)", "whole number"),
     ({"calls_per_hour": True}, "calls_per_hour True", "whole number"),
     ({"read_timeout": -1}, "read_timeout -1", "seconds"),
-    ({"connect_timeout": "nan"}, "connect_timeout 'nan'", "seconds"),
+    ({"connect_timeout": "nan"}, "connect_timeout (3 characters, not shown)", "seconds"),
 ]
 
 
