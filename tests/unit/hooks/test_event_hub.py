@@ -137,7 +137,7 @@ def test_the_hub_comes_from_the_argument_the_field_or_the_string(make: MakeHook,
     assert make(**string).hub == "events"
     for wrong in (make({"hub": "Events"}, **string), make(**string, event_hub="other")):
         assert "opens 'events' only" in failure(watch, ConfigurationError, lambda hook=wrong: hook.hub)
-    assert "event_hub is missing" in failure(watch, ConfigurationError, lambda: make(event_hub=None).hub)
+    assert "hub's name is missing" in failure(watch, ConfigurationError, lambda: make(event_hub=None).hub)
     assert "letters, digits" in failure(watch, ConfigurationError, lambda: make({"hub": "a/b"}).hub)
 
 

@@ -396,3 +396,49 @@ def test_wrong_choices_are_told() -> None:
         settings(hub_conn(security_protocol="tls"))
     with pytest.raises(ConfigurationError, match=r"event_hub \(3 characters, not shown\) is wrong"):
         settings(hub_conn(event_hub="a/b"))
+
+
+def test_the_hub_is_a_field_of_its_own() -> None:
+    assert settings(hub_conn(schema="defender")).hub == "defender"
+    assert settings(hub_conn(schema="/defender")).hub == "defender"  # as a URI gives it
+    assert settings(hub_conn(event_hub="defender")).hub == "defender"
+    assert settings(hub_conn(schema="defender", event_hub="defender")).hub == "defender"
+    assert settings(hub_conn(schema="")).hub is None
+    with pytest.raises(ConfigurationError, match="names another one: keep one"):
+        settings(hub_conn(schema="defender", event_hub="other"))
+    with pytest.raises(ConfigurationError, match=r"schema \(Event hub\) .* is wrong") as caught:
+        settings(hub_conn(schema=STRING))
+    assert KEY not in str(caught.value)
+
+
+def test_a_port_without_a_host_is_a_mistake_unless_it_is_the_default() -> None:
+    assert settings(hub_conn(port=9093)).servers == f"{NAMESPACE}:9093"
+    with pytest.raises(ConfigurationError, match="port 9092 is wrong: it stands alone"):
+        settings(hub_conn(port=9092))
+    assert settings(hub_conn(host="b.example:1,a.example", port=2)).servers == "b.example:1,a.example:2"
+
+
+def test_extras_that_neither_we_nor_librdkafka_read_are_named() -> None:
+    """Those with a dot are librdkafka's, which refuses the ones that it does not know."""
+    found = settings(hub_conn(**{"client.rack": "r1", "kafka_conf": "{}", "event_hub": "defender"}))
+    assert [remark.partition("the extra ")[2] for remark in found.remarks] == [
+        "'kafka_conf' is not read by connections of type event_hub: did you mean 'kafka_config'?"
+    ]
+
+
+def test_a_connection_string_in_the_field_of_the_user_is_not_shown() -> None:
+    for given in ({"login": STRING}, {"sasl.username": STRING}):
+        for password in ("$ConnectionString", None):
+            with pytest.raises(ConfigurationError, match="belongs into password") as caught:
+                settings(hub_conn(password, host=NAMESPACE, **given))
+            assert KEY not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="word for word") as caught:
+        settings(hub_conn(login=KEY, host=NAMESPACE))
+    assert KEY not in str(caught.value)
+    assert KEY not in repr(settings(hub_conn(login=KEY, host="localhost")))
+
+
+def test_what_no_setting_of_kafka_can_carry_is_refused() -> None:
+    for value in ("a\x00b", "\ud800"):
+        with pytest.raises(ConfigurationError, match=r"client\.rack is wrong: it holds"):
+            settings(hub_conn(**{"client.rack": value}))

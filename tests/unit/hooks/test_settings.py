@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from airflow_provider_defender._connection_fields import CONNECTION_TYPES
 from airflow_provider_defender.exceptions import ConfigurationError, FailNow, UnexpectedHost
+from airflow_provider_defender.hooks._kafka_settings import event_hub_settings
 from airflow_provider_defender.hooks._settings import (
     Certificate,
     ClientSecret,
@@ -33,6 +41,7 @@ class Conn:
     login: str | None = CLIENT
     password: str | None = SECRET
     schema: str | None = None
+    conn_type: str = ""
     extra_dejson: dict[str, Any] = field(default_factory=lambda: {"tenant_id": TENANT})
 
     @property
@@ -386,3 +395,155 @@ def test_a_reference_is_no_way_around(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_connection_is_not_retried() -> None:
     assert issubclass(ConfigurationError, FailNow)
     assert issubclass(UnexpectedHost, FailNow)
+
+
+# -- extras
+
+
+def with_extra(text: str, kind: str = "defender") -> Conn:
+    """A connection whose extra is `text`, as Airflow gives it."""
+
+    class Given(Conn):
+        @property
+        def extra(self) -> str:
+            return text
+
+    connection = Given(conn_type=kind)
+    with contextlib.suppress(ValueError, RecursionError):
+        connection.extra_dejson = json.loads(text)
+    return connection
+
+
+READERS: dict[str, Callable[[Conn], Any]] = {
+    "defender": lambda connection: defender_settings(connection, lambda _: conn("entra")),
+    "entra_id": entra_settings,
+    "event_hub": lambda connection: event_hub_settings(connection, lambda _: conn("entra")),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("5", "it is a JSON number"),
+        ("true", "it is a JSON boolean"),
+        ("null", "it is a JSON null"),
+        ("[]", "it is a JSON list"),
+        ('[{"tenant_id": "x"}]', "it is a JSON list"),
+        (json.dumps(json.dumps({"tenant_id": TENANT})), "encode it once"),
+        ("tenant_id=abc", "it is not JSON"),
+        ("{", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
+    ],
+    ids=["number", "boolean", "null", "empty list", "list", "twice", "text", "cut", "deep"],
+)
+def test_an_extra_must_be_an_object(kind: str, text: str, what: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        READERS[kind](with_extra(text, kind))
+    assert str(caught.value).startswith("Connection 'conn': extra is wrong: it is")
+    assert what in str(caught.value)
+    assert "it must be a JSON object" in str(caught.value)
+
+
+def test_extras_that_nobody_reads_are_named_and_their_values_are_not() -> None:
+    unread = {"ca_bundel": SECRET, "proxies": SECRET, "Tenant ID": SECRET, "unheard.of": SECRET}
+    remarks = defender(conn(**unread)).remarks
+    assert [remark.partition("type defender")[2] for remark in remarks] == [
+        ": did you mean 'ca_bundle'?",
+        ": did you mean 'proxy'?",
+        ": did you mean 'tenant_id'?",
+        ".",
+    ]
+    assert SECRET not in "".join(remarks)
+    assert defender(conn()).remarks == ()
+    referred = defender(conn(entra_id_conn_id="entra"), conn("entra", thumb_print="x"))
+    assert ["Connection 'entra'" in remark for remark in referred.remarks] == [True]
+
+
+# -- secrets in wrong fields
+
+
+def test_login_and_password_that_have_changed_places_are_told_without_the_secret() -> None:
+    for credential in ("client_secret", "certificate", "managed_identity", "workload_identity"):
+        swapped = conn(login=SECRET, password=CLIENT, credential=credential, private_key="x")
+        with pytest.raises(ConfigurationError, match="login and password have changed places") as caught:
+            defender(swapped)
+        assert SECRET not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="a secret belongs into password"):
+        defender(conn(login=SECRET))
+
+
+def test_a_client_id_of_the_workers_environment_is_checked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_ID", SECRET)
+    with pytest.raises(ConfigurationError, match="AZURE_CLIENT_ID must be") as caught:
+        defender(conn(login=None, credential="workload_identity"))
+    assert SECRET not in str(caught.value)
+
+
+def test_a_key_or_a_token_in_a_field_for_a_path_is_not_shown() -> None:
+    """Longer than any path, it also makes the file system refuse the question."""
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0B\n" * 60 + "-----END PRIVATE KEY-----"
+    token = "eyJ0eXAiOiJKV1Qi" * 300
+    for credential, name in (
+        ("certificate", "private_key_path"),
+        ("workload_identity", "federated_token_file"),
+        ("client_secret", "ca_bundle"),
+    ):
+        for value in (key, token):
+            with pytest.raises(ConfigurationError, match=name) as caught:
+                defender(conn(credential=credential, **{name: value}))
+            assert value[:24] not in str(caught.value)
+
+
+_ANY_FIELD = sorted({(kind, field.name) for kind, each in CONNECTION_TYPES.items() for field in each.fields})
+_BASE64 = st.binary(min_size=32, max_size=64).map(lambda key: base64.b64encode(key).decode())
+_SECRETS = st.one_of(
+    # As Entra ID makes client secrets, Event Hubs keys and connection strings, and people private keys.
+    st.from_regex(r"[A-Za-z0-9._-]{3}8Q~[A-Za-z0-9._~-]{34}", fullmatch=True),
+    _BASE64,
+    _BASE64.map(lambda key: f"Endpoint=sb://c.example/;SharedAccessKeyName=a;SharedAccessKey={key}"),
+    _BASE64.map(lambda key: f"-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----"),
+    _BASE64.map(lambda key: f"eyJ0eXAi{key}.eyJhdWQi{key}.{key}".replace("=", "")),
+)
+
+
+@given(place=st.sampled_from(_ANY_FIELD), secret=_SECRETS, data=st.data())
+def test_a_secret_in_any_field_is_not_shown(place: tuple[str, str], secret: str, data: st.DataObject) -> None:
+    kind, name = place
+    others: dict[str, Any] = {
+        "credential": data.draw(st.sampled_from(["client_secret", "certificate", "managed_identity"])),
+        "cloud": data.draw(st.sampled_from(["public", "custom"])),
+        "host": data.draw(st.sampled_from(["", "c.servicebus.windows.net", "gateway.example:9093"])),
+    }
+    try:
+        said = READERS[kind](conn(**{**others, name: secret})).remarks
+    except FailNow as error:
+        said = (str(error),)
+    shown = "".join(said)
+    assert secret not in shown
+    core = max(re.split(r"[;/=\n.~-]", secret), key=len)
+    assert len(core) < 12 or core not in shown
+
+
+@pytest.mark.parametrize("name", ["password", "proxy", "ca_bundle", "entra_id_conn_id", "tenant_id", "login"])
+@pytest.mark.parametrize("text", ["half \ud800 of a character", "nul \x00 inside", "escape \x1b inside"])
+def test_what_no_request_can_carry_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is wrong: it holds") as caught:
+        defender(conn(**{name: text}))
+    assert "inside" not in str(caught.value)
+
+
+def test_a_proxys_password_must_fit_basic_authentication() -> None:
+    assert defender(conn(proxy="http://me:p%C3%A4ss@proxy.example:3128")).network.proxy
+    for password in ("p%E2%82%ACss", "p€ss"):
+        with pytest.raises(ConfigurationError, match="proxy is wrong") as caught:
+            defender(conn(proxy=f"http://me:{password}@proxy.example:3128"))
+        assert password not in str(caught.value)
+
+
+def test_a_port_is_the_hosts() -> None:
+    """The form shows the port, since Airflow's Test button needs it: the default may always be given."""
+    assert defender(conn(port=443)).host == "api.security.microsoft.com"
+    assert defender(conn(port=0)).host == "api.security.microsoft.com"
+    assert defender(conn(host="a.example:8443", port=8443)).host == "a.example:8443"
+    assert defender(conn(host="https://a.example/", port=8443)).host == "a.example:8443"
