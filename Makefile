@@ -42,7 +42,7 @@ test: $(VENV)/.installed ## all tests but those that start servers (make test-se
 	@# In the order of the files, which begins with the longest: else one of them would come last, alone.
 	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-servers: $(VENV)/.installed $(SPARK)/.installed ## the tests that start servers: an S3-compatible store, Apache Kafka, Apache Spark, a real Airflow
+test-servers: $(VENV)/.installed $(SPARK)/.installed ## the tests that start servers: an S3-compatible store, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
 	for file in tests/integration/test_*.py; do $(BIN)/python -m pytest $$file || exit 1; done
 	$(BIN)/python -m pytest tests -m system

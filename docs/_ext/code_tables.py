@@ -17,9 +17,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-_FIELD = re.compile(r"^- `(?P<name>\w+)`: (?P<text>.*?)(?=^- `|^\S|\Z)", re.DOTALL | re.MULTILINE)
-_DEFAULT = re.compile(r"\s*(?:The default|Default)(?: is|:) (?P<default>.+?)\.(?=\s|$)")
-_STANDARD = {"host": "Host", "login": "Login", "password": "Password"}
+_ARGUMENTS = re.compile(r"^Args:\n(?P<text>.*?)(?=^\S|\Z)", re.DOTALL | re.MULTILINE)
+_ARGUMENT = re.compile(r"^    (?P<name>\w+): (?P<text>.*?)(?=^    \w|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -45,41 +44,17 @@ def codes(text: str) -> str:
 # Connections --------------------------------------------------------------------------------------
 
 
-def documented_fields(hook: type) -> dict[str, tuple[str, str]]:
-    """The fields that a hook's docstring lists: name → meaning and default, both in Markdown."""
-    fields = {}
-    for match in _FIELD.finditer(inspect.getdoc(hook) or ""):
-        text = " ".join(match["text"].split())
-        default = _DEFAULT.search(text)
-        fields[match["name"]] = (_DEFAULT.sub("", text).strip(), default["default"] if default else "")
-    return fields
-
-
 def connection_fields(kind: str) -> str:
-    """Every field of a connection type: its label in the form, where it is kept, default and meaning."""
-    from airflow_provider_defender.hooks import DefenderEndpointHook, EntraIdHook, EventHubHook
-    from airflow_provider_defender.provider_info import get_provider_info
+    """A table for each section of a connection type's form: label, place in JSON, default and meaning."""
+    from airflow_provider_defender._connection_fields import CONNECTION_TYPES
 
-    hook = {"entra_id": EntraIdHook, "defender": DefenderEndpointHook, "event_hub": EventHubHook}[kind]
-    fields = {**documented_fields(EntraIdHook), **documented_fields(hook)}
-    [described] = [
-        each for each in get_provider_info()["connection-types"] if each["connection-type"] == kind
-    ]
-    labels = {
-        **described["ui-field-behaviour"]["relabeling"],
-        **{name: field["label"] for name, field in described["conn-fields"].items()},
-    }
-    rows = [
-        (
-            code(name),
-            labels.get(name, "–"),
-            code(name if name in _STANDARD else f"extra.{name}"),
-            default,
-            meaning,
-        )
-        for name, (meaning, default) in fields.items()
-    ]
-    return markdown_table(("Field", "In the form", "In JSON", "Default", "Meaning"), rows)
+    sections: dict[str, list[tuple[str, ...]]] = {}
+    for each in CONNECTION_TYPES[kind].fields:
+        place = code(each.name if each.standard else f"extra.{each.name}")
+        meaning = f"{each.help} One of {codes(', '.join(each.choices))}." if each.choices else each.help
+        sections.setdefault(each.section, []).append((f"{each.label}<br>{place}", each.default_text, meaning))
+    head = ("In the form, in JSON", "If empty", "Meaning")
+    return "\n\n".join(f"**{name}**\n\n{markdown_table(head, rows)}" for name, rows in sections.items())
 
 
 def clouds() -> str:
@@ -103,19 +78,29 @@ def clouds() -> str:
 
 
 def option_defaults(operator: type) -> str:
-    """Every option of an operator with its type and default, and whether it is templated."""
+    """Every option of an operator with its default, its type, and what it does."""
+    meanings = documented_arguments(operator)
     templated = set(getattr(operator, "template_fields", ()))
     rows = [
         (
-            code(name),
-            code(str(parameter.annotation)),
+            code(name) + (" (templated)" if name in templated else ""),
             "required" if parameter.default is parameter.empty else code(_value(parameter.default)),
-            "yes" if name in templated else "",
+            meanings.get(name, ""),
+            code(str(parameter.annotation)),
         )
         for name, parameter in inspect.signature(operator.__init__).parameters.items()
         if name not in ("self", "kwargs")
     ]
-    return markdown_table(("Option", "Type", "Default", "Templated"), rows)
+    return markdown_table(("Option", "Default", "Meaning", "Type"), rows)
+
+
+def documented_arguments(operator: type) -> dict[str, str]:
+    """What the section `Args` of a docstring says about each argument, as one line of Markdown."""
+    arguments = _ARGUMENTS.search(inspect.getdoc(operator) or "")
+    return {
+        match["name"]: " ".join(match["text"].split())
+        for match in _ARGUMENT.finditer(arguments["text"] if arguments else "")
+    }
 
 
 def _value(value: Any) -> str:
@@ -374,7 +359,11 @@ class CodeTable(SphinxDirective):
         """Make the table and parse it."""
         name, *rest = self.arguments
         self.env.note_reread()  # it depends on the code, which Sphinx does not watch
-        return self.parse_text_to_nodes(TABLES[name](*rest))
+        made = self.parse_text_to_nodes(TABLES[name](*rest))
+        for node in made:
+            if isinstance(node, nodes.table):
+                node["classes"].append(name)  # for the columns' widths
+        return made
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from airflow_provider_defender import exceptions, lake
+from airflow_provider_defender import exceptions, lake, operators, sensors
 from airflow_provider_defender.compat import AirflowFailException
 from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
 from airflow_provider_defender.provider_info import get_provider_info
@@ -17,29 +19,27 @@ from tests.unit.airflow_fixtures import LakeFolder, land
 from .pages import PAGES, ROOT
 
 
-def test_every_field_of_the_connection_forms_is_in_its_table() -> None:
+@pytest.mark.parametrize("kind", get_provider_info()["connection-types"], ids=lambda kind: kind["hook-name"])
+def test_the_tables_of_fields_say_what_the_form_says(kind: dict[str, Any]) -> None:
     import code_tables
 
-    for kind in get_provider_info()["connection-types"]:
-        rows = code_tables.connection_fields(kind["connection-type"]).splitlines()[2:]
-        documented = {row.split("|")[1].strip(" `") for row in rows}
-        assert documented >= {"host", "login", "password", *kind["conn-fields"]}
-        assert all(row.split("|")[5].strip() for row in rows), "a field without a meaning"
-
-
-def test_defaults_of_the_connection_table_are_those_of_the_form() -> None:
-    import code_tables
-
-    for kind in get_provider_info()["connection-types"]:
-        defaults = {
-            row.split("|")[1].strip(" `"): row.split("|")[4].strip(" `")
-            for row in code_tables.connection_fields(kind["connection-type"]).splitlines()[2:]
-        }
-        for name, field in kind["conn-fields"].items():
-            if "default" in field["schema"]:
-                default = field["schema"]["default"]
-                text = str(default).lower() if isinstance(default, bool) else str(default)
-                assert defaults[name] == text, name
+    table = code_tables.connection_fields(kind["connection-type"])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if "<br>" in line]
+    by_name = {
+        place.strip("`").removeprefix("extra."): (label, place, *row[1:])
+        for row in rows
+        for label, place in [row[0].split("<br>")]
+    }
+    standard = kind["ui-field-behaviour"]["relabeling"]
+    assert list(by_name) == [*standard, *kind["conn-fields"]]
+    assert {name: by_name[name][0] for name in standard} == standard
+    for name, field in kind["conn-fields"].items():
+        label, place, default, meaning = by_name[name]
+        assert (label, place) == (field["label"], f"`extra.{name}`")
+        assert meaning.replace("`", "").replace("*", "").startswith(field["description"])
+        if "default" in field["schema"]:
+            assert default.strip("`").lower() == str(field["schema"]["default"]).lower()
+        assert f"**{field['schema']['section']}**" in table
 
 
 def test_every_option_is_in_the_table_with_its_default() -> None:
@@ -51,7 +51,18 @@ def test_every_option_is_in_the_table_with_its_default() -> None:
     assert {name for name in vars(operator) if name in rows} == set(rows)
     assert "timedelta(minutes=15)" in rows["overlap"]
     assert "required" in rows["lake"]
-    assert {name for name, row in rows.items() if row.endswith("| yes |")} == set(operator.template_fields)
+    templated = {name for name, row in rows.items() if "(templated)" in row}
+    assert templated == set(operator.template_fields)
+
+
+@pytest.mark.parametrize("package", [operators, sensors])
+def test_every_option_has_a_meaning(package: ModuleType) -> None:
+    import code_tables
+
+    for name in package.__all__:
+        table = code_tables.option_defaults(getattr(package, name))
+        rows = [line.replace("\\|", "").split("|") for line in table.splitlines()[2:]]
+        assert [row[1] for row in rows if not row[3].strip()] == []
 
 
 @pytest.mark.parametrize(
