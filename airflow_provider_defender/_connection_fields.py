@@ -197,7 +197,7 @@ _SCOPE = ConnectionField(
     _CLOUD,
     "Token scope",
     "Scope of the token, ending in `/.default`. Read for the `custom` cloud only.",
-    otherwise="`https://api.securitycenter.microsoft.com/.default`",
+    otherwise="that of the Defender API",
 )
 _CREDENTIAL = ConnectionField(
     "credential",

@@ -45,14 +45,15 @@ def codes(text: str) -> str:
 
 
 def connection_fields(kind: str) -> str:
-    """A table for each section of a connection type's form: label, place in JSON, default and meaning."""
+    """A table for each section of a connection type's form: label, name in JSON, default and meaning."""
     from airflow_provider_defender._connection_fields import CONNECTION_TYPES
 
     sections: dict[str, list[tuple[str, ...]]] = {}
     for each in CONNECTION_TYPES[kind].fields:
-        place = code(each.name if each.standard else f"extra.{each.name}")
         meaning = f"{each.help} One of {codes(', '.join(each.choices))}." if each.choices else each.help
-        sections.setdefault(each.section, []).append((f"{each.label}<br>{place}", each.default_text, meaning))
+        sections.setdefault(each.section, []).append(
+            (f"{each.label}<br>{code(each.name)}", each.default_text, meaning)
+        )
     head = ("In the form, in JSON", "If empty", "Meaning")
     return "\n\n".join(f"**{name}**\n\n{markdown_table(head, rows)}" for name, rows in sections.items())
 
@@ -83,15 +84,14 @@ def option_defaults(operator: type) -> str:
     templated = set(getattr(operator, "template_fields", ()))
     rows = [
         (
-            code(name) + (" (templated)" if name in templated else ""),
+            f"{code(name)}{' (templated)' if name in templated else ''}<br>{code(str(parameter.annotation))}",
             "required" if parameter.default is parameter.empty else code(_value(parameter.default)),
             meanings.get(name, ""),
-            code(str(parameter.annotation)),
         )
         for name, parameter in inspect.signature(operator.__init__).parameters.items()
         if name not in ("self", "kwargs")
     ]
-    return markdown_table(("Option", "Default", "Meaning", "Type"), rows)
+    return markdown_table(("Option, type", "Default", "Meaning"), rows)
 
 
 def documented_arguments(operator: type) -> dict[str, str]:

@@ -25,17 +25,13 @@ def test_the_tables_of_fields_say_what_the_form_says(kind: dict[str, Any]) -> No
 
     table = code_tables.connection_fields(kind["connection-type"])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if "<br>" in line]
-    by_name = {
-        place.strip("`").removeprefix("extra."): (label, place, *row[1:])
-        for row in rows
-        for label, place in [row[0].split("<br>")]
-    }
+    by_name = {name.strip("`"): (label, *row[1:]) for row in rows for label, name in [row[0].split("<br>")]}
     standard = kind["ui-field-behaviour"]["relabeling"]
     assert list(by_name) == [*standard, *kind["conn-fields"]]
     assert {name: by_name[name][0] for name in standard} == standard
     for name, field in kind["conn-fields"].items():
-        label, place, default, meaning = by_name[name]
-        assert (label, place) == (field["label"], f"`extra.{name}`")
+        label, default, meaning = by_name[name]
+        assert label == field["label"]
         assert meaning.replace("`", "").replace("*", "").startswith(field["description"])
         if "default" in field["schema"]:
             assert default.strip("`").lower() == str(field["schema"]["default"]).lower()

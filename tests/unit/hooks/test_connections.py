@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -124,3 +125,11 @@ def test_the_test_button_shows_no_misplaced_secret(
         assert "login and password have changed places" in message
         assert simulator.client_secret not in message
     assert len(list(simulator.requests)) == before, "something was sent"
+
+
+def test_a_connection_string_fits_into_a_uri(monkeypatch: pytest.MonkeyPatch) -> None:
+    string = "Endpoint=sb://c.servicebus.windows.net/;SharedAccessKeyName=a;SharedAccessKey=a2V5/+A="
+    monkeypatch.setenv("AIRFLOW_CONN_BY_URI", f"event-hub://:{quote(string, safe='')}@/defender")
+    hook = EventHubHook("by_uri")
+    assert (hook.namespace, hook.hub) == ("c.servicebus.windows.net", "defender")
+    assert hook._settings.password == string
