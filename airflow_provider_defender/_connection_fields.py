@@ -265,8 +265,9 @@ _FEDERATED_TOKEN_FILE = ConnectionField(
     "federated_token_file",
     _WORKLOAD,
     "Federated token file",
-    "Path of the file with the federated token, read again for each request to Entra ID.",
-    otherwise="`AZURE_FEDERATED_TOKEN_FILE` of the worker",
+    "Path of the file with the federated token, read again for each request to Entra ID. Empty: what "
+    "`AZURE_FEDERATED_TOKEN_FILE` says on the worker.",
+    otherwise="as the worker's environment says",
 )
 _CA_BUNDLE = ConnectionField(
     "ca_bundle",
@@ -434,7 +435,7 @@ _EVENT_HUB = ConnectionType(
             section=_SIGN_IN,
             help="Decides the login host, for Entra ID only. `custom` needs an Entra ID connection.",
         ),
-        replace(_SCOPE, section=_SIGN_IN, otherwise="`https://<namespace>/.default`"),
+        replace(_SCOPE, section=_SIGN_IN, otherwise="that of the namespace"),
         *_CREDENTIAL_DETAILS,
         replace(
             _CA_BUNDLE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -17,25 +18,13 @@ __all__ = ["find_connection", "finder"]
 def find_connection(conn_id: str, conn_type: str) -> Connection:
     """The connection with this ID, which must be of type `conn_type`.
 
-    Raises `ConfigurationError` where there is none, where it is of another type, and where its URI or JSON
-    in the environment or a secrets backend is malformed. Nothing of its text is shown: it may be the secret.
+    Raises `ConfigurationError` where there is none, where its text in the environment is malformed, and
+    where it is of another type. Nothing of that text is shown: it may be the secret.
     """
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        # An ID that another connection names may be a secret in the wrong field.
-        what = shown_name(conn_id)
-        name = conn_id if what == repr(conn_id) else "<ID>"
-        raise ConfigurationError(
-            f"Connection {what} does not exist. Create it under Admin > Connections, by `airflow "
-            f"connections add {name}`, or as the environment variable AIRFLOW_CONN_{name.upper()}."
-        ) from None
-    except (ValueError, TypeError):  # the message of a parser quotes what it could not read
-        raise ConfigurationError(
-            f"Connection {conn_id!r} cannot be read: its text is neither a JSON object with fields of a "
-            'connection, such as {"conn_type": "' + conn_type + '", …}, nor a URI whose parts are '
-            "percent-encoded."
-        ) from None
+        raise _not_found(conn_id, conn_type) from None
     if connection.conn_type == "":
         # What Airflow makes of `event_hub://…`: no scheme, so everything goes into the schema.
         raise ConfigurationError(
@@ -49,6 +38,23 @@ def find_connection(conn_id: str, conn_type: str) -> Connection:
             f"wanted. Name another connection, or choose {conn_type!r} as its connection type."
         )
     return connection
+
+
+def _not_found(conn_id: str, conn_type: str) -> ConfigurationError:
+    # An ID that another connection names may be a secret in the wrong field.
+    what = shown_name(conn_id)
+    name = conn_id if what == repr(conn_id) else "<ID>"
+    variable = f"AIRFLOW_CONN_{name.upper()}"
+    if variable in os.environ:  # Airflow passes over what it cannot read
+        return ConfigurationError(
+            f"Connection {what}: the environment variable {variable} cannot be read: it is neither a JSON "
+            f'object with the fields of a connection, such as {{"conn_type": "{conn_type}", …}}, nor a URI '
+            "whose parts are percent-encoded."
+        )
+    return ConfigurationError(
+        f"Connection {what} does not exist. Create it under Admin > Connections, by `airflow connections add "
+        f"{name}`, or as the environment variable {variable}."
+    )
 
 
 def finder(conn_type: str) -> Callable[[str], Connection]:
