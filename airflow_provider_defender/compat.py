@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from typing import TYPE_CHECKING, Any
 
 try:  # 3.2 and newer; light
@@ -28,6 +28,8 @@ __all__ = [
     "push_result",
     "with_retry_policy",
 ]
+
+_log = logging.getLogger(__name__)
 
 
 def airflow_option(section: str, name: str) -> str:
@@ -61,10 +63,12 @@ def with_retry_policy(kwargs: dict[str, Any]) -> dict[str, Any]:
     """
     if "retry_policy" in kwargs or "retry_policy" in (kwargs.get("default_args") or {}):
         return kwargs
-    try:
-        from airflow_provider_defender._retry import DefenderRetryPolicy
-    except ImportError:
+    import airflow.sdk
+
+    if not hasattr(airflow.sdk, "RetryPolicy"):
         return kwargs
+    from airflow_provider_defender._retry import DefenderRetryPolicy
+
     return {**kwargs, "retry_policy": DefenderRetryPolicy()}
 
 
@@ -79,7 +83,10 @@ def emit_asset_event(
     With `partition_keys`, Airflow 3.3 and newer records one event for each key instead; older ones record
     the single event.
     """
-    event = context["outlet_events"][asset]
+    events = context.get("outlet_events")
+    if events is None:
+        return  # nobody to tell: `execute` was called by hand
+    event = events[asset]
     event.extra.update(extra)
     if partition_keys and hasattr(event, "add_partitions"):
         event.add_partitions(list(partition_keys))
@@ -117,5 +124,7 @@ def gauge(name: str, value: float) -> None:
     except ImportError:  # 3.1
         from airflow.stats import Stats  # type: ignore[no-redef,import-not-found,unused-ignore]
 
-    with suppress(Exception):  # the data has landed: a metric must not fail the task
+    try:
         Stats.gauge(name, value)
+    except Exception as error:  # the data has landed: a metric must not fail the task
+        _log.warning("Metric %s could not be reported: %s", name, error)

@@ -11,12 +11,32 @@ from calendar import timegm
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 
-__all__ = ["TICKS_PER_SECOND", "datetime_to_ticks", "format_ticks", "parse_ticks", "ticks_to_datetime"]
+__all__ = [
+    "TICKS_PER_SECOND",
+    "datetime_to_ticks",
+    "format_ticks",
+    "parse_iso_8601",
+    "parse_ticks",
+    "ticks_to_datetime",
+]
 
 TICKS_PER_SECOND = 10_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TEXT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|z|[+-]\d\d:?\d\d)?\Z", re.ASCII
+)
+_ISO_DATE = re.compile(
+    r"(?P<year>\d{4})(?:(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
+    r"|(?P<week_dash>-?)W(?P<week>\d\d)(?P=week_dash)(?P<weekday>\d)"
+    r"|-(?P<day_of_year>\d{3}))\Z",
+    re.ASCII,
+)
+_ISO_TIME = re.compile(
+    r"(?P<hour>\d\d)"
+    r"(?:(?P<colon>:?)(?P<minute>\d\d)(?:(?P=colon)(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?)?"
+    r"(?: ?(?P<zone>[Zz]|(?P<sign>[+\-\u2212])"
+    r"(?P<hours>\d\d)(?::?(?P<minutes>\d\d)(?::?(?P<seconds>\d\d))?)?))?\Z",
+    re.ASCII,
 )
 
 
@@ -48,6 +68,60 @@ def _seconds_before(day: str) -> int | None:
         return (date.fromisoformat(day) - _EPOCH.date()).days * 86_400
     except ValueError:
         return None
+
+
+def parse_iso_8601(text: str) -> int | None:
+    """Ticks of a date, or of a date and time, as a person writes it; None where it is neither.
+
+    All forms of ISO 8601 that say a moment in full: calendar, week and ordinal dates (`2026-11-22`,
+    `2026-W47-7`, `2026-326`), extended and basic (`20261122T1000`), a time to the hour, minute, second or a
+    fraction of it, and `Z` or an offset. A date alone is its midnight; without a zone it is UTC. As RFC 3339
+    allows, a space may stand for the `T`. A date without its day (`2026-11`) says no moment.
+    """
+    day, separator, time = re.fullmatch(r"([^T ]*)([T ]?)(.*)", text.replace("t", "T"), re.DOTALL).groups()  # type: ignore[union-attr]
+    seconds = _iso_day(day)
+    if seconds is None or bool(separator) != bool(time):
+        return None
+    ticks = seconds * TICKS_PER_SECOND
+    if not separator:
+        return ticks
+    found = _ISO_TIME.match(time)
+    within = _iso_time(found) if found else None
+    return None if within is None else ticks + within
+
+
+def _iso_day(text: str) -> int | None:
+    """Seconds from 1970 to the start of a day, in any of ISO 8601's ways to write it."""
+    found = _ISO_DATE.match(text)
+    if found is None:
+        return None
+    year = int(found["year"])
+    try:
+        if found["week"]:
+            day = date.fromisocalendar(year, int(found["week"]), int(found["weekday"]))
+        elif found["day_of_year"]:
+            day = date(year, 1, 1) + timedelta(days=int(found["day_of_year"]) - 1)
+        else:
+            day = date(year, int(found["month"]), int(found["day"]))
+    except (ValueError, OverflowError):
+        return None
+    # Day 000, or 366 in a year of 365 days, is of another year.
+    same_year = not found["day_of_year"] or day.year == year
+    return (day - _EPOCH.date()).days * 86_400 if same_year else None
+
+
+def _iso_time(found: re.Match[str]) -> int | None:
+    """Ticks from midnight UTC to a time of day; None where a part is out of its range."""
+    hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
+    fraction = int((found["fraction"] or "")[:7].ljust(7, "0"))
+    midnight = hour == 24 and not (minute or second or fraction)  # the day's end, as ISO 8601 allows
+    offset = [int(found[part] or 0) for part in ("hours", "minutes", "seconds")]
+    if (hour > 23 and not midnight) or max(minute, second, *offset[1:]) > 59 or offset[0] > 23:
+        return None
+    east = -1 if found["sign"] in ("-", "\u2212") else 1
+    seconds = hour * 3600 + minute * 60 + second
+    seconds -= east * (offset[0] * 3600 + offset[1] * 60 + offset[2])
+    return seconds * TICKS_PER_SECOND + fraction
 
 
 def format_ticks(ticks: int) -> str:

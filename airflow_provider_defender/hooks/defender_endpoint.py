@@ -21,7 +21,7 @@ from airflow_provider_defender.hooks._hosts import link_host
 from airflow_provider_defender.hooks._pages import Page, PageBody
 from airflow_provider_defender.hooks._settings import DefenderSettings, defender_settings
 from airflow_provider_defender.hooks._text import excerpt
-from airflow_provider_defender.hooks._waiting import NO_WAITING, Pace, Waits
+from airflow_provider_defender.hooks._waiting import NO_WAITING, Pace, WaitLimits, Waits
 
 if TYPE_CHECKING:
     from airflow_provider_defender.hooks._api import DefenderApi
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["DefenderEndpointHook"]
 
 _MINUTE, _HOUR = 60.0, 3600.0
+_ONE_QUESTION = WaitLimits(tries=3, single_seconds=10.0, total_seconds=30.0)
 _SECONDS_BETWEEN_REPORTS = 15.0
 _SAME_PAGES = 10
 
@@ -101,9 +102,12 @@ class DefenderEndpointHook(BaseHook):
             self.waited_seconds += waits.waited_seconds
 
     def has_alert_updated_since(self, watermark_ticks: int, filters: AlertFilter | None = None) -> bool:
-        """Whether any alert was updated later than the watermark (ticks of 100 ns): one cheap call."""
+        """Whether any alert was updated later than the watermark (ticks of 100 ns): one cheap call.
+
+        Waits in place for half a minute at most: who asks comes again.
+        """
         parameters = {"$filter": updated_after_filter(watermark_ticks, filters), "$top": "1"}
-        waits = self._new_waits()
+        waits = Waits(self.log, sleep=self._sleep, jitter=random.random, limits=_ONE_QUESTION)
         try:
             return bool(self._api.get(self._url(parameters), waits).body.value)
         finally:

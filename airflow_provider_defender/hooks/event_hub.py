@@ -24,7 +24,7 @@ from airflow_provider_defender.hooks._connections import find_connection, finder
 from airflow_provider_defender.hooks._kafka_batches import MessageBatch, Offsets
 from airflow_provider_defender.hooks._kafka_settings import HUB_NAME, EventHubSettings, event_hub_settings
 from airflow_provider_defender.hooks._shown import not_shown, shown_name
-from airflow_provider_defender.hooks._waiting import NO_WAITING, Waits
+from airflow_provider_defender.hooks._waiting import NO_WAITING, WaitLimits, Waits
 
 if TYPE_CHECKING:
     from airflow_provider_defender.hooks._kafka_client import HubClient
@@ -56,7 +56,8 @@ class EventHubHook(BaseHook):
     :param event_hub_conn_id: the connection
     :param hub: the hub's name, instead of the connection's
     :param config: settings of librdkafka, over those of the connection
-    :param outage_seconds: how long one read may wait in outages, in all, before it gives up
+    :param outage_seconds: how long one read, or a request for a token, may wait in outages, in all, before it
+        gives up
     """
 
     conn_name_attr = "event_hub_conn_id"
@@ -349,8 +350,8 @@ class EventHubHook(BaseHook):
         return HubClient(self._settings, self.log, token=token, config=config, deadline=deadline)
 
     def _token(self, may_wait: bool) -> AccessToken:
-        limits = {} if may_wait else {"limits": NO_WAITING}
-        waits = Waits(self.log, sleep=time.sleep, jitter=random.random, **limits)
+        limits = WaitLimits(total_seconds=self._outage_seconds) if may_wait else NO_WAITING
+        waits = Waits(self.log, sleep=time.sleep, jitter=random.random, limits=limits)
         with self._token_lock:  # librdkafka asks from threads of its own
             return self._tokens.token(self._settings.scope or "", waits)
 

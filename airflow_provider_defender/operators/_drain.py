@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_defender import ecs
+from airflow_provider_defender._plural import counted
 from airflow_provider_defender.exceptions import StopAndLook, TryAgain
 from airflow_provider_defender.hooks import (
     AlertFilter,
@@ -106,12 +107,13 @@ class AlertDrain:
                 if not result.pages:
                     raise
                 result.complete, result.interruption = False, error
-            with self.clock.stage("committing"):
+            with self.clock.committing(self.logger, rows=result.rows):
                 result.record = draft.commit(advance=self._advance(head, since, result))
         if not result.complete and result.interruption is None and result.record is None:
             raise StopAndLook(
                 f"max_duration={self.clock.limit} was over before anything new was met, so runs like this "
-                "one never get further. Raise max_duration, or land the backlog in pieces by since and until."
+                "one never get further.\n"
+                "Raise max_duration, or land the backlog in pieces by since and until."
             )
         return result
 
@@ -155,10 +157,12 @@ class AlertDrain:
         if not self.clock.is_over:
             return False
         self.logger.warning(
-            "max_duration of %s is over after %d pages: what was read is committed, and the watermark stays. "
-            "The next run reads these pages again, passes over what has landed, and gets further.",
+            "max_duration of %s is over after %s: what was read is committed, and the watermark stays.",
             self.clock.limit,
-            result.pages,
+            counted(result.pages, "page"),
+        )
+        self.logger.warning(
+            "The next run reads these pages again, passes over what has landed, and gets further."
         )
         result.complete = False
         return True
@@ -204,11 +208,11 @@ class AlertDrain:
     def _report(self, result: DrainResult) -> None:
         if self.clock.report_is_due():
             self.logger.info(
-                "Page %d: %d alerts read, %d of them new, %d rows, %.0f s",
+                "Page %d: %s read, %d of them new, %s, %.0f s",
                 result.pages,
-                result.records,
+                counted(result.records, "alert"),
                 result.versions,
-                result.rows,
+                counted(result.rows, "row"),
                 self.clock.elapsed,
             )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import pyarrow as pa
 
 from airflow_provider_defender import ecs
+from airflow_provider_defender._plural import counted
 from airflow_provider_defender.exceptions import DefenderError
 from airflow_provider_defender.lake import CommitStateUnknown, Covered, HubChange, LakeError, NotShown
 from airflow_provider_defender.operators._hub_plan import PartitionPlan, live_plans, window_plans
@@ -116,7 +117,7 @@ class HubDrain:
             head, kind="drain" if self.window.incremental else "backfill", window=self.window.describe()
         ) as draft:
             self._drain(draft, result)
-            with self.clock.stage("committing"):
+            with self.clock.committing(self.logger, rows=result.rows.total()):
                 self._commit(draft, result, head.position)
         return result
 
@@ -227,13 +228,16 @@ class HubDrain:
         if not self.clock.report_is_due():
             return
         self.logger.info(
-            "%.0f s: %d messages (%.0f MB) read, %d rows staged, %d rejected; %d messages still to come",
+            "%.0f s: %s (%.0f MB) read, %s staged, %d rejected; %s still to come",
             self.clock.elapsed,
-            result.messages,
+            counted(result.messages, "message"),
             result.bytes / 1e6,
-            result.rows.total(),
+            counted(result.rows.total(), "row"),
             result.rejects,
-            sum(plan.end - result.stands(partition) for partition, plan in result.plans.items()),
+            counted(
+                sum(plan.end - result.stands(partition) for partition, plan in result.plans.items()),
+                "message",
+            ),
         )
 
 

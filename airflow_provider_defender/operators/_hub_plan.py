@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_defender.exceptions import ConfigurationError, PositionAhead
+from airflow_provider_defender.operators._choices import did_you_mean
 from airflow_provider_defender.operators._window import parse_moment
 
 if TYPE_CHECKING:
@@ -101,12 +102,27 @@ def parse_start(given: Any) -> Start:
     Raises:
         ConfigurationError: it is none of these.
     """
-    if given in ("earliest", "latest"):
-        return given  # type: ignore[no-any-return]
-    moment = parse_moment("start", given)
+    word = given.strip().lower() if isinstance(given, str) else None
+    if word in ("earliest", "latest"):
+        return cast("Literal['earliest', 'latest']", word)
+    try:
+        moment = parse_moment("start", given)
+    except ConfigurationError:
+        moment = None
     if moment is None:
-        raise ConfigurationError(f"start={given!r} must be 'earliest', 'latest' or a time.")
+        raise ConfigurationError(
+            f"start={given!r} must be 'earliest', 'latest' or a time in ISO 8601, for example "
+            f"2026-11-22T00:00:00Z.{_meant_start(word)}"
+        )
     return moment
+
+
+def _meant_start(word: str | None) -> str:
+    if word in ("beginning", "smallest", "oldest", "first"):
+        return " Did you mean 'earliest'?"
+    if word in ("end", "largest", "newest", "last", "now"):
+        return " Did you mean 'latest'?"
+    return did_you_mean(word or "", ("earliest", "latest"))
 
 
 def _chosen_partitions(hook: EventHubHook, there: Sequence[int], wanted: Sequence[int] | None) -> list[int]:

@@ -7,6 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_defender._plural import counted
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+    from structlog.typing import FilteringBoundLogger
 
 __all__ = ["LONGEST", "DrainClock"]
 
@@ -55,6 +63,14 @@ class DrainClock:
             yield
         finally:
             self.seconds[name] += self._now() - begun
+
+    @contextmanager
+    def committing(self, logger: Logger | FilteringBoundLogger, *, rows: int) -> Iterator[None]:
+        """The stage of the commit, which can take minutes: the log says when it begins and when it ends."""
+        logger.info("%s staged after %.0f s; the commit begins", counted(rows, "row"), self.elapsed)
+        with self.stage("committing"):
+            yield
+        logger.info("The commit is done, in %.1f s", self.seconds["committing"])
 
     def report_is_due(self) -> bool:
         """Whether `report_every` seconds have passed since this last said so, or since the beginning."""

@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_defender import compat
-from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender._plural import counted
+from airflow_provider_defender.operators._choices import check_choice
 from airflow_provider_defender.operators._landing import LandingOperator, check_spans
 
 if TYPE_CHECKING:
@@ -41,17 +42,20 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         status: land only alerts with these states: `Unknown`, `New`, `InProgress`, `Resolved`.
         category: land only these categories, for example `Malware`.
         since: start of an explicit window, inclusive: ISO 8601 text, a date or a datetime; UTC where it has
-            no zone. Templated; empty text means not given.
+            no zone. Not in backfill runs, which have a range of their own. Templated; empty text means not
+            given.
         until: end of the explicit window, exclusive; the run's start if only `since` is given. Templated.
         by: which time an explicit window or a backfill's interval bounds: `created` (never changes, so a
             window is whole) or `updated` (alerts whose latest update lies in it; one that is updated
-            again while the pages are read leaves it, and can take another with it).
+            again while the pages are read leaves it, and can take another with it). Templated.
         overlap: how far below the watermark an incremental run reads again, for updates that become visible
             late.
         initial_lookback: how far back the first incremental run reads.
         max_duration: stop reading after this long, 12 hours at the latest; what was read is committed, the
             watermark stays.
-        partition_span: length of a partition, for backfills of a DAG with a partitioned timetable.
+        partition_span: length of a partition, for backfills of a DAG whose timetable has partitions but does
+            not list them. Airflow's `CronPartitionTimetable` does: there, a partition ends where the next one
+            begins, and this is not used.
         keep_original: land each alert's exact text in `event.original`.
         single_writer: promise that never two runs write to this lake at a time; only then is a store used
             that cannot create an object conditionally.
@@ -72,7 +76,7 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         StopAndLook: reading on could hide missing data.
     """
 
-    template_fields: Sequence[str] = ("lake", "severity", "status", "category", "since", "until")
+    template_fields: Sequence[str] = ("lake", "severity", "status", "category", "since", "until", "by")
     ui_color = "#0078d4"
     ui_fgcolor = "#fff"
 
@@ -121,19 +125,11 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         from airflow_provider_defender.operators._drain import AlertDrain, filters_changed
         from airflow_provider_defender.operators._lake import lake_errors, opened_log
         from airflow_provider_defender.operators._timing import DrainClock
-        from airflow_provider_defender.operators._window import resolve_window
 
         self._check()
         self._warn_of_undeclared_asset()
         started = datetime.now(timezone.utc)
-        window = resolve_window(
-            context,
-            since=self.since,
-            until=self.until,
-            by=self.by,
-            partition_span=self.partition_span,
-            now=started,
-        )
+        window = self._window(context, by=self.by, now=started)
         filters = AlertFilter(severity=self.severity, status=self.status, category=self.category)
         hook = DefenderEndpointHook(self.defender_conn_id)
         log = opened_log(
@@ -166,50 +162,48 @@ class DefenderAlertsToParquetOperator(LandingOperator):
 
     def _check(self) -> None:
         """Configuration that only rendering completes, checked before any work."""
-        if self.source not in _SOURCES:
-            raise ConfigurationError(f"source={self.source!r} is not known; this release reads {_SOURCES}.")
-        if self.by not in ("created", "updated"):
-            raise ConfigurationError(f"by={self.by!r} must be 'created' or 'updated'.")
+        check_choice("source", self.source, _SOURCES)
+        check_choice("by", self.by, ("created", "updated"))
         names = ("overlap", "initial_lookback", "max_duration", "partition_span")
         check_spans({name: getattr(self, name) for name in names})
 
     def _warn_of_changed_filters(self, head: Head, filters: Any) -> None:
         self.log.warning(
-            "The filters changed from %s to %s at watermark %s. Alerts up to there that only the new filters "
-            "let through have not landed; to get them, run this task once with since=<start of your history> "
-            "and until=%s. If two tasks of one tenant have different filters, give each a lake of its own.",
+            "The filters changed from %s to %s at watermark %s.",
             dict(head.position.filters),
             dict(filters),
             head.position.watermark_text,
+        )
+        self.log.warning("Alerts up to there that only the new filters let through have not landed.")
+        self.log.warning(
+            "To get them, run this task once with since=<start of your history> and until=%s.",
             head.position.watermark_text,
         )
+        self.log.warning("If two tasks of one tenant have different filters, give each a lake of its own.")
 
     # Reporting ------------------------------------------------------------------------------------
 
     def _report(self, context: Context, window: Window, head: Head, result: DrainResult) -> dict[str, Any]:
         summary = self._summary(window, head, result)
-        self.log.info(
-            "%d alerts read, %d versions landed as %d rows in %d files, %d rejected; watermark %s; %s",
-            summary["records"],
-            summary["versions"],
-            summary["rows"],
-            summary["files"],
-            summary["rejects"],
-            summary["watermark_after"],
-            ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items()),
-        )
-        if summary["unfit_values"] or summary["unknown_fields"]:
-            self.log.info(
-                "Kept in `unmapped`: values that did not fit their column %s, properties without a column %s",
-                summary["unfit_values"],
-                summary["unknown_fields"],
-            )
+        self._log_summary(summary)
         if result.interruption is not None:
             self.log.warning("Reading was interrupted; what was read is committed, the watermark stays.")
             raise result.interruption
-        if result.record is not None:
-            self._emit(context, summary)
+        self._emit(context, summary)
         return summary
+
+    def _log_summary(self, summary: dict[str, Any]) -> None:
+        self.log.info(
+            "%s read, %s landed as %s in %s, %s rejected",
+            counted(summary["records"], "alert"),
+            counted(summary["versions"], "version"),
+            counted(summary["rows"], "row"),
+            counted(summary["files"], "file"),
+            counted(summary["rejects"], "record"),
+        )
+        self.log.info("The watermark is %s", summary["watermark_after"] or "not set yet")
+        self._log_stages(summary["seconds"])
+        self._log_unmapped(summary)
 
     def _summary(self, window: Window, head: Head, result: DrainResult) -> dict[str, Any]:
         record = result.record
@@ -245,7 +239,19 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         """Tell Airflow what landed: the asset's event, its partitions, and the mirror of the watermark."""
         extra = {
             name: summary[name]
-            for name in ("rows", "versions", "files", "partitions", "rejects", "watermark_after", "commit")
+            for name in (
+                "window",
+                "records",
+                "versions",
+                "rows",
+                "files",
+                "partitions",
+                "rejects",
+                "watermark_before",
+                "watermark_after",
+                "commit",
+                "complete",
+            )
         }
         keys = [_partition_key(path) for path in summary["partitions"]]
         compat.emit_asset_event(context, self.asset, extra, keys if self.partitioned_asset_events else ())

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from airflow_provider_defender import compat
+from airflow_provider_defender._plural import counted
 from airflow_provider_defender.exceptions import (
-    ConfigurationError,
     DefenderError,
     MessagesLost,
     StopAndLook,
     TryAgain,
 )
+from airflow_provider_defender.operators._choices import check_choice
 from airflow_provider_defender.operators._hub_plan import offset_count
-from airflow_provider_defender.operators._landing import LandingOperator, check_kafka_config, check_spans
+from airflow_provider_defender.operators._landing import (
+    LandingOperator,
+    check_counts,
+    check_kafka_config,
+    check_spans,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -72,14 +78,16 @@ class EventHubToParquetOperator(LandingOperator):
             new time of export. Among the last 1,000,000 rows of a run; they are counted.
         keep_original: land each record's exact text in `event.original`.
         group_id: write the position to this consumer group of the broker too, so that monitoring sees the
-            lag; it is never read. None: do not.
+            lag; it is never read. None: do not. Templated.
         kafka_config: settings of librdkafka over those of the connection. Secrets are refused: Airflow
             stores a mapped operator's arguments as they are; the connection takes them.
         since: start of an explicit window of the time of entering the hub, inclusive: ISO 8601 text, a date
-            or a datetime; UTC where it has no zone. Templated; empty text means not given.
+            or a datetime; UTC where it has no zone. Not in backfill runs, which have a range of their own.
+            Templated; empty text means not given.
         until: end of the explicit window, exclusive; the run's start if only `since` is given. Templated.
-        partition_span: length of a partition of Airflow's, for backfills of a DAG with a partitioned
-            timetable.
+        partition_span: length of a run's partition, for backfills of a DAG whose timetable has partitions
+            but does not list them. Airflow's `CronPartitionTimetable` does: there, a partition ends where the
+            next one begins, and this is not used.
         single_writer: promise that never two runs write to this lake at a time; only then is a store used
             that cannot create an object conditionally.
         partitioned_asset_events: emit one asset event for each hour touched, with its start as the partition
@@ -106,7 +114,7 @@ class EventHubToParquetOperator(LandingOperator):
             is too short to read anything.
     """
 
-    template_fields: Sequence[str] = ("lake", "hub", "partitions", "start", "since", "until")
+    template_fields: Sequence[str] = ("lake", "hub", "partitions", "start", "group_id", "since", "until")
     ui_color = "#0078d4"
     ui_fgcolor = "#fff"
 
@@ -169,12 +177,8 @@ class EventHubToParquetOperator(LandingOperator):
 
     def _check(self) -> None:
         """Configuration that only rendering completes, checked before any work."""
-        if self.on_gap not in ("fail", "continue"):
-            raise ConfigurationError(f"on_gap={self.on_gap!r} must be 'fail' or 'continue'.")
-        for name in ("max_records", "max_bytes"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ConfigurationError(f"{name}={value!r} must be a number from 1 on.")
+        check_choice("on_gap", self.on_gap, ("fail", "continue"))
+        check_counts({"max_records": self.max_records, "max_bytes": self.max_bytes}, least=1)
         check_spans({"max_duration": self.max_duration, "partition_span": self.partition_span})
         check_kafka_config(self.kafka_config)
 
@@ -185,19 +189,11 @@ class EventHubToParquetOperator(LandingOperator):
         from airflow_provider_defender.operators._hub_plan import parse_partitions, parse_start
         from airflow_provider_defender.operators._lake import opened_lake
         from airflow_provider_defender.operators._timing import DrainClock
-        from airflow_provider_defender.operators._window import resolve_window
 
         clock = DrainClock(self.max_duration)
         started = datetime.now(timezone.utc)
         partitions, start = parse_partitions(self.partitions), parse_start(self.start)
-        window = resolve_window(
-            context,
-            since=self.since,
-            until=self.until,
-            by="enqueued",
-            partition_span=self.partition_span,
-            now=started,
-        )
+        window = self._window(context, by="enqueued", now=started)
         hook = EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)
         # Less than usual, since the mapper keeps records of all tables as well.
         settings = WriterSettings(buffer_bytes=32 * _MIB, footer_bytes=12 * _MIB)
@@ -232,35 +228,30 @@ class EventHubToParquetOperator(LandingOperator):
         except DefenderError:
             compat.push_result(context, summary)
             raise
-        if result.record is not None:
-            self._emit(context, summary, result.record)
+        self._emit(context, summary, result.record)
         return summary
 
     def _log_summary(self, summary: Mapping[str, Any], result: HubResult) -> None:
         moved = [text for partition in sorted(result.plans) if (text := _describe_moved(result, partition))]
         self.log.info(
-            "%d messages read, %d rows landed in %d files, %d repeats dropped, %d records rejected; %s; %s",
-            summary["messages"],
-            sum(summary["rows"].values()),
-            summary["files"],
-            summary["repeats"],
-            summary["rejects"],
-            ", ".join(moved) or "no partition has moved",
-            ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items() if seconds),
+            "%s read, %s landed in %s, %s dropped, %s rejected",
+            counted(summary["messages"], "message"),
+            counted(sum(summary["rows"].values()), "row"),
+            counted(summary["files"], "file"),
+            counted(summary["repeats"], "repeat"),
+            counted(summary["rejects"], "record"),
         )
-        if summary["unfit_values"] or summary["unknown_fields"]:
-            self.log.info(
-                "Kept in `unmapped`: values that did not fit their column %s, properties without a column %s",
-                summary["unfit_values"],
-                summary["unknown_fields"],
-            )
+        for text in moved or ["no partition has moved"]:
+            self.log.info("%s", text[0].upper() + text[1:])
+        self._log_stages(summary["seconds"])
+        self._log_unmapped(summary)
         for partition, oldest in summary["before_oldest"].items():
             self.log.warning(
-                "The window begins before the oldest message of partition %s, which is of %s: what came "
-                "before it has left the hub and cannot be landed any more",
+                "The window begins before the oldest message of partition %s, which is of %s.",
                 partition,
                 oldest or "an unknown time",
             )
+            self.log.warning("What came before it has left the hub and cannot be landed any more.")
 
     def _measure(self, hook: EventHubHook, result: HubResult, *, live: bool) -> None:
         """Metrics beside Airflow's own, named so that every backend keeps hubs and partitions apart."""
@@ -311,10 +302,23 @@ class EventHubToParquetOperator(LandingOperator):
             )
         self.log.info("A limit ended the drain: what was read has landed, and the next run goes on.")
 
-    def _emit(self, context: Context, summary: Mapping[str, Any], record: Record[Any]) -> None:
-        """Tell Airflow what landed, by the asset's event."""
-        hours = sorted({hour for file in record.added if (hour := _hour(file.path)) is not None})
-        names = ("messages", "rows", "files", "partitions", "repeats", "rejects", "lost", "commit")
+    def _emit(self, context: Context, summary: Mapping[str, Any], record: Record[Any] | None) -> None:
+        """Tell Airflow what landed, by the asset's event: also that nothing did."""
+        added = record.added if record is not None else ()
+        hours = sorted({hour for file in added if (hour := _hour(file.path)) is not None})
+        names = (
+            "window",
+            "messages",
+            "records",
+            "rows",
+            "files",
+            "partitions",
+            "repeats",
+            "rejects",
+            "lost",
+            "commit",
+            "complete",
+        )
         extra = {**{name: summary[name] for name in names}, "hours": hours[-_HOURS_SHOWN:]}
         compat.emit_asset_event(context, self.asset, extra, hours if self.partitioned_asset_events else ())
 
@@ -448,8 +452,7 @@ class EventHubPartitionsOperator(BaseOperator):
         """Ask the hub. See the class."""
         from airflow_provider_defender.hooks import EventHubHook
 
-        if not isinstance(self.groups, int) or self.groups < 1:
-            raise ConfigurationError(f"groups={self.groups!r} must be a number from 1 on.")
+        check_counts({"groups": self.groups}, least=1)
         check_kafka_config(self.kafka_config)
         with closing(EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)) as hook:
             partitions = sorted(hook.partitions())

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseSensorOperator
-
-from airflow_provider_defender.exceptions import HostUnreachable, TryAgain
+from airflow_provider_defender.operators._choices import check_choice
+from airflow_provider_defender.operators._landing import check_spans
+from airflow_provider_defender.sensors._waiting import SourceSensor
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_defender.hooks import DefenderEndpointHook
 
 __all__ = ["DefenderAlertSensor"]
 
+_SOURCES = ("endpoint_alerts",)
 
-class DefenderAlertSensor(BaseSensorOperator):
+
+class DefenderAlertSensor(SourceSensor["DefenderEndpointHook"]):
     """Succeed as soon as an alert was updated later than the lake's watermark.
 
     Each poke is one call for one alert. A sensor is a hint that a drain is worth its while, no proof that
@@ -31,12 +35,13 @@ class DefenderAlertSensor(BaseSensorOperator):
         status: look only for alerts with these states. Templated.
         category: look only for these categories. Templated.
         initial_lookback: how far back to look where the lake holds no watermark yet.
-        mode: `reschedule` gives the worker slot back between pokes; `poke` keeps it.
+        mode: `reschedule` gives the worker slot back between pokes, and asks for a token at each; `poke`
+            keeps slot and token.
         poke_interval: time between two pokes; each uses one call of the application's quota.
 
     Raises:
-        FailNow: a credential, a role or a parameter is wrong, or the host cannot be reached at the first
-            poke. Later outages (in mode `reschedule`) and throttling are waited out.
+        FailNow: a credential, a role or a parameter is wrong, or a host that the lake holds nothing of cannot
+            be reached at three pokes. Other outages and throttling are waited out, until `timeout`.
     """
 
     template_fields: Sequence[str] = ("lake", "severity", "status", "category")
@@ -66,26 +71,27 @@ class DefenderAlertSensor(BaseSensorOperator):
         self.category = category
         self.initial_lookback = initial_lookback
 
-    def poke(self, context: Context) -> bool:
-        """Ask once. See the class."""
-        from airflow_provider_defender.hooks import AlertFilter, DefenderEndpointHook
+    def _check(self) -> None:
+        check_choice("source", self.source, _SOURCES)
+        check_spans({"initial_lookback": self.initial_lookback})
+
+    def _new_hook(self) -> DefenderEndpointHook:
+        from airflow_provider_defender.hooks import DefenderEndpointHook
+
+        return DefenderEndpointHook(self.defender_conn_id)
+
+    def _is_waited_for(self, hook: DefenderEndpointHook) -> bool:
+        from airflow_provider_defender.hooks import AlertFilter
         from airflow_provider_defender.operators._lake import lake_errors, opened_log
         from airflow_provider_defender.timestamps import datetime_to_ticks, format_ticks
 
         filters = AlertFilter(severity=self.severity, status=self.status, category=self.category)
-        hook = DefenderEndpointHook(self.defender_conn_id)
         with lake_errors(self.lake):
-            watermark = (
-                opened_log(self.lake, f"{self.source}-{hook.tenant_id}").read_head().position.watermark
-            )
+            head = opened_log(self.lake, f"{self.source}-{hook.tenant_id}").read_head()
+        self._reached_before |= head.record is not None
+        watermark = head.position.watermark
         if watermark is None:
             watermark = datetime_to_ticks(datetime.now(timezone.utc) - self.initial_lookback)
-        try:
-            found = hook.has_alert_updated_since(watermark, filters)
-        except (TryAgain, HostUnreachable) as error:
-            if isinstance(error, HostUnreachable) and not context.get("task_reschedule_count"):
-                raise  # it was never reached: more likely a wrong host than an outage
-            self.log.warning("Asking again at the next poke: %s", error)
-            return False
+        found = hook.has_alert_updated_since(watermark, filters)
         self.log.info("%s was updated after %s", "An alert" if found else "No alert", format_ticks(watermark))
         return found

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseSensorOperator
-
-from airflow_provider_defender.exceptions import ConfigurationError, HostUnreachable, TryAgain
+from airflow_provider_defender._plural import counted
+from airflow_provider_defender.operators._landing import check_counts, check_kafka_config, check_spans
+from airflow_provider_defender.sensors._waiting import SourceSensor
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_defender.hooks import EventHubHook
     from airflow_provider_defender.operators._hub_plan import PartitionPlan
 
 __all__ = ["EventHubSensor"]
 
+_OUTAGE_SECONDS = 60.0
+"""A poke waits no longer in place: the next one asks again."""
 
-class EventHubSensor(BaseSensorOperator):
+
+class EventHubSensor(SourceSensor["EventHubHook"]):
     """Succeed as soon as enough messages wait in a hub, or one has waited for long enough.
 
     What waits is what the next live drain into this lake would read. With neither `lag` nor `oldest`, any
@@ -37,12 +39,13 @@ class EventHubSensor(BaseSensorOperator):
         lag: succeed if more than so many messages wait, in all these partitions together.
         oldest: succeed if a message has waited for longer than this since it entered the hub.
         kafka_config: settings of librdkafka over those of the connection, without secrets.
-        mode: `reschedule` gives the worker slot back between pokes; `poke` keeps it.
-        poke_interval: time between two pokes; each opens a connection to the hub.
+        mode: `reschedule` gives the worker slot back between pokes, and connects to the hub at each; `poke`
+            keeps slot and connection.
+        poke_interval: time between two pokes.
 
     Raises:
-        FailNow: a credential, a right or a parameter is wrong, or the hub cannot be reached at the first
-            poke. Later outages (in mode `reschedule`) are waited out.
+        FailNow: a credential, a right or a parameter is wrong, or a hub that the lake holds nothing of cannot
+            be reached at three pokes. Other outages are waited out, until `timeout`.
         PositionAhead: the hub is another one than the lake has read before.
     """
 
@@ -75,31 +78,22 @@ class EventHubSensor(BaseSensorOperator):
         self.oldest = oldest
         self.kafka_config = kafka_config
 
-    def poke(self, context: Context) -> bool:
-        """Look once. See the class."""
-        from airflow_provider_defender.hooks import EventHubHook
-
-        self._check()
-        try:
-            with closing(
-                EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)
-            ) as hook:
-                return self._look(hook)
-        except (TryAgain, HostUnreachable) as error:
-            if isinstance(error, HostUnreachable) and not context.get("task_reschedule_count"):
-                raise  # it was never reached: more likely a wrong host than an outage
-            self.log.warning("Looking again at the next poke: %s", error)
-            return False
-
     def _check(self) -> None:
-        from airflow_provider_defender.operators._landing import check_kafka_config, check_spans
-
         check_kafka_config(self.kafka_config)
         check_spans({"oldest": self.oldest})
-        if self.lag is not None and (not isinstance(self.lag, int) or self.lag < 0):
-            raise ConfigurationError(f"lag={self.lag!r} must be a number from 0 on.")
+        check_counts({"lag": self.lag}, least=0)
 
-    def _look(self, hook: EventHubHook) -> bool:
+    def _new_hook(self) -> EventHubHook:
+        from airflow_provider_defender.hooks import EventHubHook
+
+        return EventHubHook(
+            self.event_hub_conn_id, hub=self.hub, config=self.kafka_config, outage_seconds=_OUTAGE_SECONDS
+        )
+
+    def _close(self, hook: EventHubHook) -> None:
+        hook.close()
+
+    def _is_waited_for(self, hook: EventHubHook) -> bool:
         from airflow_provider_defender.lake import HubPosition
         from airflow_provider_defender.operators._hub_plan import live_plans, parse_partitions, parse_start
         from airflow_provider_defender.operators._lake import lake_errors, opened_lake
@@ -107,7 +101,9 @@ class EventHubSensor(BaseSensorOperator):
         partitions, start = parse_partitions(self.partitions), parse_start(self.start)
         with lake_errors(self.lake):
             log = opened_lake(self.lake).log(hook.log_name, HubPosition)
-            position = log.read_head().position
+            head = log.read_head()
+            self._reached_before |= head.record is not None
+            position = head.position
             plans = live_plans(hook, log, position, partitions, start)
         if start == "latest" and None in map(position.next, plans):
             self.log.info("Hub %s has no position in the lake yet: enough for a first drain", hook.hub)
@@ -126,8 +122,9 @@ class EventHubSensor(BaseSensorOperator):
             age = _oldest_age(hook, plans)
             found = age is not None and age > self.oldest
         self.log.info(
-            "%d messages wait in hub %s%s%s: %s",
-            waiting,
+            "%s %s in hub %s%s%s: %s",
+            counted(waiting, "message"),
+            "waits" if waiting == 1 else "wait",
             hook.hub,
             "" if age is None else f", the oldest for {age}",
             f", and {gone} were deleted before they were read" if gone else "",

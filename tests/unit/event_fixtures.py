@@ -283,7 +283,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> MemoryHub:
         def now(cls, tz: Any = None) -> datetime:
             return memory.now
 
-    def hook(conn_id: str, *, hub: str | None = None, config: Mapping[str, Any] | None = None) -> MemoryHook:
+    def hook(conn_id: str, *, hub: str | None = None, **_: Any) -> MemoryHook:
         return MemoryHook(memory, conn_id, hub)
 
     for module in ("operators", "sensors"):
