@@ -10,6 +10,8 @@ from typing import Any
 
 __all__ = ["next_interval_start", "next_partition_start"]
 
+_FURTHEST_ZONE = timedelta(hours=15)
+"""Airflow reads the clock of bounds in UTC as local time; no zone is further from it."""
 _FURTHEST = timedelta(days=3660)
 """No partition is longer: 29 February, the rarest day that cron knows, comes back within eight years."""
 
@@ -34,9 +36,8 @@ def next_partition_start(dag: Any, start: datetime) -> datetime | None:
     if not getattr(timetable, "partitioned", False):
         return None
     try:
-        # Airflow reads these bounds as local times: two days cover every zone.
         infos = timetable.iter_partition_dagrun_infos(
-            earliest=start - timedelta(days=2), latest=start + _FURTHEST
+            earliest=start - _FURTHEST_ZONE, latest=start + _FURTHEST
         )
         return next((info.partition_date for info in infos if info.partition_date > start), None)
     except NotImplementedError:

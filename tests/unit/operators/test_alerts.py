@@ -411,8 +411,11 @@ def test_a_mirror_that_breaks_fails_no_task(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"source": "graph"}, "source='graph'"),
-        ({"by": "modified"}, "by='modified'"),
+        ({"source": "graph"}, "source='graph' must be 'endpoint_alerts'"),
+        ({"by": "modified"}, "by='modified' must be 'created' or 'updated'"),
+        ({"by": "create"}, "Did you mean 'created'?"),
+        ({"since": 1763600400}, "since=1763600400 is of type int"),
+        ({"since": "2027-11-20"}, "nothing to read yet"),
         ({"overlap": 15}, "overlap=15"),
         ({"initial_lookback": timedelta(hours=-1)}, "initial_lookback"),
         ({"severity": ["Hgh"]}, "'Hgh'"),

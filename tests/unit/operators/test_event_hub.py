@@ -686,19 +686,29 @@ def test_the_log_tells_what_was_read_from_what_was_there_before(
 
     hub.fill(6)
     drain(event_lake, partitions=[0])
-    said("3 messages read", "partition 0 read from 0 to 3 of 3;")
+    said("3 messages read, 3 rows landed in 1 file,", "Partition 0 read from 0 to 3 of 3 ")
     backfill(event_lake, NOW - DAY, NOW + DAY, partitions=[0])
-    said("0 messages read", "partition 0 passed over from 0 to 3 of 3 (3 offsets known to the lake before);")
+    said("0 messages read", "Partition 0 passed over from 0 to 3 of 3 (3 offsets known to the lake before)")
     hub.fill(4)
     backfill(event_lake, NOW - DAY, NOW + DAY)
     said(
-        "partition 0 read from 0 to 5 of 5 (3 offsets known to the lake before), "
-        "partition 1 read from 0 to 5 of 5;"
+        "Partition 0 read from 0 to 5 of 5 (3 offsets known to the lake before) ",
+        "Partition 1 read from 0 to 5 of 5 ",
     )
     hub.fill(4)
     hub.expire(0, 6)
     drain(event_lake, on_gap="continue", partitions=[0])
-    said("partition 0 read from 3 to 7 of 7 (2 offsets known to the lake before, 1 deleted before);")
+    said("Partition 0 read from 3 to 7 of 7 (2 offsets known to the lake before, 1 deleted before)")
+
+
+def test_the_log_tells_when_the_commit_begins_and_when_it_is_done(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.fill(1)
+    drain(event_lake)
+    out = capsys.readouterr().out
+    assert "1 row staged after " in out
+    assert out.index("the commit begins") < out.index("The commit is done, in ") < out.index("1 message read")
 
 
 def test_long_drains_report_progress(
@@ -716,11 +726,16 @@ def test_long_drains_report_progress(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"on_gap": "ignore"}, "on_gap='ignore'"),
+        ({"on_gap": "ignore"}, "on_gap='ignore' must be 'fail' or 'continue'"),
+        ({"on_gap": "Continue"}, "Did you mean 'continue'?"),
         ({"max_records": 0}, "max_records=0"),
+        ({"max_records": True}, "max_records=True"),
         ({"max_bytes": "1"}, "max_bytes='1'"),
         ({"max_duration": 60}, "max_duration=60"),
-        ({"start": "newest"}, "start='newest'"),
+        ({"start": "newest"}, "start='newest' must be 'earliest', 'latest' or a time.*mean 'latest'"),
+        ({"start": "beginning"}, "must be 'earliest', 'latest' or a time.*mean 'earliest'"),
+        ({"start": "earlyest"}, "must be 'earliest', 'latest' or a time.*mean 'earliest'"),
+        ({"start": 0}, "start=0 must be 'earliest', 'latest' or a time"),
         ({"start": None}, "start=None"),
         ({"partitions": []}, r"partitions=\[\]"),
         ({"partitions": "zero"}, "partitions='zero'"),

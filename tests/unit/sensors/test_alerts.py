@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_defender.exceptions import ConfigurationError, CredentialError
+from airflow_provider_defender.exceptions import ConfigurationError, CredentialError, HostUnreachable
 from airflow_provider_defender.sensors import DefenderAlertSensor
 from airflow_provider_defender.simulator import Simulator
 from tests.unit.airflow_fixtures import LakeFolder, connect, context, land
@@ -63,6 +63,69 @@ def test_a_wrong_secret_fails_at_once(
     connect(simulator, monkeypatch, password="wrong")
     with pytest.raises(CredentialError, match="AADSTS7000215"):
         poke(lake)
+
+
+def test_all_pokes_of_a_slot_use_one_token(
+    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_defender.hooks._tokens.mask_secret", masked.append)
+    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri, mode="poke", poke_interval=0)
+    for _ in range(20):
+        assert not sensor.poke(context())  # type: ignore[arg-type]
+    simulator.tenant.add_alert()
+    simulator.tenant.advance(timedelta(minutes=1))
+    sensor.execute({})  # type: ignore[typeddict-item]
+    paths = [request.path for request in simulator.requests.all()]
+    assert len([path for path in paths if path.startswith("/api/")]) == 21
+    assert len([path for path in paths if path.endswith("/token")]) == len(masked) == 1
+
+
+def test_an_outage_is_waited_out_at_the_next_poke_and_not_in_place(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    before = simulator.tenant.now()
+    simulator.faults.server_error(503, times=None)
+    assert not poke(lake)
+    assert simulator.tenant.now() - before < timedelta(minutes=1)
+    simulator.faults.clear()
+    simulator.tenant.add_alert()
+    assert poke(lake)
+
+
+def test_a_host_that_was_never_reached_is_a_wrong_one_at_the_third_poke(
+    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(simulator, monkeypatch, host="127.0.0.1", port=1)
+    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri, mode="poke", poke_interval=0)
+    with pytest.raises(HostUnreachable):
+        sensor.execute(context())  # type: ignore[arg-type]
+    assert sensor._failures == 3
+
+
+def test_a_host_that_the_lake_knows_has_an_outage(
+    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.tenant.add_alert()
+    land(lake)
+    connect(simulator, monkeypatch, host="127.0.0.1", port=1)
+    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri)
+    assert [sensor.poke(context(task_reschedule_count=2)) for _ in range(4)] == [False] * 4  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"source": "endpoint_alert"}, "Did you mean 'endpoint_alerts'?"),
+        ({"initial_lookback": 1}, "lookback=1"),
+    ],
+)
+def test_wrong_parameters_are_named(
+    simulator: Simulator, lake: LakeFolder, arguments: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        poke(lake, **arguments)
+    assert len(simulator.requests) == 0
 
 
 def test_an_empty_lake_parameter_is_named(simulator: Simulator, lake: LakeFolder) -> None:

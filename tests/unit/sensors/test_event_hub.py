@@ -17,7 +17,17 @@ from airflow_provider_defender.exceptions import (
 )
 from airflow_provider_defender.sensors import EventHubSensor
 from tests.unit.airflow_fixtures import context
-from tests.unit.event_fixtures import DAY, MINUTE, NOW, EventLake, MemoryHub, Partition, backfill, drain
+from tests.unit.event_fixtures import (
+    DAY,
+    MINUTE,
+    NOW,
+    EventLake,
+    MemoryHook,
+    MemoryHub,
+    Partition,
+    backfill,
+    drain,
+)
 
 
 def poke(lake: EventLake, given: dict[str, Any] | None = None, **arguments: Any) -> bool:
@@ -110,17 +120,74 @@ def test_one_line_for_each_poke(
 def test_outages_are_waited_out(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.refusal = ServiceUnavailable("gone")
     assert not poke(event_lake)
-    hub.refusal = HostUnreachable("refused")
-    assert not poke(event_lake, context(task_reschedule_count=1))
-
-
-@pytest.mark.parametrize("error", [HostUnreachable("no such host"), PermissionMissing("Listen")])
-def test_what_no_waiting_heals_fails_at_once(
-    hub: MemoryHub, event_lake: EventLake, error: HostUnreachable | PermissionMissing
-) -> None:
-    hub.refusal = error
-    with pytest.raises(type(error)):
+    hub.refusal = PermissionMissing("Listen")
+    with pytest.raises(PermissionMissing):
         poke(event_lake)
+
+
+def test_a_hub_that_was_never_reached_is_a_wrong_one_at_the_third_poke(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.refusal = HostUnreachable("no such host")
+    assert not poke(event_lake, context(task_reschedule_count=0))
+    assert not poke(event_lake, context(task_reschedule_count=1))
+    with pytest.raises(HostUnreachable):
+        poke(event_lake, context(task_reschedule_count=2))
+    assert not poke(event_lake, context(task_reschedule_count=3))  # so an earlier poke was answered
+    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke", poke_interval=0)
+    with pytest.raises(HostUnreachable):
+        sensor.execute(context())  # type: ignore[arg-type]
+    assert sensor._failures == 3
+
+
+@pytest.mark.parametrize("known", ["to the lake", "to an earlier poke"])
+def test_a_hub_that_was_reached_before_has_an_outage(
+    hub: MemoryHub, event_lake: EventLake, known: str
+) -> None:
+    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke")
+    hub.fill(1)
+    if known == "to the lake":
+        drain(event_lake)
+    else:
+        assert sensor.poke(context())  # type: ignore[arg-type]
+    hub.refusal = HostUnreachable("refused")
+    assert [sensor.poke(context(task_reschedule_count=2)) for _ in range(5)] == [False] * 5  # type: ignore[arg-type]
+
+
+def test_one_hook_serves_all_pokes_and_is_closed_at_the_end(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[MemoryHook] = []
+    closed: list[MemoryHook] = []
+
+    def hook(conn_id: str, **_: Any) -> MemoryHook:
+        made.append(MemoryHook(hub, conn_id, None))
+        return made[-1]
+
+    monkeypatch.setattr("airflow_provider_defender.hooks.EventHubHook", hook)
+    monkeypatch.setattr(MemoryHook, "close", lambda self: closed.append(self))
+    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke", poke_interval=0)
+    looks = iter(range(5))
+
+    def send_a_message_at_last(self: MemoryHook) -> list[int]:
+        if next(looks) == 4:
+            hub.fill(1)
+        return [0, 1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryHook, "partitions", send_a_message_at_last)
+        sensor.execute({})  # type: ignore[typeddict-item]
+    assert next(looks, None) is None
+    assert closed == made
+    assert len(made) == 1
+    hub.refusal = PermissionMissing("Listen")
+    with pytest.raises(PermissionMissing):
+        sensor.execute(context())  # type: ignore[arg-type]
+    hub.refusal = None
+    sensor.poke(context())  # type: ignore[arg-type]
+    sensor.on_kill()
+    assert closed == made
+    assert len(made) == 3
 
 
 def test_the_hub_can_be_a_template(hub: MemoryHub, event_lake: EventLake) -> None:
@@ -143,13 +210,23 @@ def test_another_hub_of_the_same_name_fails(hub: MemoryHub, event_lake: EventLak
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [({"lag": -1}, "lag=-1"), ({"oldest": 5}, "oldest=5"), ({"start": "soon"}, "start='soon'")],
+    [
+        ({"lag": -1}, "lag=-1"),
+        ({"lag": True}, "lag=True"),
+        ({"oldest": 5}, "oldest=5"),
+        ({"start": "soon"}, "start='soon'"),
+    ],
 )
 def test_wrong_parameters_are_named(
     hub: MemoryHub, event_lake: EventLake, arguments: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=named):
         poke(event_lake, **arguments)
+
+
+def test_a_sensor_called_by_hand_waits_in_place(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(1)
+    EventHubSensor(task_id="wait", lake=event_lake.uri).execute({})  # type: ignore[typeddict-item]
 
 
 def test_a_sensor_gives_its_slot_back_by_default() -> None:
