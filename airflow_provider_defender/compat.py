@@ -119,12 +119,15 @@ def push_result(context: Mapping[str, Any], value: Any) -> None:
 
 def gauge(name: str, value: float) -> None:
     """Report a metric to wherever Airflow sends its own; nothing where that is not set up."""
+    try:
+        _stats().gauge(name, value)
+    except Exception as error:  # the data has landed: a metric must not fail the task
+        _log.warning("Metric %s could not be reported: %s", name, error)
+
+
+def _stats() -> Any:
     try:  # 3.2 and newer
         from airflow.sdk.observability.stats import Stats
     except ImportError:  # 3.1
         from airflow.stats import Stats  # type: ignore[no-redef,import-not-found,unused-ignore]
-
-    try:
-        Stats.gauge(name, value)
-    except Exception as error:  # the data has landed: a metric must not fail the task
-        _log.warning("Metric %s could not be reported: %s", name, error)
+    return Stats

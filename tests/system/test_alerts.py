@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
+import airflow.sdk as airflow_sdk
 import pytest
 
 from airflow_provider_defender.simulator import Simulator, Tenant
@@ -96,6 +97,16 @@ DAGS = {
             )
     """,
 }
+HAS_PARTITIONS = hasattr(airflow_sdk, "CronPartitionTimetable")
+if HAS_PARTITIONS:
+    DAGS["partitioned"] = """
+        from airflow.sdk import DAG, CronPartitionTimetable
+        from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
+
+        days = CronPartitionTimetable("0 0 * * *", timezone="Europe/Berlin")
+        with DAG("partitioned", schedule=days, catchup=False):
+            DefenderAlertsToParquetOperator(task_id="land", lake="{{ var.value.defender_lake }}/partitioned")
+    """
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +236,24 @@ def test_schedule_backfill_and_consumer(airflow: LocalAirflow, simulator: Simula
     assert len(expected) > 100
     assert [version.alert_id for version in expected if version.alert_id not in landed] == []
     assert [row for row, count in lake.versions().items() if count > 1] == []
+
+
+@pytest.mark.skipif(not HAS_PARTITIONS, reason="this Airflow has no run partitions")
+def test_partitions_are_as_long_as_their_days(airflow: LocalAirflow) -> None:
+    until(lambda: airflow.request("GET", "/dags/partitioned").ok)
+    airflow.unpause("partitioned")
+    airflow.backfill("partitioned", "2025-10-25T00:00:00Z", "2025-10-27T00:00:00Z")
+    windows = [
+        airflow.result("partitioned", run["dag_run_id"], "land")["window"]
+        for run in airflow.wait_for_runs("partitioned", "backfill", 3)
+    ]
+    assert {window["origin"] for window in windows} == {"backfill partition"}
+    # The night in which clocks are set back is in the second.
+    assert sorted((window["since"][5:13], window["until"][5:13]) for window in windows) == [
+        ("10-24T22", "10-25T22"),
+        ("10-25T22", "10-26T23"),
+        ("10-26T23", "10-27T23"),
+    ]
 
 
 def test_one_run_lands_an_explicit_window(airflow: LocalAirflow) -> None:

@@ -17,6 +17,7 @@ from airflow_provider_defender.exceptions import (
     Throttled,
 )
 from airflow_provider_defender.lake import committed_files
+from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
 from airflow_provider_defender.simulator import Simulator
 from airflow_provider_defender.timestamps import parse_ticks
 from tests.unit.airflow_fixtures import START, LakeFolder, connect, context, land
@@ -374,6 +375,40 @@ def test_the_asset_event_tells_what_landed(simulator: Simulator, lake: LakeFolde
     assert event.extra["partitions"] == summary["partitions"]
     assert event.extra["watermark_after"] == summary["watermark_after"]
     assert event.partition_keys == set()
+
+
+def test_the_asset_event_of_an_empty_run_tells_that_nothing_landed(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    simulator.tenant.add_alert()
+    simulator.tenant.advance(timedelta(minutes=1))
+    given = context()
+    land(lake, given)
+    empty = context()
+    land(lake, empty)
+    asset = defender_asset("defender_default", "alerts")
+    extra = empty["outlet_events"][asset].extra
+    assert (extra["rows"], extra["versions"], extra["files"], extra["partitions"]) == (0, 0, 0, {})
+    assert (extra["commit"], extra["complete"]) == (None, True)
+    assert set(extra) == set(given["outlet_events"][asset].extra)
+
+
+def test_a_bare_context_is_enough(simulator: Simulator, lake: LakeFolder) -> None:
+    simulator.tenant.add_alerts(2)
+    operator = DefenderAlertsToParquetOperator(task_id="land", lake=lake.uri, partitioned_asset_events=True)
+    assert operator.execute({})["versions"] == 2  # type: ignore[typeddict-item]
+
+
+def test_log_lines_are_short_and_tell_of_the_commit(
+    simulator: Simulator, lake: LakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator.tenant.add_alert(evidence=1)
+    land(lake)
+    out = capsys.readouterr().out
+    assert "1 alert read, 1 version landed as 1 row in 1 file, 0 records rejected" in out
+    assert out.index("1 row staged after") < out.index("The commit is done") < out.index("1 alert read")
+    lines = [line.partition("] ")[2].partition(" [airflow.task")[0].strip() for line in out.splitlines()]
+    assert [line for line in lines if len(line) > 120] == []
 
 
 def test_partition_keys_are_emitted_on_request(simulator: Simulator, lake: LakeFolder) -> None:

@@ -660,6 +660,27 @@ def test_backfills_do_not_touch_what_watches_the_live_position(hub: MemoryHub, e
     assert hub.commits == []
 
 
+def test_the_asset_event_of_an_empty_run_tells_that_nothing_landed(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.fill(2)
+    given, empty = context(), context()
+    drain(event_lake, given)
+    drain(event_lake, empty)
+    [event], [nothing] = (each["outlet_events"].events.values() for each in (given, empty))
+    assert (nothing.extra["messages"], nothing.extra["rows"], nothing.extra["files"]) == (0, {}, 0)
+    assert (nothing.extra["commit"], nothing.extra["hours"]) == (None, [])
+    assert set(nothing.extra) == set(event.extra)
+
+
+def test_a_bare_context_is_enough(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(2)
+    operator = EventHubToParquetOperator(task_id="land", lake=event_lake.uri, partitioned_asset_events=True)
+    assert operator.execute({})["messages"] == 2  # type: ignore[typeddict-item]
+    listing = EventHubPartitionsOperator(task_id="list", groups=1)
+    assert listing.execute({}) == [[0, 1]]  # type: ignore[typeddict-item]
+
+
 def test_lag_and_loss_are_metrics(
     hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
