@@ -138,7 +138,7 @@ def _check_against_now(window: Window, now: datetime, logger: Logger | Filtering
     if start > now:
         raise ConfigurationError(
             f"The window ({window.origin}) begins at {start.isoformat()}, but it is {now.isoformat()} now: "
-            "there is nothing to read yet. Check the year and the time zone; without a zone, a time is UTC."
+            "there is nothing to read yet.\nCheck the year and the time zone; without a zone, a time is UTC."
         )
     if end > now:
         logger.warning(
@@ -202,7 +202,7 @@ def _backfill_window(
         raise _contradiction("the time of its own range")
     else:
         raise ConfigurationError(
-            "This backfill run has an empty data interval, so there is nothing that it could read. Airflow 3 "
+            "This backfill run has an empty data interval, so there is nothing that it could read.\nAirflow 3 "
             'gives a bare cron string empty intervals: set schedule=CronDataIntervalTimetable("0 * * * *", '
             'timezone="UTC"), or land the time by one manual run with since and until.'
         )
@@ -213,8 +213,8 @@ def _backfill_window(
 
 def _contradiction(own: str) -> ConfigurationError:
     return ConfigurationError(
-        f"since is given, but this is a backfill run: each reads {own}. Leave since and until empty in "
-        "backfills, or land their time by one manual run."
+        f"since is given, but this is a backfill run: each reads {own}.\n"
+        "Leave since and until empty in backfills, or land their time by one manual run."
     )
 
 
@@ -238,7 +238,7 @@ def _partition_end(
     if not span:
         raise ConfigurationError(
             "This backfill run has a partition, and the DAG's timetable does not tell where the next one "
-            "begins. Give the operator partition_span, for example partition_span=timedelta(days=1)."
+            "begins.\nGive the operator partition_span, for example partition_span=timedelta(days=1)."
         )
     logger.warning(
         "This partition ends at %s by partition_span: the DAG's timetable does not tell where it ends.",

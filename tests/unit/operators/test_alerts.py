@@ -443,6 +443,12 @@ def test_a_mirror_that_breaks_fails_no_task(
 # Parameters ---------------------------------------------------------------------------------------
 
 
+def test_the_time_that_bounds_are_about_can_be_a_template(lake: LakeFolder) -> None:
+    operator = DefenderAlertsToParquetOperator(task_id="land", lake=lake.uri, by="{{ params.by }}")  # type: ignore[arg-type]
+    operator.render_template_fields({"params": {"by": "updated"}})  # type: ignore[typeddict-item]
+    assert operator.by == "updated"
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
