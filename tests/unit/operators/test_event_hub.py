@@ -707,14 +707,14 @@ def test_the_log_tells_what_was_read_from_what_was_there_before(
 
     hub.fill(6)
     drain(event_lake, partitions=[0])
-    said("3 messages read, 3 rows landed in 1 file,", "Partition 0 read from 0 to 3 of 3 ")
+    said("3 messages read, 3 rows landed in 1 file,", "Partition 0 read from 0 to 3 of 3")
     backfill(event_lake, NOW - DAY, NOW + DAY, partitions=[0])
     said("0 messages read", "Partition 0 passed over from 0 to 3 of 3 (3 offsets known to the lake before)")
     hub.fill(4)
     backfill(event_lake, NOW - DAY, NOW + DAY)
     said(
-        "Partition 0 read from 0 to 5 of 5 (3 offsets known to the lake before) ",
-        "Partition 1 read from 0 to 5 of 5 ",
+        "Partition 0 read from 0 to 5 of 5 (3 offsets known to the lake before)",
+        "Partition 1 read from 0 to 5 of 5",
     )
     hub.fill(4)
     hub.expire(0, 6)
