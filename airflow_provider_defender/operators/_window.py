@@ -203,7 +203,8 @@ def _backfill_window(
     else:
         raise ConfigurationError(
             "This backfill run has an empty data interval, so there is nothing that it could read.\n"
-            'Airflow 3 gives a bare cron string empty intervals: set schedule=CronDataIntervalTimetable("0 * * * *", '
+            "Airflow 3 gives a bare cron string empty intervals: set "
+            'schedule=CronDataIntervalTimetable("0 * * * *", '
             'timezone="UTC"), or land the time by one manual run with since and until.'
         )
     if explicit not in (None, window.bounds, interval):

@@ -160,7 +160,8 @@ def test_one_hook_serves_all_pokes_and_is_closed_at_the_end(
     made: list[MemoryHook] = []
     closed: list[MemoryHook] = []
 
-    def hook(conn_id: str, **_: Any) -> MemoryHook:
+    def hook(conn_id: str, *, outage_seconds: float, **_: Any) -> MemoryHook:
+        assert outage_seconds == 60  # no poke keeps a slot for longer
         made.append(MemoryHook(hub, conn_id, None))
         return made[-1]
 
