@@ -74,6 +74,8 @@ class HubClient:
         self.throttled_seconds = 0.0
         self.reading = False
         """Whether partitions are assigned."""
+        self.on_statistics: Callable[[str], None] = lambda _: None
+        """What takes librdkafka's statistics (JSON), where `config` asks for them."""
         self._log = log
         self._deadline = deadline
         self._token = token
@@ -92,6 +94,7 @@ class HubClient:
             "error_cb": self.troubles.note,
             "throttle_cb": self._note_throttle,
             "on_commit": self._note_commit,
+            "stats_cb": lambda text: self.on_statistics(text),
             "logger": _QuietLogger(self._log, self.settings.secrets),
         }
         if self._token is not None:

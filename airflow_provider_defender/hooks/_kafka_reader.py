@@ -5,17 +5,25 @@ Loads confluent_kafka, so it is imported only when a connection is near.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from airflow_provider_defender.exceptions import PositionAhead, ServiceUnavailable
-from airflow_provider_defender.hooks._kafka_batches import MessageBatch, Offsets
+from airflow_provider_defender.exceptions import DefenderError, PositionAhead, ServiceUnavailable
+from airflow_provider_defender.hooks._kafka_batches import (
+    LARGEST_MESSAGE,
+    MessageBatch,
+    Offsets,
+    OversizedMessage,
+)
 from airflow_provider_defender.hooks._kafka_client import HubClient, Log
+from airflow_provider_defender.hooks._kafka_damage import Look, Prober, end_of_damage, is_damage
 from airflow_provider_defender.hooks._kafka_errors import MISSING, hub_error
 
 __all__ = ["Limits", "RangeReader"]
@@ -34,15 +42,11 @@ _SECONDS_BETWEEN_LOOKS = 2.0
 _SECONDS_BETWEEN_HUB_LOOKS = 10.0
 _HUB_LOOK_SECONDS = 2.0
 _OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
-# Of these librdkafka tells once, with the first offset of what it cannot read, and goes on behind it.
-_DAMAGED = frozenset(
-    {
-        KafkaError._BAD_MSG,
-        KafkaError._BAD_COMPRESSION,
-        KafkaError._NOT_IMPLEMENTED,
-        KafkaError._CRIT_SYS_RESOURCE,
-    }
-)
+# Damage on the way is gone with the next fetch, or once another replica leads; that in the hub stays.
+_PAUSES_AT_DAMAGE = (0.5, 1.0, 2.0)
+_PAUSES_AT_MORE_DAMAGE = (0.1, 0.1, 0.1)
+_STUCK_SECONDS = 15.0
+_LONGEST_STUCK_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,36 @@ class Limits:
 class _Lane:
     """What is still to be read of one partition: the next offset, and the ranges from there on."""
 
-    __slots__ = ("damaged", "end", "partition", "position", "ranges", "seen", "tries")
+    __slots__ = (
+        "broken",
+        "end",
+        "failures",
+        "moved",
+        "partition",
+        "patience",
+        "pauses",
+        "position",
+        "ranges",
+        "seen",
+        "tries",
+    )
 
-    def __init__(self, partition: int, ranges: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, partition: int, ranges: Sequence[tuple[int, int]], now: float) -> None:
         self.partition = partition
         self.ranges = deque(ranges)
         self.position, self.end = self.ranges.popleft()
         self.seen = self.position
         """The offset that the consumer gives next, as far as we know."""
         self.tries = 0
-        self.damaged: set[int] = set()
-        """Offsets where something begins that cannot be read; how far it goes, only the next message says."""
+        """How often the position was out of the broker's range."""
+        self.failures = 0
+        """How often what is at the position could not be read."""
+        self.broken: str | None = None
+        """What librdkafka said of that just now; until it reads here again, nothing it gives is trusted."""
+        self.pauses = _PAUSES_AT_DAMAGE
+        self.moved = now
+        """When the position last moved, or was last looked at."""
+        self.patience = _STUCK_SECONDS
 
     @property
     def done(self) -> bool:
@@ -110,15 +133,19 @@ class RangeReader:
         batch_records: int,
         outage_seconds: float,
         log: Log,
+        prober: Callable[[int], Prober] | None = None,
     ) -> None:
+        """`prober` makes what looks at single offsets of a partition, where something there is damaged."""
         self._client = client
         self._hub = hub
-        self._lanes = {partition: _Lane(partition, wanted) for partition, wanted in ranges.items()}
+        self._prober = prober
+        now = time.monotonic()
+        self._lanes = {partition: _Lane(partition, wanted, now) for partition, wanted in ranges.items()}
         self._limits = limits
         self._batch_records = batch_records
         self._outage_seconds = outage_seconds
         self._log = log
-        self._started = self._progressed = self._reported = time.monotonic()
+        self._started = self._progressed = self._reported = now
         self._chunk = _FIRST_CHUNK
         self._records = self._bytes = 0
         self._missing_since: float | None = None
@@ -178,6 +205,7 @@ class RangeReader:
                 self._progress(now)
             else:
                 self._wait(now)
+            self._look_at_stuck(now, batch)
             full = len(batch) >= self._batch_records or batch.bytes >= _BATCH_BYTES
             if full or (batch.reached and now - begun >= _BATCH_SECONDS):
                 break
@@ -203,70 +231,83 @@ class RangeReader:
         """Sort out what came: messages, ends of partitions, errors."""
         size = batch.bytes
         count = len(batch)
-        lows: dict[int, int] = {}
-        broken: list[_Lane] = []
+        marks: dict[int, Offsets] = {}
+        adrift: list[_Lane] = []
         for message in messages:
             if self._over():
                 return  # what is left of these messages was not handed out, so nothing after it counts
             lane = self._lanes.get(message.partition())
+            if lane is not None and lane.broken is not None:
+                continue
             error = message.error()
             if error is not None:
-                self._take_error(message, error, lane, batch, lows, broken)
+                self._take_error(message, error, lane, batch, marks, adrift)
             elif lane is not None:
-                self._take_message(message, lane, batch, lows)
-        for lane in broken:
+                self._take_message(message, lane, batch, marks)
+        for lane in adrift:
             self._recover(lane, batch)
+        for lane in [each for each in self._lanes.values() if each.broken is not None]:
+            self._try_again(lane, batch)
         self._follow()
         taken = len(batch) - count
         if taken:
             average = max(1, (batch.bytes - size) // taken)
             self._chunk = max(4, min(self._batch_records, _CHUNK_BYTES // average))
 
-    def _take_message(self, message: Any, lane: _Lane, batch: MessageBatch, lows: dict[int, int]) -> None:
+    def _take_message(
+        self, message: Any, lane: _Lane, batch: MessageBatch, marks: dict[int, Offsets]
+    ) -> None:
         offset = message.offset()
         lane.seen = offset + 1
         if offset < lane.position:
             return  # between two ranges, or given twice
         if offset > lane.position:
-            self._pass(lane, offset, batch, lows)
-            if self._lanes.get(lane.partition) is None or offset < lane.position:
+            self._pass(lane, offset, batch, marks)
+            if self._lanes.get(lane.partition) is None or offset < lane.position or lane.broken is not None:
                 return
+        self._add(message, lane.partition, batch)
+        lane.tries = lane.failures = 0
+        self._go_on(lane, offset + 1, batch)
+
+    def _add(self, message: Any, partition: int, batch: MessageBatch) -> None:
+        """Add a message to a batch; of one that is too large, what can be said of it."""
         value = message.value()
-        batch.values.append(value)
-        batch.partitions.append(lane.partition)
-        batch.offsets.append(offset)
         kind, moment = message.timestamp()
-        batch.enqueued.append(moment if kind else -1)
+        enqueued = moment if kind else -1
         size = len(value) if value is not None else 0
-        batch.bytes += size
         self._bytes += size
         self._records += 1
-        lane.tries = 0
-        if lane.damaged:
-            lane.damaged = {each for each in lane.damaged if each > offset}
-        self._go_on(lane, offset + 1, batch)
+        if size > LARGEST_MESSAGE:
+            digest = hashlib.sha256(value).hexdigest()
+            batch.oversized.append(OversizedMessage(partition, message.offset(), enqueued, size, digest))
+            return
+        batch.values.append(value)
+        batch.partitions.append(partition)
+        batch.offsets.append(message.offset())
+        batch.enqueued.append(enqueued)
+        batch.bytes += size
 
     def _go_on(self, lane: _Lane, offset: int, batch: MessageBatch) -> None:
         """Note that a partition was read up to `offset`."""
         lane.advance(offset)
+        lane.moved = time.monotonic()
+        lane.patience = _STUCK_SECONDS
         batch.reached[lane.partition] = lane.position
         if lane.done or self._limits.one_each:
             self._drop(lane)
 
-    def _pass(self, lane: _Lane, offset: int, batch: MessageBatch, lows: dict[int, int]) -> None:
-        """Pass over offsets that give no message: because of compaction, control marks, retention, damage."""
-        if not lows:
-            lows.update(self._client.lows(self._hub, self._lanes, seconds=self._outage_seconds))
-        broken = min((each for each in lane.damaged if each < offset), default=offset)
-        lane.damaged = {each for each in lane.damaged if each >= offset}
+    def _pass(self, lane: _Lane, offset: int, batch: MessageBatch, marks: dict[int, Offsets]) -> None:
+        """Pass over offsets that give no message: because of compaction, control marks or retention."""
+        if not marks:
+            marks.update(self._client.watermarks(self._hub, self._lanes, seconds=self._outage_seconds))
+        there = marks.get(lane.partition) or Offsets(0, offset)
+        if offset > there.high:
+            lane.broken = f"a message of offset {offset}, though the partition ends at {there.high}"
+            return
         for start, end in lane.advance(offset):
-            gone = max(start, min(end, lows.get(lane.partition, 0)))
-            if broken <= gone:
-                gone = end
+            gone = max(start, min(end, there.low))
             if gone > start:
                 batch.lost.append((lane.partition, start, gone))
-            if gone < broken < end:
-                batch.lost.append((lane.partition, broken, end))
         batch.reached[lane.partition] = lane.position
         if lane.done:
             self._drop(lane)
@@ -286,7 +327,7 @@ class RangeReader:
         self._client.consumer.incremental_unassign([where])
         self._client.consumer.incremental_assign([where])
         lane.seen = lane.position
-        lane.damaged.clear()  # what is still there is told again
+        lane.broken = None
 
     # News and errors ------------------------------------------------------------------------------
 
@@ -296,37 +337,24 @@ class RangeReader:
         error: KafkaError,
         lane: _Lane | None,
         batch: MessageBatch,
-        lows: dict[int, int],
-        broken: list[_Lane],
+        marks: dict[int, Offsets],
+        adrift: list[_Lane],
     ) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
             if lane is not None and message.offset() > lane.position:
-                self._pass(lane, message.offset(), batch, lows)
+                self._pass(lane, message.offset(), batch, marks)
             if lane is not None and not lane.done and message.offset() >= lane.position:
                 self._check_end(lane)
         elif code in _OUT_OF_RANGE:
-            if lane is not None and lane not in broken:
-                broken.append(lane)
-        elif code in _DAMAGED and lane is not None:
-            self._note_damage(lane, message.offset(), error)
+            if lane is not None and lane not in adrift:
+                adrift.append(lane)
+        elif is_damage(error):
+            if lane is not None:
+                lane.broken = self._client.troubles.text(error)
         else:
             self._check_hub(error)
             self._client.troubles.note(error)
-
-    def _note_damage(self, lane: _Lane, offset: int | None, error: KafkaError) -> None:
-        """Keep where something cannot be read: what is missing from there on is lost, not empty."""
-        start = lane.position if offset is None or offset < 0 else offset
-        if start in lane.damaged:
-            return
-        lane.damaged.add(start)
-        self._log.warning(
-            "Partition %d of hub %s cannot be read from offset %d to its next message; that is lost: %s",
-            lane.partition,
-            self._hub,
-            start,
-            self._client.troubles.text(error),
-        )
 
     def _check_hub(self, error: KafkaError) -> None:
         """Raise where the hub is closed to us or gone; brokers that restart may say so for a while."""
@@ -340,6 +368,79 @@ class RangeReader:
         if now - self._missing_since >= _MISSING_PATIENCE_SECONDS:
             raise final
 
+    # Damage ---------------------------------------------------------------------------------------
+
+    def _try_again(self, lane: _Lane, batch: MessageBatch) -> None:
+        """Read once more what could not be read; after some tries, go on behind it."""
+        lane.failures += 1
+        if lane.failures <= len(lane.pauses):
+            time.sleep(lane.pauses[lane.failures - 1])
+            self._jump(lane)
+            return
+        what = lane.broken or "nothing"
+        end = self._end_of_damage(lane)
+        if end is None:
+            self._client.troubles.note(KafkaError(KafkaError._BAD_MSG, what))
+            time.sleep(_PAUSES_AT_DAMAGE[-1])
+        else:
+            lane.failures = 0
+        if end is not None and end > lane.position:
+            self._give_up(lane, end, what, batch)
+        if lane.done:
+            self._drop(lane)
+        else:
+            self._jump(lane)
+
+    def _end_of_damage(self, lane: _Lane) -> int | None:
+        """Where reading can go on; None where the broker does not say."""
+        if self._prober is None:
+            return None
+        high = self._watermarks(lane).high
+        with self._looking(lane) as look:
+            return end_of_damage(look, lane.position, high)
+
+    def _give_up(self, lane: _Lane, end: int, what: str, batch: MessageBatch) -> None:
+        passed = lane.advance(end)
+        batch.damaged += [(lane.partition, *each) for each in passed]
+        batch.reached[lane.partition] = lane.position
+        lane.pauses = _PAUSES_AT_MORE_DAMAGE
+        lane.moved = time.monotonic()
+        self._log.warning(
+            "Partition %d: offsets %d to %d are damaged and passed over.\n%s",
+            lane.partition,
+            passed[0][0],
+            passed[-1][1] - 1,
+            what,
+        )
+
+    def _look_at_stuck(self, now: float, batch: MessageBatch) -> None:
+        """Of some damage librdkafka says nothing: look where a partition has not moved for long."""
+        stuck = [each for each in self._lanes.values() if now - each.moved > each.patience]
+        for lane in stuck if self._prober is not None else ():
+            with self._looking(lane) as look:
+                try:
+                    seen = look(lane.position)
+                except DefenderError:
+                    seen = None
+            lane.moved = time.monotonic()
+            if seen is None or seen.readable:
+                lane.patience = min(2 * lane.patience, _LONGEST_STUCK_SECONDS)
+            else:
+                lane.broken = "what the broker gives there is no message"
+                lane.patience = 0.0
+                self._try_again(lane, batch)
+
+    @contextmanager
+    def _looking(self, lane: _Lane) -> Iterator[Callable[[int], Look | None]]:
+        assert self._prober is not None  # noqa: S101  both callers have looked
+        try:
+            prober = self._prober(lane.partition)
+        except DefenderError:  # an outage: it says nothing of the messages
+            yield lambda _: None
+            return
+        with closing(prober):
+            yield prober
+
     def _recover(self, lane: _Lane, batch: MessageBatch) -> None:
         """The broker has no such offset: retention was faster, or the hub is not the one it was."""
         offsets = self._check_end(lane)
@@ -347,7 +448,7 @@ class RangeReader:
         if lane.tries > _TRIES_AT_ONE_OFFSET:
             raise self._unavailable(f"partition {lane.partition} gives nothing at offset {lane.position}")
         if offsets.low > lane.position:
-            lost = [(lane.partition, start, end) for start, end in lane.advance(offsets.low)]
+            lost = [(lane.partition, *each) for each in lane.advance(offsets.low)]
             batch.lost += lost
             batch.reached[lane.partition] = lane.position
             lane.tries = 0
@@ -382,6 +483,8 @@ class RangeReader:
         self._progressed += seconds
         self._reported += seconds
         self._looked += seconds
+        for lane in self._lanes.values():
+            lane.moved += seconds
         if self._missing_since is not None:
             self._missing_since += seconds
         troubles = self._client.troubles

@@ -83,6 +83,7 @@ _GUARANTEES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "auto.offset.reset": ("error", "a reset would pass over lost messages without a word"),
         "enable.partition.eof": ("true", "without it the end of a partition cannot be told from silence"),
+        "check.crcs": ("true", "a message that was changed on its way would land as if it were whole"),
     }
 )
 _FOREIGN_CODE = frozenset(

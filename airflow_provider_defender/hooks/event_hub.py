@@ -28,6 +28,7 @@ from airflow_provider_defender.hooks._waiting import NO_WAITING, WaitLimits, Wai
 
 if TYPE_CHECKING:
     from airflow_provider_defender.hooks._kafka_client import HubClient
+    from airflow_provider_defender.hooks._kafka_damage import Prober
     from airflow_provider_defender.hooks._tokens import TokenSource
 
 __all__ = ["EventHubHook", "MessageBatch", "Offsets"]
@@ -252,6 +253,7 @@ class EventHubHook(BaseHook):
             batch_records=batch_records,
             outage_seconds=outage_seconds,
             log=self.log,
+            prober=self._prober,
         )
         try:
             yield from reader.batches()
@@ -259,6 +261,17 @@ class EventHubHook(BaseHook):
             self.waited_seconds += reader.waited_seconds
             self.throttled_seconds += client.throttled_seconds
             client.close()
+
+    def _prober(self, partition: int) -> Prober:
+        from airflow_provider_defender.hooks._kafka_damage import Prober
+
+        client = self._new_client(Prober.config)
+        try:
+            client.partitions(self.hub)
+        except BaseException:
+            client.close()
+            raise
+        return Prober(client, self.hub, partition)
 
     def commit(self, offsets: Mapping[int, int], *, group: str) -> None:
         """Write next offsets to a consumer group of the broker: for people and monitoring, we never read it.

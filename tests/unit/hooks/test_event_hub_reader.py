@@ -22,6 +22,7 @@ from airflow_provider_defender.exceptions import (
     ServiceUnavailable,
 )
 from airflow_provider_defender.hooks import MessageBatch, Offsets, _kafka_reader
+from airflow_provider_defender.hooks._kafka_damage import Look
 from airflow_provider_defender.hooks._kafka_errors import Troubles
 from airflow_provider_defender.hooks._kafka_reader import Limits, RangeReader
 from tests.unit.hooks.test_event_hub_settings import hub_conn, settings
@@ -62,6 +63,13 @@ class Log:
     offsets: list[int]
     high: int
     low: int = 0
+    damaged: list[tuple[int, int]] = field(default_factory=list)
+    """Batches that cannot be read, apart from each other or side by side."""
+
+    def damage_from(self, offset: int) -> tuple[int, int] | None:
+        """The damaged batch that comes before any message from an offset on."""
+        first = next((each for each in self.offsets if each >= offset), self.high)
+        return next((each for each in self.damaged if each[1] > offset and each[0] <= first), None)
 
 
 @dataclass
@@ -135,6 +143,13 @@ class Broker:
             self.positions[partition] = None
             return [Message(partition, position, trouble=KafkaError(KafkaError._AUTO_OFFSET_RESET))]
         there = [offset for offset in log.offsets if offset >= max(position, log.low)][:count]
+        bad = next((each for each in log.damaged if each[1] > max(position, log.low)), None)
+        if bad is not None and (len(there) < count or bad[0] <= there[-1]):
+            there = [offset for offset in there if offset < bad[0]]
+            messages = [Message(partition, offset, b"%d:%d" % (partition, offset)) for offset in there]
+            if there:
+                self.positions[partition] = there[-1] + 1
+            return [*messages, Message(partition, bad[0], trouble=KafkaError(KafkaError._BAD_MSG))]
         messages = [Message(partition, offset, b"%d:%d" % (partition, offset)) for offset in there]
         if len(messages) < count:
             self.positions[partition] = log.high if log.high > position or messages else position
@@ -144,8 +159,16 @@ class Broker:
 
     # The client -----------------------------------------------------------------------------------
 
-    def lows(self, _: str, partitions: Iterable[int], **__: Any) -> dict[int, int]:
-        return {partition: self.logs[partition].low for partition in partitions}
+    def prober(self, partition: int) -> Any:
+        """What looks at single offsets of a partition."""
+        log = self.logs[partition]
+
+        def look(offset: int) -> Look:
+            bad = log.damage_from(offset) if offset >= log.low else None
+            return Look(readable=bad is None, base=bad and bad[0])
+
+        look.close = lambda: None  # type: ignore[attr-defined]
+        return look
 
     def watermarks(self, _: str, partitions: Iterable[int], **__: Any) -> dict[int, Offsets]:
         return {number: Offsets(self.logs[number].low, self.logs[number].high) for number in partitions}
@@ -161,7 +184,7 @@ class Broker:
 
 def reader(broker: Any, ranges: Ranges, **changes: Any) -> RangeReader:
     options = {"limits": Limits(), "batch_records": 7, "outage_seconds": 60.0, **changes}
-    return RangeReader(broker, HUB, ranges, log=logging.getLogger("test"), **options)
+    return RangeReader(broker, HUB, ranges, log=logging.getLogger("test"), prober=broker.prober, **options)
 
 
 def read(broker: Broker, ranges: Ranges, **changes: Any) -> list[MessageBatch]:
@@ -182,6 +205,10 @@ def lost(batches: list[MessageBatch]) -> list[tuple[int, int, int]]:
     return [each for batch in batches for each in batch.lost]
 
 
+def damaged(batches: list[MessageBatch]) -> list[tuple[int, int, int]]:
+    return [each for batch in batches for each in batch.damaged]
+
+
 def full(high: int, low: int = 0) -> Log:
     return Log(list(range(low, high)), high, low)
 
@@ -190,6 +217,8 @@ def full(high: int, low: int = 0) -> Log:
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_kafka_reader, "_SECONDS_BETWEEN_LOOKS", 0.0)
     monkeypatch.setattr(_kafka_reader, "_CONSUME_SECONDS", 0.0)
+    monkeypatch.setattr(_kafka_reader, "_PAUSES_AT_DAMAGE", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(_kafka_reader, "_PAUSES_AT_MORE_DAMAGE", (0.0, 0.0, 0.0))
 
 
 # -- all histories
@@ -204,7 +233,11 @@ def _histories(
         high = draw(st.integers(1, 40))
         holes = draw(st.sets(st.integers(0, high - 1), max_size=high))
         low = draw(st.integers(0, high))
-        logs[partition] = Log([o for o in range(low, high) if o not in holes], high, low)
+        cuts = sorted(draw(st.sets(st.integers(low, high), max_size=6)))
+        bad = [pair for pair in itertools.pairwise(cuts) if draw(st.booleans())]
+        readable = [o for o in range(low, high) if o not in holes]
+        readable = [o for o in readable if not any(start <= o < end for start, end in bad)]
+        logs[partition] = Log(readable, high, low, bad)
         edges = sorted(draw(st.sets(st.integers(0, high), min_size=2, max_size=6)))
         ranges[partition] = list(zip(edges[::2], edges[1::2], strict=False))
     retention = draw(st.lists(st.tuples(st.sampled_from(sorted(logs)), st.integers(0, 40)), max_size=4))
@@ -223,9 +256,15 @@ def test_every_offset_is_handed_out_once_or_lost_or_empty(history: Any) -> None:
         assert handed == sorted(set(handed))  # in order, none twice
         assert set(handed) <= wanted & before[partition]
         gone = {o for p, start, end in lost(batches) if p == partition for o in range(start, end)}
+        bad = {o for p, start, end in damaged(batches) if p == partition for o in range(start, end)}
         assert gone <= wanted - set(handed)
+        assert bad <= wanted - set(handed) - gone
         # What is neither handed out nor lost was empty all the time, and is still within retention's reach.
-        assert not (wanted - set(handed) - gone) & before[partition]
+        assert not (wanted - set(handed) - gone - bad) & before[partition]
+        # All that is damaged is said to be so, or has been deleted; nothing readable is.
+        broken = {o for start, end in logs[partition].damaged for o in range(start, end)}
+        assert (broken & wanted) - bad <= gone
+        assert not bad & before[partition]
         # Nothing is called lost that retention had left alone.
         assert all(offset < logs[partition].low for offset in gone)
         assert reached(batches)[partition] == pairs[-1][1]
@@ -255,6 +294,11 @@ def test_reading_in_pieces_is_the_same_as_reading_at_once(history: Any, most: in
     for partition in ranges:
         assert offsets(pieces, partition) == offsets(whole, partition)
     assert sorted(lost(pieces)) == sorted(lost(whole))
+    assert _offsets_of(damaged(pieces)) == _offsets_of(damaged(whole))
+
+
+def _offsets_of(parts: list[tuple[int, int, int]]) -> set[tuple[int, int]]:
+    return {(partition, offset) for partition, start, end in parts for offset in range(start, end)}
 
 
 # -- single cases
@@ -516,73 +560,3 @@ def test_an_offset_that_the_broker_never_gives_is_no_endless_loop() -> None:
     broker._fetch = lambda *_: [Message(0, 0, trouble=KafkaError(KafkaError.OFFSET_OUT_OF_RANGE))]  # type: ignore[method-assign]
     with pytest.raises(ServiceUnavailable, match="gives nothing at offset 0"):
         read(broker, {0: [(0, 5)]})
-
-
-# -- what librdkafka cannot read
-
-
-def damage(*steps: int | tuple[int, int], high: int, low: int = 0) -> Broker:
-    """Partition 0 of one read: offsets that come as messages, and (code, offset) that come as errors."""
-    broker = Broker({0: Log([step for step in steps if isinstance(step, int)], high, low)})
-    messages = [
-        Message(0, step, b"x") if isinstance(step, int) else Message(0, step[1], trouble=KafkaError(step[0]))
-        for step in steps
-    ]
-    end = Message(0, high, trouble=KafkaError(KafkaError._PARTITION_EOF))
-    broker._fetch = lambda *_: [*messages, end]  # type: ignore[method-assign]
-    return broker
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        KafkaError._BAD_MSG,
-        KafkaError._BAD_COMPRESSION,
-        KafkaError._NOT_IMPLEMENTED,
-        KafkaError._CRIT_SYS_RESOURCE,
-    ],
-)
-def test_what_cannot_be_read_is_lost_and_not_empty(code: int, caplog: pytest.LogCaptureFixture) -> None:
-    batches = read(damage(0, 1, (code, 2), 5, 6, high=7), {0: [(0, 7)]})
-    assert (offsets(batches), lost(batches), reached(batches)) == ([0, 1, 5, 6], [(0, 2, 5)], {0: 7})
-    [warning] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
-    assert "Partition 0 of hub hub cannot be read from offset 2" in warning
-
-
-BAD = KafkaError._BAD_MSG
-
-
-@pytest.mark.parametrize(
-    ("steps", "ranges", "expected"),
-    [
-        pytest.param([0, (BAD, 3), 6], [(0, 7)], [(0, 3, 6)], id="compaction-before-it"),
-        pytest.param([(BAD, 0), 6], [(2, 7)], [(0, 2, 6)], id="a-batch-that-begins-before-the-range"),
-        pytest.param([0, (BAD, -1001), 6], [(0, 7)], [(0, 1, 6)], id="no-offset"),
-        pytest.param([0, (BAD, 1), (BAD, 3), 6], [(0, 7)], [(0, 1, 6)], id="two-in-a-row"),
-        pytest.param([0, (BAD, 1), 3, 6], [(0, 7)], [(0, 1, 3)], id="compaction-after-the-next-message"),
-        pytest.param([0, (BAD, 5)], [(0, 7)], [(0, 5, 7)], id="at-the-end"),
-        pytest.param([0, (BAD, 1), 6], [(0, 2), (4, 7)], [(0, 1, 2), (0, 4, 6)], id="two-ranges"),
-        pytest.param([0, (BAD, 1), 1, 4, 6], [(0, 7)], [], id="healed"),
-    ],
-)
-def test_how_far_damage_goes(steps: Any, ranges: Any, expected: Any) -> None:
-    assert lost(read(damage(*steps, high=7), {0: ranges}, batch_records=100)) == expected
-
-
-@pytest.mark.parametrize(
-    ("low", "expected"), [(2, [(0, 0, 2), (0, 4, 6)]), (4, [(0, 0, 6)]), (5, [(0, 0, 6)])]
-)
-def test_damage_behind_retention(low: int, expected: Any) -> None:
-    broker = damage((BAD, 4), 6, high=7, low=low)
-    assert lost(read(broker, {0: [(0, 7)]})) == expected
-
-
-def test_damage_behind_a_limit_is_told_to_the_next_read() -> None:
-    def piece(start: int, most: int | None) -> list[MessageBatch]:
-        steps = [step for step in (0, 1, (BAD, 2), 5, 6) if not isinstance(step, int) or step >= start]
-        return read(damage(*steps, high=7), {0: [(start, 7)]}, limits=Limits(records=most))
-
-    first = piece(0, 2)
-    assert (offsets(first), lost(first), reached(first)) == ([0, 1], [], {0: 2})
-    rest = piece(2, None)
-    assert (offsets(rest), lost(rest), reached(rest)) == ([5, 6], [(0, 2, 5)], {0: 7})

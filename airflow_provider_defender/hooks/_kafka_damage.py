@@ -1,0 +1,204 @@
+"""Finds the way past messages that are still in the hub, but that nobody can read any more.
+
+librdkafka reads whole batches. At one with a wrong checksum, or one that does not unpack, it gives the same
+error again and again; at one whose lengths are wrong it says nothing at all. It never goes on by itself, and
+it does not tell where such a batch ends. So single offsets behind it are looked at until one can be read.
+
+Loads confluent_kafka, so it is imported only when a connection is near.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, TopicPartition
+
+from airflow_provider_defender.exceptions import DefenderError
+from airflow_provider_defender.hooks._kafka_client import HubClient
+
+__all__ = ["Look", "Prober", "end_of_damage", "is_damage"]
+
+_LOOK_SECONDS = 10.0
+_SEARCH_SECONDS = 120.0
+_SLICE_SECONDS = 0.1
+_ENOUGH_ANSWERS = 14
+_SAMPLES = 32
+_AUTHENTICATION_PATIENCE_SECONDS = 5.0
+_DAMAGE = frozenset(
+    {
+        KafkaError._BAD_MSG,
+        KafkaError._BAD_COMPRESSION,
+        KafkaError._NOT_IMPLEMENTED,
+        KafkaError._CRIT_SYS_RESOURCE,
+        KafkaError.INVALID_MSG,  # the broker itself finds its own copy damaged
+    }
+)
+_OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+_CONFIG = {
+    "statistics.interval.ms": "100",
+    "fetch.error.backoff.ms": "20",
+    "queued.min.messages": "1",
+    "queued.max.messages.kbytes": "1024",
+}
+
+
+def is_damage(error: KafkaError) -> bool:
+    """Whether a partition's news means that something there cannot be read."""
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return "might be too large" in error.str()  # librdkafka's guess at what it cannot parse
+    return error.code() in _DAMAGE
+
+
+@dataclass(frozen=True)
+class Look:
+    """What reading from one offset gives: a message or the end (`readable`), or damage.
+
+    `base` is the first offset of the damaged batch, where librdkafka tells.
+    """
+
+    readable: bool
+    base: int | None = None
+
+
+class Prober:
+    """Looks at single offsets of a partition, by a client that is its alone: `prober(offset)`."""
+
+    config = _CONFIG
+    """Settings of librdkafka for the client."""
+
+    def __init__(self, client: HubClient, hub: str, partition: int) -> None:
+        self._client = client
+        self._hub = hub
+        self._partition = partition
+        self._answers = 0
+        client.on_statistics = self._note
+
+    def _note(self, text: str) -> None:
+        self._answers = sum(broker["rx"] for broker in json.loads(text)["brokers"].values())
+
+    def __call__(self, offset: int) -> Look | None:
+        """What is at an offset; None where the broker gives no answer."""
+        client = self._client
+        client.reading = True
+        client.consumer.assign([TopicPartition(self._hub, self._partition, offset)])
+        begun, end = self._answers, time.monotonic() + _LOOK_SECONDS
+        while time.monotonic() < end:
+            for message in client.consumer.consume(1, _SLICE_SECONDS):
+                look = self._judge(message)
+                if look is not None:
+                    return look
+            client.check(_AUTHENTICATION_PATIENCE_SECONDS)
+            if self._answers - begun >= _ENOUGH_ANSWERS and self._high() > offset:
+                return Look(readable=False)  # many answers, and none of them could be read
+        return None
+
+    def _high(self) -> int:
+        """The partition's end, as the last answer had it."""
+        where = TopicPartition(self._hub, self._partition)
+        return int(self._client.consumer.get_watermark_offsets(where, cached=True)[1])
+
+    def _judge(self, message: Any) -> Look | None:
+        error = message.error()
+        if error is None:
+            return Look(readable=message.offset() < self._high())
+        if error.code() == KafkaError._PARTITION_EOF or error.code() in _OUT_OF_RANGE:
+            return Look(readable=True)
+        return Look(readable=False, base=message.offset()) if is_damage(error) else None
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+
+class _NoAnswer(Exception):  # noqa: N818
+    """The broker does not say what is at an offset."""
+
+
+def end_of_damage(
+    look: Callable[[int], Look | None],
+    start: int,
+    high: int,
+    *,
+    now: Callable[[], float] = time.monotonic,
+) -> int | None:
+    """The first offset behind the damage at `start`, `high` at most; None where nobody can say.
+
+    Another damaged batch right behind is none of this damage, as far as librdkafka tells where it begins.
+    Where it does not, whole batches between two damaged ones are found if they are longer than a 32nd of the
+    gap; a gap of up to 32 offsets is looked through one by one.
+    """
+    try:
+        return _Search(look, start, high, now).run()
+    except (_NoAnswer, DefenderError):
+        return None
+
+
+class _Search:
+    def __init__(
+        self, look: Callable[[int], Look | None], start: int, high: int, now: Callable[[], float]
+    ) -> None:
+        self._look = look
+        self._start, self._high = start, high
+        self._now = now
+        self._deadline = now() + _SEARCH_SECONDS
+        self._base: int | None = None
+        self._damaged: set[int] = set()
+        self._vague = False
+        """Whether librdkafka did not tell of every offset which batch it is in."""
+
+    def run(self) -> int | None:
+        first = self._ask(self._start)
+        if first.readable:
+            return self._start
+        self._base, self._vague = first.base, first.base is None
+        if not self._ask(self._high).readable:
+            return None  # not even the hub's end can be read: this is more than a damaged batch
+        step, before = 1, self._start
+        while (place := self._start + step) < self._high and not self._is_beyond(place):
+            before, step = place, step * 2
+        place = min(place, self._high)
+        return self._first_of(before, place)
+
+    def _first_of(self, before: int, found: int) -> int:
+        """The first offset beyond: by halving, then by samples of what may lie between damaged batches."""
+        while True:
+            while found - before > 1 and self._now() < self._deadline:
+                middle = (before + found) // 2
+                if self._is_beyond(middle):
+                    found = middle
+                else:
+                    before = middle
+            if not self._vague:
+                return found
+            place = next((each for each in self._samples(found) if self._is_beyond(each)), None)
+            if place is None:
+                return found
+            found = place
+            before = max((each for each in self._damaged if each < found), default=self._start)
+
+    def _samples(self, found: int) -> list[int]:
+        """Offsets between the start and `found` that nobody has looked at, evenly apart."""
+        if self._now() >= self._deadline:
+            return []
+        count = found - self._start - 1
+        step = max(1, -(-count // _SAMPLES))
+        return [each for each in range(self._start + 1, found, step) if each not in self._damaged]
+
+    def _is_beyond(self, offset: int) -> bool:
+        seen = self._ask(offset)
+        other = seen.base is not None and seen.base != self._base and self._start < seen.base < self._high
+        if seen.readable or other:
+            return True
+        self._damaged.add(offset)
+        self._vague = self._vague or seen.base is None
+        return False
+
+    def _ask(self, offset: int) -> Look:
+        seen = self._look(offset)
+        if seen is None:
+            raise _NoAnswer
+        return seen

@@ -1,0 +1,201 @@
+"""Batches that nobody can read any more, through the real client: a read goes on behind them."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from airflow_provider_defender.hooks import EventHubHook, MessageBatch, _kafka_reader
+from airflow_provider_defender.hooks._kafka_damage import Look, end_of_damage
+from tests.unit.hooks.raw_broker import RawBroker, batch, packed, record, sealed
+
+Damage = Callable[[int], tuple[int, bytes]]
+"""Makes the bytes of a damaged batch of three offsets from its first one on; also how many stay readable."""
+
+
+@pytest.fixture
+def broker() -> Iterator[RawBroker]:
+    with RawBroker() as broker:
+        yield broker
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kafka_reader, "_PAUSES_AT_DAMAGE", (0.02, 0.02, 0.02))
+    monkeypatch.setattr(_kafka_reader, "_PAUSES_AT_MORE_DAMAGE", (0.02, 0.02, 0.02))
+    monkeypatch.setattr(_kafka_reader, "_STUCK_SECONDS", 0.5)
+
+
+@pytest.fixture
+def hook(broker: RawBroker, monkeypatch: pytest.MonkeyPatch) -> EventHubHook:
+    extra = {"event_hub": "hub", "security_protocol": "PLAINTEXT"}
+    fields = {"conn_type": "event_hub", "host": "127.0.0.1", "port": broker.port, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_EVENT_HUB_DEFAULT", json.dumps(fields))
+    return EventHubHook()
+
+
+def read(hook: EventHubHook, *parts: tuple[int, int], **options: Any) -> list[MessageBatch]:
+    return list(hook.batches({0: parts}, **options))
+
+
+def offsets(batches: list[MessageBatch]) -> list[int]:
+    return [offset for each in batches for offset in each.offsets]
+
+
+def damaged(batches: list[MessageBatch]) -> list[tuple[int, int, int]]:
+    return [part for each in batches for part in each.damaged]
+
+
+def put(place: int, value: bytes) -> Callable[[bytes], bytes]:
+    return lambda data: data[:place] + value + data[place + len(value) :]
+
+
+def _whole(change: Callable[[bytes], bytes]) -> Damage:
+    return lambda base: (0, change(batch(base, [b"x" * 20] * 3)))
+
+
+def _records(change: Callable[[bytes], bytes], readable: int, codec: str | None = None) -> Damage:
+    def make(base: int) -> tuple[int, bytes]:
+        records = change(b"".join(record(delta, b"y" * 20) for delta in range(3)))
+        return readable, sealed(base, packed(records, codec), 3, codec=codec)
+
+    return make
+
+
+def _length(data: bytes, more: int) -> bytes:
+    return put(8, struct.pack(">i", len(data) - 12 + more))(data)
+
+
+KINDS: dict[str, Damage] = {
+    "a wrong checksum": _whole(put(17, b"\1\2\3\4")),
+    "a changed record": _whole(put(70, b"\0\0")),
+    "an unknown format": _whole(put(16, b"\x07")),
+    "an old format": _whole(put(16, b"\0")),
+    "longer than it is": _whole(lambda data: _length(data, 4)),
+    "far longer than it is": _whole(lambda data: _length(data, 5_000_000)),
+    "shorter than it is": _whole(lambda data: _length(data, -3)),
+    "a length below any batch's": _whole(put(8, struct.pack(">i", 5))),
+    "a negative length": _whole(put(8, struct.pack(">i", -5))),
+    "an offset behind the hub's end": _whole(put(0, struct.pack(">q", 1 << 40))),
+    "cut off": _whole(lambda data: data[:-7]),
+    "an unknown codec": lambda base: (0, sealed(base, b"?" * 30, 3, attributes=6)),
+    "gzip that is none": lambda base: (0, sealed(base, b"?" * 30, 3, codec="gzip")),
+    "snappy that is none": lambda base: (0, sealed(base, b"\xff" * 30, 3, codec="snappy")),
+    "lz4 that is none": lambda base: (0, sealed(base, b"?" * 30, 3, codec="lz4")),
+    "zstd that is none": lambda base: (0, sealed(base, b"?" * 30, 3, codec="zstd")),
+    "a record longer than its batch": _records(lambda data: record(0, b"y") + b"\x7e" + data[-20:], 1),
+    "the same, in zstd": _records(lambda data: record(0, b"y") + b"\x7e" + data[-20:], 1, "zstd"),
+    "too few records": _records(lambda data: data[: len(data) // 3 + 4], 1),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_read_goes_on_behind_any_damage(broker: RawBroker, hook: EventHubHook, kind: str) -> None:
+    """Batches before and behind it are whole; so are the first messages of its own where they can be read."""
+    [there] = broker.create("hub")
+    there.add(b"a", b"b", b"c")
+    readable, data = KINDS[kind](3)
+    there.batches.append((3, 6, data))
+    there.add(b"g", b"h", codec="gzip")
+    batches = read(hook, (0, 8))
+    assert offsets(batches) == [*range(3 + readable), 6, 7]
+    assert damaged(batches) == [(0, 3 + readable, 6)]
+    assert [part for each in batches for part in each.lost] == []
+    assert batches[-1].reached == {0: 8}
+
+
+def test_messages_between_damaged_batches_are_read(broker: RawBroker, hook: EventHubHook) -> None:
+    """Also where librdkafka does not say where a damaged batch begins (a wrong length)."""
+    [there] = broker.create("hub")
+    for kind in ("a wrong checksum", "far longer than it is", "zstd that is none", "a wrong checksum"):
+        there.batches.append((there.high, there.high + 3, KINDS[kind](there.high)[1]))
+        if kind != "zstd that is none":
+            there.add(b"whole")
+    batches = read(hook, (0, there.high))
+    assert offsets(batches) == [3, 7, 14]
+    assert damaged(batches) == [(0, 0, 3), (0, 4, 7), (0, 8, 11), (0, 11, 14)]
+
+
+def test_damage_at_the_end_of_the_hub(broker: RawBroker, hook: EventHubHook) -> None:
+    [there] = broker.create("hub")
+    there.add(b"a")
+    there.batches.append((1, 4, KINDS["zstd that is none"](1)[1]))
+    batches = read(hook, (0, 4))
+    assert (offsets(batches), damaged(batches), batches[-1].reached) == ([0], [(0, 1, 4)], {0: 4})
+
+
+@pytest.mark.parametrize(
+    "kind", ["a wrong checksum", "zstd that is none", "far longer than it is", "cut off"]
+)
+def test_damage_that_heals_loses_nothing(broker: RawBroker, hook: EventHubHook, kind: str) -> None:
+    """Damaged on the way: once or twice, then the same bytes come whole."""
+    [there] = broker.create("hub")
+    there.add(b"a", b"b", b"c")
+    there.add(b"d", b"e", b"f")
+    there.add(b"g")
+    _, data = KINDS[kind](3)
+    times = 2 if "longer" not in kind else 30
+
+    def spoil(_: int, offset: int, whole: bytes) -> bytes:
+        nonlocal times
+        if not 3 <= offset < 6 or times <= 0:
+            return whole if offset >= 3 else whole[: len(there.batches[0][2])]
+        times -= 1
+        return data + there.batches[2][2]
+
+    broker.spoil = spoil
+    batches = read(hook, (0, 7))
+    assert (offsets(batches), damaged(batches)) == (list(range(7)), [])
+    assert times == 0
+
+
+# The search ---------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.sampled_from(["good", "named", "silent"])), min_size=1))
+@hypothesis_settings(max_examples=500, deadline=None)
+def test_the_search_finds_the_first_readable_offset(parts: list[tuple[int, str]]) -> None:
+    """Batches of any sizes in a row, damaged with and without a word of where they begin."""
+    batches, high = [(0, 3, "silent")], 3
+    for size, kind in parts:
+        batches.append((high, high + size, kind))
+        high += size
+
+    def look(offset: int) -> Look:
+        if offset >= high:
+            return Look(readable=True)
+        base, _, kind = next(each for each in batches if offset < each[1])
+        return Look(readable=kind == "good", base=base if kind == "named" else None)
+
+    expected = next((base for base, _, kind in batches[1:] if kind != "silent"), high)
+    assert end_of_damage(look, 0, high) in (expected, *_merged(batches, high))
+    if high <= 32:
+        assert end_of_damage(look, 0, high) == expected
+
+
+def _merged(batches: list[tuple[int, int, str]], high: int) -> list[int]:
+    """Where the search may come out once whole batches are short beside the damage around them."""
+    return [base for base, _, kind in batches[1:] if kind != "silent"] + [high]
+
+
+def test_the_search_gives_up_where_nobody_answers() -> None:
+    assert end_of_damage(lambda _: None, 3, 9) is None
+    assert end_of_damage(lambda _: Look(readable=False), 3, 9) is None
+
+
+def test_the_search_takes_few_looks_where_batches_are_named() -> None:
+    looks = []
+
+    def look(offset: int) -> Look:
+        looks.append(offset)
+        return Look(readable=offset >= 70_000, base=None if offset >= 70_000 else 10)
+
+    assert end_of_damage(look, 10, 1_000_000) == 70_000
+    assert len(looks) < 40
