@@ -25,6 +25,7 @@
         ├── ConflictingRun                       another run of the same log was faster
         ├── CommitUncertain                      nobody knows whether the commit counts
         ├── MessagesLost (no retry)              a hub's retention deleted messages before they were read
+        │   └── MessagesDamaged                  a hub still has messages that cannot be read any more
         ├── PositionAhead (no retry)             a hub ends before the position, or lacks partitions
         └── RecordDamaged (no retry)             a record of the lake's log is missing, damaged or too new
 
@@ -49,6 +50,7 @@ __all__ = [
     "FailNow",
     "FirewallRefused",
     "HostUnreachable",
+    "MessagesDamaged",
     "MessagesLost",
     "MissingHub",
     "PagingBroken",
@@ -236,6 +238,10 @@ class MessagesLost(StopAndLook, AirflowFailException):
 
     What to do: look at `lost` in the log, raise the hub's retention, run more often.
     """
+
+
+class MessagesDamaged(MessagesLost):
+    """A hub has messages that cannot be read any more. All others have landed, and the next run goes on."""
 
 
 class PositionAhead(StopAndLook, AirflowFailException):

@@ -7,7 +7,7 @@ cannot land. How a source is mapped is data (`Mapping`); `register` adds mapping
 from __future__ import annotations
 
 from ._mapped import HUB_REJECTS_SCHEMA, REJECTS_SCHEMA, MappedRecords
-from .event_hub import EventMapper, known_event_tables
+from .event_hub import EventMapper, known_event_tables, unread_messages
 from .fields import ECS_VERSION
 from .mapper import Version, map_batches, map_records, record_versions
 from .mapping import ENVELOPE, Computed, Deviation, Kind, ListOf, Mapping, Scalar, Shape
@@ -36,4 +36,5 @@ __all__ = [
     "register",
     "registered",
     "schema",
+    "unread_messages",
 ]

@@ -8,14 +8,14 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from ._events import EventTable, rejects_table
+from ._events import EventTable, Reject, rejects_table
 from ._mapped import HUB_REJECTS_SCHEMA, MAX_BYTES, MappedRecords, collector_paused, pieces
 from ._messages import MessageReader
 from ._repeats import RecentHashes
 from ._tables import EventTables, known_event_tables
 from .mapping import ORIGIN_FIELDS, Mapping
 
-__all__ = ["EventMapper", "known_event_tables", "map_messages"]
+__all__ = ["EventMapper", "known_event_tables", "map_messages", "unread_messages"]
 
 _READ_MESSAGES = 1000
 _READ_BYTES = 2 * 1024 * 1024
@@ -234,3 +234,14 @@ def map_messages(
         sum(part.messages for part in parts),
         sum(part.repeats for part in parts),
     )
+
+
+def unread_messages(errors: Sequence[str], digests: Sequence[str], origins: pa.Table) -> pa.Table:
+    """Rejects as `HUB_REJECTS_SCHEMA` has them, of messages whose bytes were not kept.
+
+    `digests`: SHA-256 of each value, in hexadecimal digits, for the key; `origins` has a row for each.
+    """
+    rejects = [Reject(b"", error, "", number, 0) for number, error in enumerate(errors)]
+    table = rejects_table(rejects, origins)
+    keys = pa.array([f"reject:{digest}" for digest in digests], pa.string())
+    return table.set_column(table.schema.get_field_index("key"), table.schema.field("key"), keys)

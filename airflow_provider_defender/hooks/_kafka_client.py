@@ -21,7 +21,7 @@ from airflow_provider_defender.exceptions import (
 )
 from airflow_provider_defender.hooks._access_token import AccessToken
 from airflow_provider_defender.hooks._kafka_batches import Offsets
-from airflow_provider_defender.hooks._kafka_errors import MISSING, Troubles, hub_error
+from airflow_provider_defender.hooks._kafka_errors import Troubles, hub_error, refusal
 from airflow_provider_defender.hooks._kafka_probe import diagnose
 from airflow_provider_defender.hooks._kafka_settings import EventHubSettings
 from airflow_provider_defender.hooks._text import excerpt
@@ -190,6 +190,7 @@ class HubClient:
             final = hub_error(self.settings, hub, error)
             if final is not None and not isinstance(final, MissingHub):
                 raise final
+            final = final or refusal(self.settings, hub, error)
             return final or self._unavailable(f"hub {hub!r}: {self.troubles.text(error)}")
         if topic is None or not topic.partitions:
             return self._unavailable(f"it names no partition of hub {hub!r}")
@@ -299,8 +300,8 @@ class HubClient:
                 self.troubles.clear()
                 return answer
             self._check_authorization(hub, answer)
-            if answer.code() in MISSING and left < seconds - _PATIENCE_SECONDS:
-                final = hub_error(self.settings, hub, answer)
+            if left < seconds - _PATIENCE_SECONDS:
+                final = hub_error(self.settings, hub, answer) or refusal(self.settings, hub, answer)
                 if final is not None:
                     raise final
             self.check(_PATIENCE_SECONDS)

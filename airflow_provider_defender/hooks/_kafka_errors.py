@@ -13,16 +13,18 @@ import time
 from confluent_kafka import KafkaError
 
 from airflow_provider_defender.exceptions import (
+    ConfigurationError,
     CredentialError,
     DefenderError,
     FirewallRefused,
     MissingHub,
     PermissionMissing,
+    RequestRefused,
 )
 from airflow_provider_defender.hooks._kafka_settings import EventHubSettings
 from airflow_provider_defender.hooks._text import excerpt
 
-__all__ = ["MISSING", "Troubles", "hub_error"]
+__all__ = ["MISSING", "Troubles", "hub_error", "refusal"]
 
 MISSING = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
@@ -36,6 +38,30 @@ _DENIED = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
+_SETTING = "in kafka_config of the connection or the operator"
+_SIZES = f"raise max.partition.fetch.bytes and fetch.max.bytes above the largest message, {_SETTING}"
+_CODEC = "let the sender use another codec (gzip, snappy, lz4 or none), or read from a newer broker"
+_VERSION = f"the broker is too old, or not a Kafka: check host and port, and api.version.* {_SETTING}"
+_REQUEST = f"the broker refuses what these settings ask for: check them {_SETTING}"
+_REFUSALS: dict[int, tuple[type[DefenderError], str]] = {
+    KafkaError.MSG_SIZE_TOO_LARGE: (ConfigurationError, _SIZES),
+    KafkaError.INVALID_MSG_SIZE: (ConfigurationError, _SIZES),
+    KafkaError.UNSUPPORTED_COMPRESSION_TYPE: (RequestRefused, _CODEC),
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT: (RequestRefused, _VERSION),
+    KafkaError.UNSUPPORTED_VERSION: (RequestRefused, _VERSION),
+    KafkaError._UNSUPPORTED_FEATURE: (RequestRefused, _VERSION),
+    KafkaError.INVALID_REQUEST: (RequestRefused, _REQUEST),
+    KafkaError.INVALID_CONFIG: (RequestRefused, _REQUEST),
+    KafkaError.POLICY_VIOLATION: (RequestRefused, "a policy of the broker's forbids it: ask who runs it"),
+    KafkaError.SECURITY_DISABLED: (ConfigurationError, "check security_protocol and port"),
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: (ConfigurationError, "check sasl.mechanism and credential"),
+    KafkaError.ILLEGAL_SASL_STATE: (ConfigurationError, "check security_protocol and port"),
+    KafkaError.TOPIC_EXCEPTION: (ConfigurationError, "the broker takes no such name: check event_hub"),
+}
+"""Answers that no retry heals: what to raise, and the cure."""
+_REFUSAL_TEXTS = {
+    "increase receive.message.max.bytes": f"raise receive.message.max.bytes {_SETTING}",
+}
 _AUTHENTICATION = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
 _SAYS_LITTLE = frozenset({KafkaError._ALL_BROKERS_DOWN})
 
@@ -98,6 +124,21 @@ def hub_error(settings: EventHubSettings, hub: str, error: KafkaError) -> Defend
             "event_hub in the connection, and host."
         )
     return None
+
+
+def refusal(settings: EventHubSettings, hub: str, error: KafkaError) -> DefenderError | None:
+    """The error to raise where the broker goes on answering so, or None where that may heal.
+
+    For errors that come again for some seconds: while it restarts, a broker may answer with any of them.
+    """
+    found = _REFUSALS.get(error.code())
+    if found is None:
+        return None
+    kind, cure = found
+    return kind(
+        f"Connection {settings.conn_id!r}: {settings.namespace} answers {error.name()} when hub {hub!r} is "
+        f"read, and a retry does not heal that: {cure}."
+    )
 
 
 def _how_to_get_rights(settings: EventHubSettings) -> str:

@@ -24,7 +24,7 @@ from airflow_provider_defender.hooks._kafka_batches import (
 )
 from airflow_provider_defender.hooks._kafka_client import HubClient, Log
 from airflow_provider_defender.hooks._kafka_damage import Look, Prober, end_of_damage, is_damage
-from airflow_provider_defender.hooks._kafka_errors import MISSING, hub_error
+from airflow_provider_defender.hooks._kafka_errors import MISSING, hub_error, refusal
 
 __all__ = ["Limits", "RangeReader"]
 
@@ -35,6 +35,7 @@ _CHUNK_BYTES = 2 * 1024 * 1024
 _FIRST_CHUNK = 16
 _AUTHENTICATION_PATIENCE_SECONDS = 5.0
 _MISSING_PATIENCE_SECONDS = 30.0
+_REFUSAL_PATIENCE_SECONDS = 10.0
 _SECONDS_BETWEEN_REPORTS = 15.0
 _LONG_SILENCE_SECONDS = 30.0
 _TRIES_AT_ONE_OFFSET = 20
@@ -149,6 +150,8 @@ class RangeReader:
         self._chunk = _FIRST_CHUNK
         self._records = self._bytes = 0
         self._missing_since: float | None = None
+        self._refused: tuple[int, float] | None = None
+        """The code of the last answer that stays, and since when it has come."""
         self._looked = float("-inf")
         self.waited_seconds = 0.0
         """Seconds lost in outages."""
@@ -354,6 +357,7 @@ class RangeReader:
                 lane.broken = self._client.troubles.text(error)
         else:
             self._check_hub(error)
+            self._check_refusal(error)
             self._client.troubles.note(error)
 
     def _check_hub(self, error: KafkaError) -> None:
@@ -366,6 +370,17 @@ class RangeReader:
         now = time.monotonic()
         self._missing_since = self._missing_since or now
         if now - self._missing_since >= _MISSING_PATIENCE_SECONDS:
+            raise final
+
+    def _check_refusal(self, error: KafkaError) -> None:
+        """Raise where the broker gives the same answer again and again, and it is one that stays."""
+        final = refusal(self._client.settings, self._hub, error)
+        if final is None:
+            return
+        now = time.monotonic()
+        code, since = self._refused or (None, now)
+        self._refused = (error.code(), since if code == error.code() else now)
+        if now - self._refused[1] >= _REFUSAL_PATIENCE_SECONDS:
             raise final
 
     # Damage ---------------------------------------------------------------------------------------
@@ -487,6 +502,8 @@ class RangeReader:
             lane.moved += seconds
         if self._missing_since is not None:
             self._missing_since += seconds
+        if self._refused is not None:
+            self._refused = (self._refused[0], self._refused[1] + seconds)
         troubles = self._client.troubles
         if troubles.since is not None:
             troubles.since += seconds
@@ -501,7 +518,7 @@ class RangeReader:
             troubles.clear()
             if silent >= 1:
                 self._log.info("%s answers again after %.0f s.", self._client.settings.namespace, silent)
-        self._missing_since = None
+        self._missing_since = self._refused = None
         self._progressed = now
         if now - self._reported >= _SECONDS_BETWEEN_REPORTS:
             self._report("Reading", now)

@@ -26,14 +26,20 @@ class PartitionPosition:
     `next`: the offset from which on the next live drain reads, None before the first one.
     `covered`: what live drains and backfills have read, landed or put into quarantine.
     `lost`: what the hub had deleted before it was read.
+    `damaged`: what the hub still had, but could not be read.
     """
 
     next: int | None = None
     covered: Ranges = ()
     lost: Ranges = ()
+    damaged: Ranges = ()
 
     def missing(self, start: int, end: int) -> Ranges:
-        """The offsets from `start` up to, not including, `end` that are neither covered nor lost."""
+        """The offsets from `start` up to, not including, `end` not covered, lost or damaged."""
+        return without(self.unread(start, end), self.damaged)
+
+    def unread(self, start: int, end: int) -> Ranges:
+        """The same, with those that are damaged: they may be readable by now."""
         return without(union([(start, max(start, end))]), union(self.covered, self.lost))
 
 
@@ -52,8 +58,12 @@ class HubPosition:
         return self.partition(partition).next
 
     def missing(self, partition: int, start: int, end: int) -> list[tuple[int, int]]:
-        """The ranges from offset `start` up to, not including, `end` that are neither covered nor lost."""
+        """The ranges from offset `start` up to, not including, `end` not covered, lost or damaged."""
         return list(self.partition(partition).missing(start, end))
+
+    def unread(self, partition: int, start: int, end: int) -> list[tuple[int, int]]:
+        """The same, with those that are damaged: they may be readable by now."""
+        return list(self.partition(partition).unread(start, end))
 
     def moved_from(self, before: HubPosition) -> bool:
         """Whether this position says anything else than `before`."""
@@ -68,7 +78,12 @@ class HubPosition:
         return {
             "type": "hub",
             "partitions": {
-                str(partition): {"next": each.next, "covered": each.covered, "lost": each.lost}
+                str(partition): {
+                    "next": each.next,
+                    "covered": each.covered,
+                    "lost": each.lost,
+                    **({"damaged": each.damaged} if each.damaged else {}),
+                }
                 for partition, each in sorted(self.partitions.items())
             },
         }
@@ -82,6 +97,7 @@ class HubPosition:
                     next=each["next"],
                     covered=_parse_ranges(each["covered"]),
                     lost=_parse_ranges(each["lost"]),
+                    damaged=_parse_ranges(each.get("damaged", ())),
                 )
                 for partition, each in dict(values["partitions"]).items()
             }
@@ -98,12 +114,14 @@ class Covered:
 
     `read`: the ranges whose every offset it has written, put into quarantine, passed over as a repeat, or
     found to hold no message. `next`: where the next live drain goes on, None for backfills, and for drains
-    that leave it where it is. `lost`: what the hub had deleted before it could be read.
+    that leave it where it is. `lost`: what the hub had deleted before it could be read. `damaged`: what it
+    still had, but could not be read.
     """
 
     read: Sequence[tuple[int, int]] = ()
     next: int | None = None
     lost: Sequence[tuple[int, int]] = ()
+    damaged: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +152,7 @@ class HubChange:
         """Raise `ValueError` where the run cannot have read such ranges from `position`, its head's.
 
         That is: offsets that were covered before; or a live drain that would pass over offsets which are
-        neither covered nor lost, and so lose them.
+        not covered, lost or damaged, and so lose them.
         """
         for partition, covered in self.partitions.items():
             before = position.partition(partition)
@@ -147,12 +165,13 @@ class HubChange:
                 raise ValueError(f"a {kind} leaves the next offset of a live drain where it is")
             start = before.next
             if start is None:
-                start = min((begin for begin, _ in union(covered.read, covered.lost)), default=covered.next)
+                known = union(covered.read, covered.lost, covered.damaged)
+                start = min((begin for begin, _ in known), default=covered.next)
             passed = _changed(before, covered).missing(start, covered.next)
             if passed:
                 raise ValueError(
-                    f"partition {partition}: the live drain would pass over {_text(passed)}, neither covered "
-                    "nor lost"
+                    f"partition {partition}: the live drain would pass over {_text(passed)}, not covered, "
+                    "lost or damaged"
                 )
 
     def check_size(self, position: HubPosition) -> None:
@@ -179,10 +198,12 @@ class HubChange:
 def _changed(before: PartitionPosition, change: Covered) -> PartitionPosition:
     """What one run saw last before it was deleted is covered, whatever the others say."""
     covered = union(before.covered, change.read)
+    lost = without(union(before.lost, change.lost), covered)
     return PartitionPosition(
         next=change.next if _later(before.next, change.next) else before.next,
         covered=covered,
-        lost=without(union(before.lost, change.lost), covered),
+        lost=lost,
+        damaged=without(union(before.damaged, change.damaged), union(covered, lost)),
     )
 
 

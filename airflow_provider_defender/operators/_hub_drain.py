@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ import pyarrow as pa
 from airflow_provider_defender import ecs
 from airflow_provider_defender._plural import counted
 from airflow_provider_defender.exceptions import DefenderError
+from airflow_provider_defender.hooks._kafka_batches import LARGEST_MESSAGE, MessageBatch
 from airflow_provider_defender.lake import CommitStateUnknown, Covered, HubChange, LakeError, NotShown
 from airflow_provider_defender.operators._hub_plan import PartitionPlan, live_plans, window_plans
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from airflow_provider_defender.ecs import MappedRecords
-    from airflow_provider_defender.hooks import EventHubHook, MessageBatch
+    from airflow_provider_defender.hooks import EventHubHook
+    from airflow_provider_defender.hooks._kafka_batches import OversizedMessage
     from airflow_provider_defender.lake import Head, HubDraft, HubPosition, Lake, Log, Record
     from airflow_provider_defender.operators._timing import DrainClock
     from airflow_provider_defender.operators._window import Window
@@ -38,13 +40,15 @@ class HubResult:
 
     `plans`: what it was to read, by partition. `before_oldest`: for a window, the partitions that may have
     lost a part of it, with the time of their oldest message. `lost`: ranges that the hub deleted before they
-    were read. `reached`: the offset below which each partition is read. `unfinished`: why nobody knows yet
-    whether the commit counts, or why its files are not all in their places, where messages were lost.
+    were read. `damaged`: ranges that it still has, but that cannot be read. `reached`: the offset below which
+    each partition is read. `unfinished`: why nobody knows yet whether the commit counts, or why its files are
+    not all in their places, where messages were lost or damaged.
     """
 
-    plans: Mapping[int, PartitionPlan]
+    plans: dict[int, PartitionPlan]
     before_oldest: Mapping[int, datetime | None] = field(default_factory=dict)
     lost: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    damaged: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     reached: dict[int, int] = field(default_factory=dict)
     messages: int = 0
     bytes: int = 0
@@ -71,11 +75,11 @@ class HubResult:
         """What the lake's position gains by this drain; partitions of which it read nothing are left out."""
         partitions = {}
         for partition, plan in self.plans.items():
-            lost = self.lost.get(partition, [])
-            read = plan.read_below(self.reached.get(partition), lost)
+            lost, damaged = self.lost.get(partition, []), self.damaged.get(partition, [])
+            read = plan.read_below(self.reached.get(partition), [*lost, *damaged])
             following = self.stands(partition) if live else None
-            if read or lost or following not in (None, position.next(partition)):
-                partitions[partition] = Covered(read=read, next=following, lost=lost)
+            if read or lost or damaged or following not in (None, position.next(partition)):
+                partitions[partition] = Covered(read=read, next=following, lost=lost, damaged=damaged)
         return HubChange(partitions, counts={"read": self.messages, "repeats": self.repeats})
 
 
@@ -125,7 +129,7 @@ class HubDrain:
         try:
             result.record = draft.commit(result.change(position, live=self.window.incremental))
         except (NotShown, CommitStateUnknown) as error:
-            if not result.lost:
+            if not (result.lost or result.damaged):
                 raise
             result.unfinished = error
             result.record = error.record if isinstance(error, NotShown) else None
@@ -154,6 +158,8 @@ class HubDrain:
         )
         for batch in self._batches(result):
             self._land(mapper.map(batch.values, self._origins(batch)), draft, result)
+            if batch.oversized:
+                self._reject(batch.oversized, draft, result)
             _note(batch, result)
             self._report(result)
             del batch  # or two would be held while the next one comes
@@ -175,7 +181,7 @@ class HubDrain:
                     with self.clock.stage("reading"):
                         batch = next(batches, None)
                 except DefenderError as error:
-                    if not result.messages:
+                    if not result.reached:
                         raise
                     result.interruption = error
                     return
@@ -186,7 +192,7 @@ class HubDrain:
 
     def _origins(self, batch: MessageBatch) -> pa.Table:
         """Where each message comes from, beside the batch's values."""
-        count = len(batch.values)
+        count = len(batch.offsets)
         enqueued = pa.array([moment if moment >= 0 else None for moment in batch.enqueued], pa.int64())
         return pa.table(
             {
@@ -224,6 +230,30 @@ class HubDrain:
                     draft.quarantine(part.rejects)
             del part
 
+    def _reject(self, messages: Sequence[OversizedMessage], draft: HubDraft, result: HubResult) -> None:
+        """Put what can be said of messages that are too large into quarantine."""
+        places = MessageBatch(
+            partitions=[each.partition for each in messages],
+            offsets=[each.offset for each in messages],
+            enqueued=[each.enqueued for each in messages],
+        )
+        errors = [
+            f"the message has {each.size:,} bytes, and at most {LARGEST_MESSAGE:,} are taken; SHA-256 of its "
+            f"value: {each.sha256}"
+            for each in messages
+        ]
+        digests = [each.sha256 for each in messages]
+        rejects = ecs.unread_messages(errors, digests, self._origins(places))
+        result.rejects += rejects.num_rows
+        draft.quarantine(rejects)
+        for each, error in zip(messages, errors, strict=True):
+            self.logger.warning(
+                "Partition %d, offset %d goes to quarantine without its content:\n%s",
+                each.partition,
+                each.offset,
+                error,
+            )
+
     def _report(self, result: HubResult) -> None:
         if not self.clock.report_is_due():
             return
@@ -243,12 +273,23 @@ class HubDrain:
 
 def _note(batch: MessageBatch, result: HubResult) -> None:
     """Remember how far a batch goes, once all of it is with the mapper."""
-    result.messages += len(batch.values)
-    result.bytes += batch.bytes
+    result.messages += len(batch.values) + len(batch.oversized)
+    result.bytes += batch.bytes + sum(each.size for each in batch.oversized)
+    for partition, start, end in batch.lost:
+        plan = result.plans[partition]
+        if plan.fresh and partition not in result.reached and plan.first_unread(None) >= start:
+            # Retention moved on since the first message was asked for: no drain was to read what is gone.
+            result.plans[partition] = plan.beginning_at(end)
+        else:
+            _add(plan.within(start, end), result.lost.setdefault(partition, []))
+    for partition, start, end in batch.damaged:
+        _add(result.plans[partition].within(start, end), result.damaged.setdefault(partition, []))
     result.reached.update(batch.reached)
-    for partition, *gone in batch.lost:
-        lost = result.lost.setdefault(partition, [])
-        for start, end in result.plans[partition].within(*gone):
-            if lost and lost[-1][1] == start:
-                start = lost.pop()[0]
-            lost.append((start, end))
+
+
+def _add(parts: Iterable[tuple[int, int]], ranges: list[tuple[int, int]]) -> None:
+    """Add ranges behind those that are there; those that touch become one."""
+    for start, end in parts:
+        if ranges and ranges[-1][1] == start:
+            start = ranges.pop()[0]
+        ranges.append((start, end))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -44,6 +44,7 @@ class PartitionPlan:
 
     `begin`, `end`: the offsets between which it looks; `high`: the high watermark at the drain's start.
     `ranges`: what it reads there, in order. `lost`: what the hub has deleted before this drain began.
+    `fresh`: whether no live drain has read this partition before, so that it begins with whatever is there.
     """
 
     begin: int
@@ -51,6 +52,11 @@ class PartitionPlan:
     high: int
     ranges: Ranges
     lost: Ranges = ()
+    fresh: bool = False
+
+    def beginning_at(self, offset: int) -> PartitionPlan:
+        """The same plan for a partition whose first message is at `offset`."""
+        return replace(self, begin=offset, ranges=self.within(offset, self.end))
 
     def read_below(self, offset: int | None, lost: Iterable[tuple[int, int]] = ()) -> Ranges:
         """The part of `ranges` below `offset` (None: nothing), without what was `lost` while reading."""
@@ -229,6 +235,7 @@ def _live_plan(position: HubPosition, partition: int, begin: int, there: Offsets
         high=high,
         ranges=tuple(position.missing(partition, low, high)),
         lost=tuple(position.missing(partition, begin, low)),
+        fresh=position.next(partition) is None,
     )
 
 
@@ -239,7 +246,7 @@ def window_plans(
     since: datetime,
     until: datetime,
 ) -> tuple[dict[int, PartitionPlan], dict[int, datetime | None]]:
-    """What was enqueued from `since` to `until` and is not covered yet.
+    """What was enqueued from `since` to `until` and is not covered yet; what was damaged is tried again.
 
     Also the partitions whose oldest message may be later than `since` is, with that message's time (None:
     unknown): offsets from 0 on that are neither in the hub nor in the lake may have been of this window.
@@ -254,7 +261,7 @@ def window_plans(
     for partition, there in marks.items():
         begin = min(starts[partition], there.high)
         end = max(begin, min(ends[partition], there.high))
-        ranges = tuple(position.missing(partition, begin, end))
+        ranges = tuple(position.unread(partition, begin, end))
         plans[partition] = PartitionPlan(begin, end, there.high, ranges)
     cut = {
         partition: there.low

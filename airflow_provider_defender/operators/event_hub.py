@@ -14,6 +14,7 @@ from airflow_provider_defender import compat
 from airflow_provider_defender._plural import counted
 from airflow_provider_defender.exceptions import (
     DefenderError,
+    MessagesDamaged,
     MessagesLost,
     StopAndLook,
     TryAgain,
@@ -72,8 +73,8 @@ class EventHubToParquetOperator(LandingOperator):
         max_bytes: read at most about so many bytes of messages.
         max_duration: read for at most about so long; never longer than 12 hours.
         on_gap: what to do once messages were lost because the hub's retention deleted them before they were
-            read. All others land and the record names the lost offsets, then `fail` fails the task without
-            retry (the next run goes on), `continue` warns.
+            read, or are damaged: still there, but unreadable. All others land and the record names their
+            offsets, then `fail` fails the task without retry (the next run goes on), `continue` warns.
         drop_repeats: drop rows that Defender has exported twice: the same table and the same content, with a
             new time of export. Among the last 1,000,000 rows of a run; they are counted.
         keep_original: land each record's exact text in `event.original`.
@@ -100,16 +101,17 @@ class EventHubToParquetOperator(LandingOperator):
         end of what was read; `high`, the high watermark at the start; `lag`, the messages that a live drain
         has left below it), `repeats` (rows dropped), `rejects` (records in quarantine), `unfit_values` and
         `unknown_fields` (columns whose values did not fit, or that have none, and so went to `unmapped`),
-        `lost` (ranges of offsets by partition, the ends exclusive), `before_oldest` (partitions whose oldest
-        message, of this time, is later than the window's start), `commit` (number of the record, None if
-        there was nothing to say), `complete`, and `seconds` by stage, with those of `reading` in which the
+        `lost` and `damaged` (ranges of offsets by partition, the ends exclusive), `before_oldest` (partitions
+        whose oldest message, of this time, is later than the window's start), `commit` (number of the record,
+        None if there was nothing to say), `complete`, and `seconds` by stage, with those of `reading` in which the
         hub did not answer (`waited`) or slowed us down (`throttled`).
 
     Raises:
         FailNow: a credential, a right or a parameter is wrong; Airflow does not retry.
         TryAgain: the hub did not answer, or a limit ended a window early; what was read has landed.
-        MessagesLost: the hub deleted messages before they were read; all others have landed, or do so by the
-            next run where the store failed after the commit.
+        MessagesLost: the hub deleted messages before they were read, or has messages that cannot be read
+            (MessagesDamaged); all others have landed, or do so by the next run where the store failed after
+            the commit.
         StopAndLook: the hub is another one than the lake has read before (PositionAhead), or `max_duration`
             is too short to read anything.
     """
@@ -262,6 +264,8 @@ class EventHubToParquetOperator(LandingOperator):
                 compat.gauge(f"defender.event_hub.lag.{hub}.{partition}", lag)
             lost = offset_count(result.lost.get(partition, ()))
             compat.gauge(f"defender.event_hub.lost.{hub}.{partition}", lost)
+            damaged = offset_count(result.damaged.get(partition, ()))
+            compat.gauge(f"defender.event_hub.damaged.{hub}.{partition}", damaged)
 
     def _show_position(self, context: Context, hook: EventHubHook, result: HubResult) -> None:
         """Write the position where people look for it; the lake's is the one that counts."""
@@ -277,8 +281,9 @@ class EventHubToParquetOperator(LandingOperator):
     def _raise_what_failed(self, drain: HubDrain, result: HubResult) -> None:
         from airflow_provider_defender.operators._lake import lake_errors
 
-        if result.lost:
-            error = MessagesLost(_describe_lost(drain.hook, result))
+        if result.lost or result.damaged:
+            kind = MessagesLost if result.lost else MessagesDamaged
+            error = kind(_describe_gap(drain.hook, result))
             if self.on_gap == "fail":
                 raise error from (result.unfinished or result.interruption)
             self.log.warning("%s", error)
@@ -316,6 +321,7 @@ class EventHubToParquetOperator(LandingOperator):
             "repeats",
             "rejects",
             "lost",
+            "damaged",
             "commit",
             "complete",
         )
@@ -342,7 +348,8 @@ def _summary(drain: HubDrain, result: HubResult) -> dict[str, Any]:
         "rejects": record.counts.get("rejected", 0) if record is not None else 0,
         "unfit_values": dict(result.unfit_values.most_common(_NAMES_SHOWN)),
         "unknown_fields": dict(result.unknown_fields.most_common(_NAMES_SHOWN)),
-        "lost": {str(partition): [list(each) for each in lost] for partition, lost in result.lost.items()},
+        "lost": _as_lists(result.lost),
+        "damaged": _as_lists(result.damaged),
         "before_oldest": {
             str(partition): moment.isoformat() if moment else None
             for partition, moment in result.before_oldest.items()
@@ -355,6 +362,10 @@ def _summary(drain: HubDrain, result: HubResult) -> dict[str, Any]:
             "throttled": round(drain.hook.throttled_seconds, 3),
         },
     }
+
+
+def _as_lists(ranges: Mapping[int, Sequence[tuple[int, int]]]) -> dict[str, list[list[int]]]:
+    return {str(partition): [list(each) for each in parts] for partition, parts in ranges.items()}
 
 
 def _partitions(result: HubResult, *, live: bool) -> dict[str, dict[str, int | None]]:
@@ -386,24 +397,41 @@ def _describe_moved(result: HubResult, partition: int) -> str | None:
     return f"partition {partition} {done} from {plan.begin} to {stands} of {plan.high}{noted}"
 
 
-def _describe_lost(hook: EventHubHook, result: HubResult) -> str:
-    count = sum(map(offset_count, result.lost.values()))
-    parts = ", ".join(
-        f"partition {partition}: {start} to {end - 1}"
-        for partition, lost in sorted(result.lost.items())
-        for start, end in lost
-    )
-    landed = (
-        "All that the hub still held has landed, the lake's record names what is lost, and the next run goes "
-        "on."
+def _describe_gap(hook: EventHubHook, result: HubResult) -> str:
+    """What is lost, what is damaged, what has become of the rest, and the cures: a line each."""
+    lines = []
+    if result.lost:
+        count = sum(map(offset_count, result.lost.values()))
+        lines += [
+            f"Hub {hook.hub!r} deleted {_counted(count, 'message')} before they were read: "
+            f"{_describe_ranges(result.lost)}.",
+            "Run more often, or let the hub keep messages for longer.",
+        ]
+    if result.damaged:
+        count = sum(map(offset_count, result.damaged.values()))
+        lines += [
+            f"Hub {hook.hub!r} has {_counted(count, 'message')} that cannot be read: "
+            f"{_describe_ranges(result.damaged)}.",
+            "A warning above says why. Once they can be read, a backfill over their time lands them.",
+        ]
+    lines.append(
+        "All others have landed; the lake's record names these, and the next run goes on."
         if result.unfinished is None
-        else f"What the hub still held is not in its place yet: {result.unfinished}."
+        else f"The others are not in their places yet: {result.unfinished}."
     )
-    return (
-        f"{count} messages of hub {hook.hub!r} were deleted by its retention before they were read (or are "
-        f"damaged; then a warning above says so): {parts}. {landed} Run more often, or let the hub keep "
-        "messages for longer."
+    return "\n".join(lines)
+
+
+def _describe_ranges(ranges: Mapping[int, Sequence[tuple[int, int]]]) -> str:
+    return ", ".join(
+        f"partition {partition}: {start} to {end - 1}"
+        for partition, parts in sorted(ranges.items())
+        for start, end in parts
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _hour(path: str) -> str | None:

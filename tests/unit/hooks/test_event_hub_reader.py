@@ -164,7 +164,8 @@ class Broker:
         log = self.logs[partition]
 
         def look(offset: int) -> Look:
-            bad = log.damage_from(offset) if offset >= log.low else None
+            from_there = max(offset, log.low) if self.silent else offset
+            bad = log.damage_from(from_there) if from_there >= log.low else None
             return Look(readable=bad is None, base=bad and bad[0])
 
         look.close = lambda: None  # type: ignore[attr-defined]
