@@ -12,6 +12,7 @@
     │   ├── ConfigurationError                   a parameter or a connection field is wrong
     │   ├── TooManyRanges                        backfills of a hub left too many gaps between them
     │   ├── HostUnreachable                      no address, no connection, no trust (TLS): first contact
+    │   │   ├── ConnectionFailed                 it has an address, but nothing listens there, or no way leads
     │   │   └── TlsMismatch                      it answers, but TLS and the settings do not fit
     │   └── UnexpectedHost                       a page link or a host that must not get the token
     ├── TryAgain                                 Airflow's retry heals it
@@ -45,6 +46,7 @@ __all__ = [
     "CommitUnfinished",
     "ConfigurationError",
     "ConflictingRun",
+    "ConnectionFailed",
     "CredentialError",
     "DefenderError",
     "FailNow",
@@ -140,6 +142,15 @@ class HostUnreachable(FailNow):
 
     Later in a drain the same failure is an outage: it is retried, then `ServiceUnavailable`. So is, from the
     start, a name server that does not answer: it says nothing of the host.
+    """
+
+
+class ConnectionFailed(HostUnreachable):
+    """The host has an address, but no connection comes about: refused, no route, no answer in time.
+
+    Where the lake holds data of the host, this is `ServiceUnavailable`: it was reached before.
+
+    What to do: check `host`, port and firewall.
     """
 
 

@@ -254,6 +254,9 @@ class HubClient:
             error = self._token_error or self.troubles.authentication_error()
             if error is not None:
                 raise error
+        large = self.troubles.too_large_since
+        if large is not None and time.monotonic() - large >= patience:
+            raise self.troubles.size_error()
 
     def watermarks(
         self, hub: str, partitions: Iterable[int], *, seconds: float = _QUERY_SECONDS

@@ -59,9 +59,8 @@ _REFUSALS: dict[int, tuple[type[DefenderError], str]] = {
     KafkaError.TOPIC_EXCEPTION: (ConfigurationError, "the broker takes no such name: check event_hub"),
 }
 """Answers that no retry heals: what to raise, and the cure."""
-_REFUSAL_TEXTS = {
-    "increase receive.message.max.bytes": f"raise receive.message.max.bytes {_SETTING}",
-}
+_TOO_LARGE = "increase receive.message.max.bytes"
+"""How librdkafka says that it hung up, since an answer is larger than this setting allows."""
 _AUTHENTICATION = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
 _SAYS_LITTLE = frozenset({KafkaError._ALL_BROKERS_DOWN})
 
@@ -83,6 +82,7 @@ class Troubles:
             self.refused_since: float | None = None
             self.last = ""
             self.certificate = False
+            self.too_large_since: float | None = None
 
     def note(self, error: KafkaError) -> None:
         """Keep an event of the error callback."""
@@ -93,6 +93,8 @@ class Troubles:
             if error.code() in _AUTHENTICATION:
                 self.refusal = text
                 self.refused_since = self.refused_since or now
+            if _TOO_LARGE in text:
+                self.too_large_since = self.too_large_since or now
             self.certificate = self.certificate or error.code() == KafkaError._SSL
             if error.code() not in _SAYS_LITTLE or not self.last:
                 self.last = text
@@ -105,6 +107,13 @@ class Troubles:
     def seen(self) -> str:
         """The last trouble, for messages."""
         return self.last or "no answer"
+
+    def size_error(self) -> DefenderError:
+        """The error for answers that are too large for the client, each time that it asks."""
+        return ConfigurationError(
+            f"Connection {self._settings.conn_id!r}: {self._settings.namespace} sends more at a time than "
+            f"the client takes: raise receive.message.max.bytes {_SETTING}. {self.seen}"
+        )
 
     def authentication_error(self) -> DefenderError | None:
         """The error for a refused key or token, or None where none was refused."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
+    ConnectionFailed,
     DefenderError,
     HostUnreachable,
     ServiceUnavailable,
@@ -67,7 +68,7 @@ def diagnose(
         return findings[0]
     if not resolved.is_set():
         return ServiceUnavailable(f"{where}: {_NO_NAME_SERVER}.")
-    return HostUnreachable(f"{where}: {_TOO_SLOW}.")
+    return ConnectionFailed(f"{where}: {_TOO_SLOW}.")
 
 
 def _look(
@@ -84,7 +85,8 @@ def _look(
     except OSError as error:
         if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
             return ServiceUnavailable(f"{where}: {_NO_NAME_SERVER}.")
-        return HostUnreachable(f"{where}: {_unreachable(error)}.")
+        kind = HostUnreachable if isinstance(error, socket.gaierror) else ConnectionFailed
+        return kind(f"{where}: {_unreachable(error)}.")
     with connection:
         connection.settimeout(_left(deadline))
         if context is None:

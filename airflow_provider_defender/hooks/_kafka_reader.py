@@ -36,6 +36,8 @@ _FIRST_CHUNK = 16
 _AUTHENTICATION_PATIENCE_SECONDS = 5.0
 _MISSING_PATIENCE_SECONDS = 30.0
 _REFUSAL_PATIENCE_SECONDS = 10.0
+_QUESTION_SECONDS = 60.0
+_SHORTEST_QUESTION_SECONDS = 5.0
 _SECONDS_BETWEEN_REPORTS = 15.0
 _LONG_SILENCE_SECONDS = 30.0
 _TRIES_AT_ONE_OFFSET = 20
@@ -190,6 +192,14 @@ class RangeReader:
             or self._late()
         )
 
+    @property
+    def _question_seconds(self) -> float:
+        """How long a question may wait: no longer than an outage may last, or the read itself."""
+        left = [_QUESTION_SECONDS, self._outage_seconds - self.waited_seconds]
+        if self._limits.seconds is not None:
+            left.append(self._limits.seconds - (time.monotonic() - self._started))
+        return max(_SHORTEST_QUESTION_SECONDS, min(left))
+
     def _late(self) -> bool:
         seconds = self._limits.seconds
         return seconds is not None and time.monotonic() - self._started >= seconds
@@ -302,7 +312,7 @@ class RangeReader:
     def _pass(self, lane: _Lane, offset: int, batch: MessageBatch, marks: dict[int, Offsets]) -> None:
         """Pass over offsets that give no message: because of compaction, control marks or retention."""
         if not marks:
-            marks.update(self._client.watermarks(self._hub, self._lanes, seconds=self._outage_seconds))
+            marks.update(self._client.watermarks(self._hub, self._lanes, seconds=self._question_seconds))
         there = marks.get(lane.partition) or Offsets(0, offset)
         if offset > there.high:
             lane.broken = f"a message of offset {offset}, though the partition ends at {there.high}"
@@ -488,7 +498,7 @@ class RangeReader:
         return offsets
 
     def _watermarks(self, lane: _Lane) -> Offsets:
-        answer = self._client.watermarks(self._hub, [lane.partition], seconds=self._outage_seconds)
+        answer = self._client.watermarks(self._hub, [lane.partition], seconds=self._question_seconds)
         return answer[lane.partition]
 
     # Waiting --------------------------------------------------------------------------------------
@@ -509,6 +519,8 @@ class RangeReader:
             troubles.since += seconds
         if troubles.refused_since is not None:
             troubles.refused_since += seconds
+        if troubles.too_large_since is not None:
+            troubles.too_large_since += seconds
 
     def _progress(self, now: float) -> None:
         troubles = self._client.troubles

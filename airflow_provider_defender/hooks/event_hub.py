@@ -154,10 +154,15 @@ class EventHubHook(BaseHook):
         with self._borrowed() as client:
             return client.partitions(self.hub)
 
-    def watermarks(self, partitions: Sequence[int] | None = None) -> dict[int, Offsets]:
-        """First and next offset of the given partitions, or of all. Raises as `partitions` does."""
+    def watermarks(
+        self, partitions: Sequence[int] | None = None, *, seconds: float = _LOOK_SECONDS
+    ) -> dict[int, Offsets]:
+        """First and next offset of the given partitions, or of all. Raises as `partitions` does.
+
+        `seconds` bounds each of two questions, after the contact.
+        """
         with self._borrowed() as client:
-            return client.watermarks(self.hub, self._known(client, partitions))
+            return client.watermarks(self.hub, self._known(client, partitions), seconds=seconds)
 
     def offsets_at(self, moment: datetime, partitions: Sequence[int] | None = None) -> dict[int, int]:
         """The first offset of each partition enqueued at or after `moment`; where none is, the next to come.
@@ -179,15 +184,18 @@ class EventHubHook(BaseHook):
             for partition, offset in found.items()
         }
 
-    def enqueued_at(self, offsets: Mapping[int, int]) -> dict[int, datetime | None]:
+    def enqueued_at(
+        self, offsets: Mapping[int, int], *, seconds: float = _LOOK_SECONDS
+    ) -> dict[int, datetime | None]:
         """When the broker took single messages: partition → offset, to partition → time (UTC).
 
-        Where an offset holds no message any more, the next one counts; None where none follows.
+        Where an offset holds no message any more, the next one counts; None where none follows, or where it
+        could not be read within `seconds`.
         """
         from airflow_provider_defender.hooks._kafka_reader import Limits
 
         times: dict[int, datetime | None] = dict.fromkeys(offsets)
-        ends = self.watermarks(list(offsets))
+        ends = self.watermarks(list(offsets), seconds=seconds)
         ranges = {
             partition: [(max(offset, ends[partition].low), ends[partition].high)]
             for partition, offset in offsets.items()
@@ -195,8 +203,8 @@ class EventHubHook(BaseHook):
         }
         if ranges:
             client = self._new_client(_SINGLE_MESSAGES)
-            limits = Limits(one_each=True)
-            for batch in self._read(client, ranges, limits, len(ranges), _LOOK_SECONDS):
+            limits = Limits(one_each=True, seconds=seconds)
+            for batch in self._read(client, ranges, limits, len(ranges), seconds):
                 for partition, milliseconds in zip(batch.partitions, batch.enqueued, strict=True):
                     if milliseconds >= 0:
                         times[partition] = _EPOCH + timedelta(milliseconds=milliseconds)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal, cast
 
 import pyarrow as pa
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["HubDrain", "HubResult"]
 
 
+_LAST_QUESTION_SECONDS = 10.0
+
+
 @dataclass
 class HubResult:
     """What a drain did, in numbers; `seconds` by stage.
@@ -42,7 +45,8 @@ class HubResult:
     lost a part of it, with the time of their oldest message. `lost`: ranges that the hub deleted before they
     were read. `damaged`: ranges that it still has, but that cannot be read. `reached`: the offset below which
     each partition is read. `unfinished`: why nobody knows yet whether the commit counts, or why its files are
-    not all in their places, where messages were lost or damaged.
+    not all in their places, where messages were lost or damaged. `highs`: the high watermarks once all had
+    landed; `oldest_unread`: for how many seconds the first message that is still to be read has been there.
     """
 
     plans: dict[int, PartitionPlan]
@@ -59,6 +63,8 @@ class HubResult:
     unknown_fields: Counter[str] = field(default_factory=Counter)
     interruption: DefenderError | None = None
     unfinished: LakeError | None = None
+    highs: Mapping[int, int] = field(default_factory=dict)
+    oldest_unread: Mapping[int, float] = field(default_factory=dict)
     record: Record[HubPosition] | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -70,6 +76,11 @@ class HubResult:
     def stands(self, partition: int) -> int:
         """The first offset of a partition that is still to be read."""
         return self.plans[partition].first_unread(self.reached.get(partition))
+
+    def lag(self, partition: int) -> int | None:
+        """How many messages wait now that the drain is over; None where the hub could not be asked."""
+        high = self.highs.get(partition)
+        return None if high is None else max(0, high - self.stands(partition))
 
     def change(self, position: HubPosition, *, live: bool) -> HubChange:
         """What the lake's position gains by this drain; partitions of which it read nothing are left out."""
@@ -123,7 +134,26 @@ class HubDrain:
             self._drain(draft, result)
             with self.clock.committing(self.logger, rows=result.rows.total()):
                 self._commit(draft, result, head.position)
+        if self.window.incremental and result.interruption is None and result.unfinished is None:
+            self._look_at_rest(result)
         return result
+
+    def _look_at_rest(self, result: HubResult) -> None:
+        """Ask the hub what waits by now. All has landed, so a question that fails is only a warning."""
+        try:
+            marks = self.hook.watermarks(sorted(result.plans), seconds=_LAST_QUESTION_SECONDS)
+            result.highs = {partition: each.high for partition, each in marks.items()}
+            waiting = {partition: result.stands(partition) for partition in marks if result.lag(partition)}
+            times = self.hook.enqueued_at(waiting, seconds=_LAST_QUESTION_SECONDS) if waiting else {}
+        except Exception as error:
+            self.logger.warning("What waits in hub %s now is not known:\n%s", self.hook.hub, error)
+            return
+        now = datetime.now(timezone.utc)
+        result.oldest_unread = {
+            partition: max(0.0, round((now - moment).total_seconds(), 1))
+            for partition, moment in times.items()
+            if moment is not None
+        }
 
     def _commit(self, draft: HubDraft, result: HubResult, position: HubPosition) -> None:
         try:

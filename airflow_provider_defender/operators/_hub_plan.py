@@ -7,12 +7,18 @@ the high watermarks; windows read the offsets enqueued in them. Both pass over w
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_defender.exceptions import ConfigurationError, PositionAhead
+from airflow_provider_defender.exceptions import (
+    ConfigurationError,
+    ConnectionFailed,
+    PositionAhead,
+    ServiceUnavailable,
+)
 from airflow_provider_defender.operators._choices import did_you_mean
 from airflow_provider_defender.operators._window import parse_moment
 
@@ -22,12 +28,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PartitionPlan",
+    "first_contact",
     "live_plans",
     "offset_count",
     "parse_partitions",
     "parse_start",
     "window_plans",
 ]
+
+_CONTACT_SECONDS = 10.0
+_SECONDS_BETWEEN_TRIES = 1.0
 
 Start = Literal["earliest", "latest"] | datetime
 Ranges = tuple[tuple[int, int], ...]
@@ -149,6 +159,27 @@ def _text(partitions: Sequence[int]) -> str:
     return ", ".join(map(str, sorted(partitions)))
 
 
+def first_contact(hook: EventHubHook, *, reached_before: bool) -> list[int]:
+    """The hub's partitions. A broker that does not listen is given some seconds: it may be restarting.
+
+    After them, it is an outage if the lake has data of it (`reached_before`), else more likely a wrong host.
+
+    Raises:
+        ServiceUnavailable, ConnectionFailed, and all else that `EventHubHook.partitions` raises.
+    """
+    end = time.monotonic() + _CONTACT_SECONDS
+    while True:
+        try:
+            return hook.partitions()
+        except ConnectionFailed as error:
+            if time.monotonic() < end:
+                time.sleep(_SECONDS_BETWEEN_TRIES)
+            elif reached_before:
+                raise ServiceUnavailable(f"{error} It was reached before, so this is an outage.") from error
+            else:
+                raise
+
+
 # Plans ------------------------------------------------------------------------------------------
 
 
@@ -201,7 +232,7 @@ def _marks(hook: EventHubHook, position: HubPosition, partitions: Sequence[int] 
         PositionAhead: a partition ends before what the lake has read of it, or is not there any more, be it
             chosen or not: no hub loses partitions.
     """
-    there = hook.partitions()
+    there = first_contact(hook, reached_before=bool(position.partitions))
     gone = set(position.partitions) - set(there)
     if gone:
         raise _another_hub(

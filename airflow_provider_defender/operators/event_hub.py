@@ -98,13 +98,15 @@ class EventHubToParquetOperator(LandingOperator):
     Returns:
         A summary for XCom: `window`, `messages` and `bytes` read, `records` in them, `rows` landed by
         dataset, `files`, `partitions` (for each partition of the hub: offsets `from` and `to`, the exclusive
-        end of what was read; `high`, the high watermark at the start; `lag`, the messages that a live drain
-        has left below it), `repeats` (rows dropped), `rejects` (records in quarantine), `unfit_values` and
-        `unknown_fields` (columns whose values did not fit, or that have none, and so went to `unmapped`),
-        `lost` and `damaged` (ranges of offsets by partition, the ends exclusive), `before_oldest` (partitions
-        whose oldest message, of this time, is later than the window's start), `commit` (number of the record,
-        None if there was nothing to say), `complete`, and `seconds` by stage, with those of `reading` in which the
-        hub did not answer (`waited`) or slowed us down (`throttled`).
+        end of what was read; `high`, the high watermark at the start; `waiting_at_start`, the messages to be
+        read then; and of a live drain `lag`, the messages that wait at its end, and `oldest_unread`, the
+        seconds for which the first of them has waited, None where that is not known), `repeats` (rows
+        dropped), `rejects` (records in quarantine), `unfit_values` and `unknown_fields` (columns whose values
+        did not fit, or that have none, and so went to `unmapped`), `lost` and `damaged` (ranges of offsets by
+        partition, the ends exclusive), `before_oldest` (partitions whose oldest message, of this time, is
+        later than the window's start), `commit` (number of the record, None if there was nothing to say),
+        `complete`, and `seconds` by stage, with those of `reading` in which the hub did not answer (`waited`)
+        or slowed us down (`throttled`).
 
     Raises:
         FailNow: a credential, a right or a parameter is wrong; Airflow does not retry.
@@ -259,9 +261,15 @@ class EventHubToParquetOperator(LandingOperator):
         """Metrics beside Airflow's own, named so that every backend keeps hubs and partitions apart."""
         hub = ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", name) for name in (hook.namespace, hook.hub))
         for partition, plan in result.plans.items():
+            figures: dict[str, float | None] = {"waiting_at_start": offset_count(plan.ranges)}
             if live:
-                lag = plan.high - result.stands(partition)
-                compat.gauge(f"defender.event_hub.lag.{hub}.{partition}", lag)
+                figures |= {
+                    "lag": result.lag(partition),
+                    "oldest_unread_seconds": result.oldest_unread.get(partition),
+                }
+            for name, value in figures.items():
+                if value is not None:
+                    compat.gauge(f"defender.event_hub.{name}.{hub}.{partition}", value)
             lost = offset_count(result.lost.get(partition, ()))
             compat.gauge(f"defender.event_hub.lost.{hub}.{partition}", lost)
             damaged = offset_count(result.damaged.get(partition, ()))
@@ -273,7 +281,11 @@ class EventHubToParquetOperator(LandingOperator):
         if self.group_id is not None:
             hook.commit(position, group=self.group_id)
         values = {
-            f"partition-{partition}": {"next": offset, "lag": result.plans[partition].high - offset}
+            f"partition-{partition}": {
+                "next": offset,
+                "lag": result.lag(partition),
+                "oldest_unread": result.oldest_unread.get(partition),
+            }
             for partition, offset in position.items()
         }
         compat.mirror_state(context, self.asset, values, self.log)
@@ -368,13 +380,15 @@ def _as_lists(ranges: Mapping[int, Sequence[tuple[int, int]]]) -> dict[str, list
     return {str(partition): [list(each) for each in parts] for partition, parts in ranges.items()}
 
 
-def _partitions(result: HubResult, *, live: bool) -> dict[str, dict[str, int | None]]:
+def _partitions(result: HubResult, *, live: bool) -> dict[str, dict[str, float | None]]:
     return {
         str(partition): {
             "from": plan.begin,
             "to": result.stands(partition),
             "high": plan.high,
-            "lag": plan.high - result.stands(partition) if live else None,
+            "waiting_at_start": offset_count(plan.ranges),
+            "lag": result.lag(partition) if live else None,
+            "oldest_unread": result.oldest_unread.get(partition),
         }
         for partition, plan in sorted(result.plans.items())
     }
@@ -479,9 +493,10 @@ class EventHubPartitionsOperator(BaseOperator):
     def execute(self, context: Context) -> list[list[int]]:
         """Ask the hub. See the class."""
         from airflow_provider_defender.hooks import EventHubHook
+        from airflow_provider_defender.operators._hub_plan import first_contact
 
         check_counts({"groups": self.groups}, least=1)
         check_kafka_config(self.kafka_config)
         with closing(EventHubHook(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)) as hook:
-            partitions = sorted(hook.partitions())
+            partitions = sorted(first_contact(hook, reached_before=False))
         return [partitions[number :: self.groups] for number in range(min(self.groups, len(partitions)))]

@@ -6,6 +6,7 @@ it. The hook itself is tested against brokers; `tests/reliability` joins both.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from bisect import bisect_left
 from collections import Counter
@@ -21,6 +22,7 @@ import pytest
 
 from airflow_provider_defender.exceptions import DefenderError
 from airflow_provider_defender.hooks import MessageBatch, Offsets
+from airflow_provider_defender.hooks._kafka_batches import OversizedMessage
 from airflow_provider_defender.operators.event_hub import EventHubToParquetOperator
 from tests.unit.airflow_fixtures import context
 
@@ -61,6 +63,7 @@ class Partition:
     values: list[bytes | None] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     low: int = 0
+    damaged: set[int] = field(default_factory=set)
 
     @property
     def high(self) -> int:
@@ -83,6 +86,7 @@ class MemoryHub:
         self.failure: tuple[int, DefenderError] | None = None
         """After so many messages, reading fails with this error."""
         self.before_batch: Callable[[int], None] = lambda number: None
+        self.before_last_question: Callable[[], None] = lambda: None
         self.refusal: DefenderError | None = None
         self.batch_messages = 3
 
@@ -137,7 +141,11 @@ class MemoryHook:
             raise self._memory.refusal
         return sorted(self._memory.partitions)
 
-    def watermarks(self, partitions: Sequence[int] | None = None) -> dict[int, Offsets]:
+    def watermarks(
+        self, partitions: Sequence[int] | None = None, *, seconds: float = 60
+    ) -> dict[int, Offsets]:
+        if seconds < 60:
+            self._memory.before_last_question()
         return {
             number: Offsets(there.low, there.high)
             for number, there in self._memory.partitions.items()
@@ -152,7 +160,7 @@ class MemoryHook:
             if partitions is None or number in partitions
         }
 
-    def enqueued_at(self, offsets: Mapping[int, int]) -> dict[int, datetime | None]:
+    def enqueued_at(self, offsets: Mapping[int, int], *, seconds: float = 60) -> dict[int, datetime | None]:
         found: dict[int, datetime | None] = {}
         for number, offset in offsets.items():
             there = self._memory.partitions[number]
@@ -202,7 +210,15 @@ class MemoryHook:
         if offset < there.low:
             batch.lost.append((partition, offset, offset + 1))
             return 0
+        if offset in there.damaged:
+            batch.damaged.append((partition, offset, offset + 1))
+            return 0
         value = there.values[offset - there.low]
+        if value is not None and len(value) > 1_000_000:
+            digest = hashlib.sha256(value).hexdigest()
+            stamp = there.times[offset - there.low]
+            batch.oversized.append(OversizedMessage(partition, offset, stamp, len(value), digest))
+            return 1
         batch.values.append(value)
         batch.partitions.append(partition)
         batch.offsets.append(offset)
@@ -288,6 +304,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> MemoryHub:
 
     for module in ("operators", "sensors"):
         monkeypatch.setattr(f"airflow_provider_defender.{module}.event_hub.datetime", Clock)
+    monkeypatch.setattr("airflow_provider_defender.operators._hub_drain.datetime", Clock)
     monkeypatch.setattr("airflow_provider_defender.hooks.EventHubHook", hook)
     return memory
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from airflow_provider_defender.exceptions import ConfigurationError, RequestRefused
 from airflow_provider_defender.hooks import EventHubHook, MessageBatch, _kafka_reader
 from airflow_provider_defender.hooks._kafka_damage import Look, end_of_damage
 from tests.unit.hooks.raw_broker import RawBroker, batch, packed, record, sealed
@@ -154,6 +157,81 @@ def test_damage_that_heals_loses_nothing(broker: RawBroker, hook: EventHubHook, 
     batches = read(hook, (0, 7))
     assert (offsets(batches), damaged(batches)) == (list(range(7)), [])
     assert times == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "cure"),
+    [
+        (KafkaError.MSG_SIZE_TOO_LARGE, ConfigurationError, "raise max.partition.fetch.bytes and fetch.max"),
+        (KafkaError.UNSUPPORTED_COMPRESSION_TYPE, RequestRefused, "another codec"),
+        (KafkaError.UNSUPPORTED_VERSION, RequestRefused, "the broker is too old"),
+        (KafkaError.INVALID_REQUEST, RequestRefused, "check them in kafka_config"),
+        (KafkaError.POLICY_VIOLATION, RequestRefused, "ask who runs it"),
+    ],
+)
+def test_an_answer_that_no_retry_heals_fails_at_once(
+    broker: RawBroker,
+    hook: EventHubHook,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    error: type[Exception],
+    cure: str,
+) -> None:
+    """What came before it is handed out; so is everything if it does not come again."""
+    monkeypatch.setattr(_kafka_reader, "_REFUSAL_PATIENCE_SECONDS", 0.5)
+    [there] = broker.create("hub")
+    there.add(b"a")
+    there.add(b"b")
+    refused = [code]
+    broker.spoil = lambda _, offset, data: (
+        refused.pop() if refused and offset else data if offset else data[: len(there.batches[0][2])]
+    )
+    assert offsets(read(hook, (0, 2))) == [0, 1]
+    broker.spoil = lambda _, offset, data: code if offset else data[: len(there.batches[0][2])]
+    batches = hook.batches({0: [(0, 2)]})
+    assert next(batches).offsets == [0]
+    with pytest.raises(error, match=cure):
+        next(batches)
+
+
+def test_an_answer_larger_than_the_client_takes_fails_at_once(
+    broker: RawBroker, hook: EventHubHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_kafka_reader, "_AUTHENTICATION_PATIENCE_SECONDS", 0.5)
+    [there] = broker.create("hub")
+    there.add(b"x" * 50_000)
+    small = {"receive.message.max.bytes": "10000", "fetch.max.bytes": "5000", "message.max.bytes": "5000"}
+    with pytest.raises(ConfigurationError, match=r"raise receive\.message\.max\.bytes in kafka_config"):
+        list(EventHubHook(config=small).batches({0: [(0, 1)]}))
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_a_message_that_is_too_large_is_told_by_its_digest(
+    broker: RawBroker, hook: EventHubHook, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    monkeypatch.setattr(_kafka_reader, "LARGEST_MESSAGE", 100_000)
+    [there] = broker.create("hub")
+    there.add(b"a")
+    there.add(b"x" * 100_000, b"y" * 100_001, codec=codec)
+    there.add(b"c")
+    batches = read(hook, (0, 4))
+    assert offsets(batches) == [0, 1, 3]
+    [large] = [each for batch in batches for each in batch.oversized]
+    assert (large.partition, large.offset, large.size) == (0, 2, 100_001)
+    assert large.sha256 == hashlib.sha256(b"y" * 100_001).hexdigest()
+
+
+def test_a_message_that_unpacks_beyond_the_clients_limit_is_passed_over(
+    broker: RawBroker, hook: EventHubHook
+) -> None:
+    """130 MB in 4 kB of zstd: librdkafka takes no more than receive.message.max.bytes."""
+    [there] = broker.create("hub")
+    there.add(b"a", b"b", b"c")
+    there.batches.append((3, 4, sealed(3, packed(record(0, bytes(130_000_000)), "zstd"), 1, codec="zstd")))
+    assert len(there.batches[1][2]) < 20_000
+    there.add(b"d", b"e", b"f")
+    batches = read(hook, (0, 7))
+    assert (offsets(batches), damaged(batches)) == ([0, 1, 2, 4, 5, 6], [(0, 3, 4)])
 
 
 # The search ---------------------------------------------------------------------------------------

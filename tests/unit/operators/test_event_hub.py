@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,6 +18,7 @@ from airflow_provider_defender.exceptions import (
     ConfigurationError,
     ConflictingRun,
     FailNow,
+    MessagesDamaged,
     MessagesLost,
     PermissionMissing,
     PositionAhead,
@@ -53,6 +55,8 @@ from tests.unit.event_fixtures import (
 )
 
 ASSET = defender_asset("event_hub_default", "events/default")
+NOTHING = {"lag": 0, "oldest_unread": None}
+"""Of a partition in the summary: nothing waits at the end."""
 
 
 # Live drains --------------------------------------------------------------------------------------
@@ -65,8 +69,8 @@ def test_the_first_run_lands_all_that_the_hub_holds(hub: MemoryHub, event_lake: 
     assert event_lake.nexts() == {0: 4, 1: 3}
     assert (summary["messages"], summary["records"], summary["rows"]) == (7, 14, {"events/DeviceInfo": 14})
     assert summary["partitions"] == {
-        "0": {"from": 0, "to": 4, "high": 4, "lag": 0},
-        "1": {"from": 0, "to": 3, "high": 3, "lag": 0},
+        "0": {"from": 0, "to": 4, "high": 4, "waiting_at_start": 4, **NOTHING},
+        "1": {"from": 0, "to": 3, "high": 3, "waiting_at_start": 3, **NOTHING},
     }
     assert (summary["complete"], summary["commit"], summary["lost"]) == (True, 1, {})
     assert summary["files"] == len(event_lake.files()) == 1
@@ -80,7 +84,13 @@ def test_later_runs_land_only_what_came_since(hub: MemoryHub, event_lake: EventL
     hub.fill(3)
     summary = drain(event_lake)
     assert summary["messages"] == 3
-    assert summary["partitions"]["0"] == {"from": 2, "to": 4, "high": 4, "lag": 0}
+    assert summary["partitions"]["0"] == {
+        "from": 2,
+        "to": 4,
+        "high": 4,
+        "waiting_at_start": 2,
+        **NOTHING,
+    }
     assert event_lake.ledger() == hub.ledger
 
 
@@ -283,6 +293,79 @@ def test_gaps_that_lie_apart_stay_apart_and_those_that_touch_become_one(
     assert result.lost == expected
 
 
+def test_messages_that_retention_takes_before_the_first_fetch_are_no_gap(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    """A partition that no drain has read begins with the oldest message that is there."""
+    hub.fill(12)
+    hub.before_batch = lambda batch: hub.expire(0, 2) if batch == 0 else None
+    summary = drain(event_lake)
+    assert (summary["lost"], summary["complete"], summary["partitions"]["0"]["from"]) == ({}, True, 2)
+    del hub.ledger[0, 0], hub.ledger[0, 1]
+    assert event_lake.ledger() == hub.ledger
+    assert event_lake.position()["0"] == {"next": 6, "covered": [[2, 6]], "lost": []}
+    assert drain(event_lake)["commit"] is None
+
+
+# Damage -------------------------------------------------------------------------------------------
+
+
+def test_damage_lands_what_is_readable_then_fails_without_retry(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    """Damage apart from damage stays apart; a backfill lands what can be read by then."""
+    hub.fill(12)
+    hub.partitions[0].damaged = {1, 2, 4}
+    pushed: dict[str, Any] = {}
+    task_instance = SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value}))
+    told = r"3 messages that cannot be read: partition 0: 1 to 2, partition 0: 4 to 4\."
+    with pytest.raises(MessagesDamaged, match=told) as raised:
+        drain(event_lake, context(ti=task_instance))
+    assert isinstance(raised.value, AirflowFailException)
+    assert pushed["return_value"]["damaged"] == {"0": [[1, 3], [4, 5]]}
+    assert pushed["return_value"]["lost"] == {}
+    whole = hub.ledger.copy()
+    for offset in (1, 2, 4):
+        del hub.ledger[0, offset]
+    assert event_lake.ledger() == hub.ledger
+    stands = {"next": 6, "covered": [[0, 1], [3, 4], [5, 6]], "lost": [], "damaged": [[1, 3], [4, 5]]}
+    assert event_lake.position()["0"] == stands
+    assert drain(event_lake)["damaged"] == {}
+
+    hub.partitions[0].damaged = {4}
+    assert backfill(event_lake, NOW, NOW + DAY, on_gap="continue")["messages"] == 2
+    del whole[0, 4]
+    assert event_lake.ledger() == whole
+    assert event_lake.position()["0"]["damaged"] == [[4, 5]]
+
+
+def test_damage_alone_moves_the_position(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(2)
+    hub.partitions[0].damaged = {0}
+    with pytest.raises(MessagesDamaged, match="1 message that cannot be read"):
+        drain(event_lake, partitions=[0])
+    assert event_lake.position()["0"] == {"next": 1, "covered": [], "lost": [], "damaged": [[0, 1]]}
+    assert drain(event_lake, partitions=[0])["commit"] is None
+
+
+def test_a_message_that_is_too_large_is_in_quarantine_by_its_digest(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.fill(1)
+    hub.send(b"x" * 2_000_000)
+    hub.fill(2)
+    summary = drain(event_lake)
+    assert (summary["messages"], summary["rejects"], summary["complete"]) == (4, 1, True)
+    assert event_lake.ledger() == hub.ledger
+    [reject] = event_lake.rejects()
+    digest = hashlib.sha256(b"x" * 2_000_000).hexdigest()
+    assert (reject["partition"], reject["offset"], reject["bytes"]) == (0, 1, b"")
+    assert reject["key"] == f"reject:{digest}"
+    assert "2,000,000 bytes" in reject["error"]
+    assert digest in reject["error"]
+    assert "Partition 0, offset 1 goes to quarantine" in capsys.readouterr().out
+
+
 def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, number: int) -> None:
     """Let a step of the lake's protocol fail the first time that it meets the record with this number."""
     original = getattr(Log, method)
@@ -311,7 +394,9 @@ def test_a_gap_is_told_though_the_files_are_not_shown(
     fail_once(monkeypatch, "finish", 2)
     pushed: dict[str, Any] = {}
     task_instance = SimpleNamespace(xcom_push=lambda key, value: pushed.update(value))
-    with pytest.raises(MessagesLost, match=r"(?s)partition 0: 3 to 4.* the next run does that first") as raised:
+    with pytest.raises(
+        MessagesLost, match=r"(?s)partition 0: 3 to 4.* the next run does that first"
+    ) as raised:
         drain(event_lake, context(ti=task_instance), group_id="monitoring")
     assert isinstance(raised.value.__cause__, NotShown)
     assert (pushed["lost"], pushed["commit"], hub.commits) == ({"0": [[3, 5]]}, 2, [])
@@ -352,7 +437,7 @@ def test_a_gap_is_told_though_the_commit_may_not_count(
         raise CommitStateUnknown("it is not known whether commit 2 counts")
 
     monkeypatch.setattr(HubDraft, "commit", unknown)
-    with pytest.raises(MessagesLost, match=r"partition 0: 3 to 4.* it is not known whether commit 2 counts"):
+    with pytest.raises(MessagesLost, match=r"(?s): 3 to 4\..* it is not known whether commit 2 counts"):
         drain(event_lake)
 
 
@@ -424,7 +509,14 @@ def test_backfills_land_their_interval_and_leave_the_live_position(
         hub.fill(4)
         hub.advance(DAY)
     summary = backfill(event_lake, NOW + DAY, NOW + 2 * DAY)
-    assert summary["partitions"]["0"] == {"from": 2, "to": 4, "high": 6, "lag": None}
+    assert summary["partitions"]["0"] == {
+        "from": 2,
+        "to": 4,
+        "high": 6,
+        "waiting_at_start": 2,
+        "lag": None,
+        "oldest_unread": None,
+    }
     assert event_lake.nexts() == {0: None, 1: None}
     again = backfill(event_lake, NOW + DAY, NOW + 2 * DAY)
     assert (again["messages"], again["commit"]) == (0, None)
@@ -648,8 +740,8 @@ def test_the_position_is_mirrored_and_committed_for_those_who_watch(
     hub.fill(10)
     drain(event_lake, context(asset_state_store=store), group_id="monitoring", max_records=7)
     assert store == {
-        f"{ASSET.uri} partition-0": {"next": 5, "lag": 0},
-        f"{ASSET.uri} partition-1": {"next": 2, "lag": 3},
+        f"{ASSET.uri} partition-0": {"next": 5, **NOTHING},
+        f"{ASSET.uri} partition-1": {"next": 2, "lag": 3, "oldest_unread": 0.0},
     }
     assert hub.commits == [({0: 5, 1: 2}, "monitoring")]
 
@@ -681,6 +773,37 @@ def test_a_bare_context_is_enough(hub: MemoryHub, event_lake: EventLake) -> None
     assert listing.execute({}) == [[0, 1]]  # type: ignore[typeddict-item]
 
 
+def test_what_waits_at_the_end_is_asked_again(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+
+    def come_in() -> None:
+        hub.fill(6)
+        hub.now += timedelta(seconds=90)
+        hub.before_last_question = lambda: None
+
+    hub.before_last_question = come_in
+    summary = drain(event_lake)
+    assert summary["complete"]
+    assert {
+        name: [each[name] for each in summary["partitions"].values()]
+        for name in ("waiting_at_start", "lag", "oldest_unread")
+    } == {"waiting_at_start": [2, 2], "lag": [3, 3], "oldest_unread": [90.0, 90.0]}
+
+
+def test_a_question_at_the_end_that_fails_is_a_warning(
+    hub: MemoryHub, event_lake: EventLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ServiceUnavailable("the hub is away")
+
+    hub.fill(4)
+    hub.before_last_question = fail
+    summary = drain(event_lake)
+    assert [each["lag"] for each in summary["partitions"].values()] == [None, None]
+    assert "the hub is away" in capsys.readouterr().out
+    assert event_lake.ledger() == hub.ledger
+
+
 def test_lag_and_loss_are_metrics(
     hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -689,8 +812,12 @@ def test_lag_and_loss_are_metrics(
     drain(event_lake, hub="my.hub")
     hub.fill(8)
     hub.expire(1, 1)
+    hub.partitions[0].damaged.add(2)
     drain(event_lake, hub="my.hub", on_gap="continue", max_records=5)
-    assert found == {
+    kinds = ("damaged", "lag", "lost")
+    assert {name: value for name, value in found.items() if name.split(".")[2] in kinds} == {
+        "defender.event_hub.damaged.contoso_servicebus_windows_net.my_hub.0": 1,
+        "defender.event_hub.damaged.contoso_servicebus_windows_net.my_hub.1": 0,
         "defender.event_hub.lag.contoso_servicebus_windows_net.my_hub.0": 0,
         "defender.event_hub.lag.contoso_servicebus_windows_net.my_hub.1": 2,
         "defender.event_hub.lost.contoso_servicebus_windows_net.my_hub.0": 0,
