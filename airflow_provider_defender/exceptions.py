@@ -252,7 +252,10 @@ class MessagesLost(StopAndLook, AirflowFailException):
 
 
 class MessagesDamaged(MessagesLost):
-    """A hub has messages that cannot be read any more. All others have landed, and the next run goes on."""
+    """A hub has messages that cannot be read any more. All others have landed, and the next run goes on.
+
+    What to do: look at `damaged` in the log, which says why; a backfill tries them again.
+    """
 
 
 class PositionAhead(StopAndLook, AirflowFailException):

@@ -12,8 +12,9 @@ from typing import Any
 import duckdb
 import pytest
 from broker_hub import BrokerHub, assert_exactly_once
+from confluent_kafka import Producer
 
-from airflow_provider_defender.exceptions import HostUnreachable, MessagesLost
+from airflow_provider_defender.exceptions import MessagesDamaged, MessagesLost, ServiceUnavailable
 from airflow_provider_defender.hooks import EventHubHook, MessageBatch
 from airflow_provider_defender.simulator import Simulator
 from airflow_provider_defender.simulator.events import EventStream
@@ -138,7 +139,7 @@ def test_a_drain_while_the_broker_is_down_lands_nothing(hub: BrokerHub, event_la
     drain(event_lake)
     before = event_lake.records()
     hub.broker.kill()
-    with pytest.raises(HostUnreachable):
+    with pytest.raises(ServiceUnavailable, match="reached before"):
         drain(event_lake)
     assert event_lake.records() == before
     hub.broker.start()
@@ -191,6 +192,52 @@ def test_retention_passes_in_the_middle_of_a_drain(
         del hub.ledger[0, offset]
     assert_exactly_once(event_lake, hub)
     assert event_lake.position()["0"]["lost"] == [[start, end]]
+
+
+# Damage -------------------------------------------------------------------------------------------
+
+
+def test_damage_in_the_brokers_own_file(hub: BrokerHub, event_lake: EventLake) -> None:
+    """Bytes of a batch change on the broker's disk: the run goes on behind that batch, and says so."""
+    for _ in range(3):
+        hub.fill(4)
+    hub.broker.stop()
+    [segment] = hub.broker.folder.glob(f"data/{hub.name}-0/*.log")
+    data = bytearray(segment.read_bytes())
+    second = 12 + int.from_bytes(data[8:12], "big")
+    base, length = (
+        int.from_bytes(data[second + at : second + at + size], "big") for at, size in ((0, 8), (8, 4))
+    )
+    count = 1 + int.from_bytes(data[second + 23 : second + 27], "big")
+    data[second + 12 + length - 20] ^= 0xFF
+    segment.write_bytes(data)
+    hub.broker.start()
+    with pytest.raises(
+        MessagesDamaged, match=f"{count} messages? that cannot be read: partition 0: {base} to"
+    ):
+        drain(event_lake)
+    for offset in range(base, base + count):
+        del hub.ledger[0, offset]
+    assert_exactly_once(event_lake, hub)
+    assert event_lake.position()["0"]["damaged"] == [[base, base + count]]
+    assert event_lake.nexts() == hub.highs
+    assert drain(event_lake)["commit"] is None
+
+
+def test_a_message_that_unpacks_too_large(hub: BrokerHub, event_lake: EventLake) -> None:
+    """130 MB in some kB of zstd, which the broker takes: its limit counts packed bytes."""
+    hub.fill(3)
+    sender = Producer(
+        {**hub.broker.client_settings(), "compression.type": "zstd", "message.max.bytes": 200_000_000}
+    )
+    sender.produce(hub.name, bytes(130_000_000), partition=0)
+    assert sender.flush(60) == 0
+    hub.highs[0] += 1
+    hub.fill(3)
+    with pytest.raises(MessagesDamaged, match="1 message that cannot be read: partition 0: 3 to 3"):
+        drain(event_lake)
+    assert_exactly_once(event_lake, hub)
+    assert event_lake.nexts() == hub.highs
 
 
 # Several runs -------------------------------------------------------------------------------------

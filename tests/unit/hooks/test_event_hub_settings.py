@@ -237,10 +237,12 @@ def test_any_setting_may_be_given_and_the_argument_wins() -> None:
         ("enable.auto.offset.store", "false", "true"),
         ("auto.offset.reset", "error", "earliest"),
         ("enable.partition.eof", True, False),
+        ("check.crcs", True, False),
     ],
 )
 def test_what_would_break_a_promise_is_refused(name: str, good: Any, bad: Any) -> None:
     expected = settings(hub_conn()).client_config()
+    assert expected[name] == str(good).lower()
     for given in ({}, {name: good}):
         assert settings(hub_conn(), argument=given).client_config() == expected
     for connection, argument in ((hub_conn(**{name: bad}), {}), (hub_conn(), {name: bad})):

@@ -17,7 +17,9 @@ from airflow_provider_defender.exceptions import (
     CommitUnfinished,
     ConfigurationError,
     ConflictingRun,
+    ConnectionFailed,
     FailNow,
+    HostUnreachable,
     MessagesDamaged,
     MessagesLost,
     PermissionMissing,
@@ -47,6 +49,7 @@ from tests.unit.event_fixtures import (
     MINUTE,
     NOW,
     EventLake,
+    MemoryHook,
     MemoryHub,
     Partition,
     backfill,
@@ -220,6 +223,64 @@ def test_a_limit_that_ends_a_window_fails_so_that_a_retry_lands_the_rest(
         backfill(event_lake, NOW, NOW + DAY, max_records=3)
     assert backfill(event_lake, NOW, NOW + DAY, max_records=3)["messages"] == 2
     assert event_lake.ledger() == hub.ledger
+
+
+# A broker that restarts ---------------------------------------------------------------------------
+
+
+class Restart:
+    """The time of `_hub_plan`, and a broker that does not listen until a moment of it."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, hub: MemoryHub, until: float) -> None:
+        self.now, self.tries = 0.0, 0
+        patch.setattr("airflow_provider_defender.operators._hub_plan.time", self)
+        there = MemoryHook.partitions
+
+        def partitions(hook: MemoryHook) -> list[int]:
+            self.tries += 1
+            if self.now < until:
+                raise ConnectionFailed("nothing listens there (connection refused).")
+            return there(hook)
+
+        patch.setattr(MemoryHook, "partitions", partitions)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_broker_that_restarts_at_the_beginning_is_waited_for(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.fill(4)
+    restart = Restart(monkeypatch, hub, 6.0)
+    assert drain(event_lake)["complete"]
+    assert 2 <= restart.tries <= 10
+
+
+def test_a_broker_that_stays_away_is_an_outage_if_it_was_reached_before(
+    hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.fill(4)
+    with monkeypatch.context() as patch, pytest.raises(ConnectionFailed):
+        Restart(patch, hub, 1e9)
+        drain(event_lake)
+    drain(event_lake)
+    restart = Restart(monkeypatch, hub, 1e9)
+    with pytest.raises(ServiceUnavailable, match="connection refused.*reached before"):
+        drain(event_lake)
+    assert 10 <= restart.now <= 12
+    assert len(event_lake.records()) == 1
+
+
+def test_a_name_that_does_not_exist_is_final(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.refusal = HostUnreachable("the host name has no address")
+    with pytest.raises(HostUnreachable):
+        drain(event_lake)
 
 
 # Gaps ---------------------------------------------------------------------------------------------
