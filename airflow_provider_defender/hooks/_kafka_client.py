@@ -135,7 +135,7 @@ class HubClient:
         if now - self._throttle_reported >= _SECONDS_BETWEEN_THROTTLE_REPORTS:
             self._throttle_reported = now
             self._log.warning(
-                "%s slows us down: its throughput units are used up (%.1f s so far).",
+                "%s slows us down (%.1f s so far).\nIts throughput units are used up: add some.",
                 self.settings.namespace,
                 self.throttled_seconds,
             )

@@ -562,10 +562,10 @@ class RangeReader:
         self._reported = now
         left = sum(lane.remaining for lane in self._lanes.values())
         self._log.info(
-            "%s: %d messages of hub %s, %.1f MB; %d offsets left.",
+            "%s: hub %s, messages %d, %.1f MB; offsets left %d.",
             what,
-            self._records,
             self._hub,
+            self._records,
             self._bytes / 1_000_000,
             left,
         )

@@ -417,14 +417,14 @@ def _describe_gap(hook: EventHubHook, result: HubResult) -> str:
     if result.lost:
         count = sum(map(offset_count, result.lost.values()))
         lines += [
-            f"Hub {hook.hub!r} deleted {_counted(count, 'message')} before they were read: "
+            f"Hub {hook.hub!r} deleted {counted(count, 'message')} before they were read: "
             f"{_describe_ranges(result.lost)}.",
             "Run more often, or let the hub keep messages for longer.",
         ]
     if result.damaged:
         count = sum(map(offset_count, result.damaged.values()))
         lines += [
-            f"Hub {hook.hub!r} has {_counted(count, 'message')} that cannot be read: "
+            f"Hub {hook.hub!r} has {counted(count, 'message')} that cannot be read: "
             f"{_describe_ranges(result.damaged)}.",
             "A warning above says why. Once they can be read, a backfill over their time lands them.",
         ]
@@ -443,9 +443,6 @@ def _describe_ranges(ranges: Mapping[int, Sequence[tuple[int, int]]]) -> str:
         for start, end in parts
     )
 
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _hour(path: str) -> str | None:

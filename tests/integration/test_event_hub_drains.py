@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -204,17 +205,13 @@ def test_damage_in_the_brokers_own_file(hub: BrokerHub, event_lake: EventLake) -
     hub.broker.stop()
     [segment] = hub.broker.folder.glob(f"data/{hub.name}-0/*.log")
     data = bytearray(segment.read_bytes())
-    second = 12 + int.from_bytes(data[8:12], "big")
-    base, length = (
-        int.from_bytes(data[second + at : second + at + size], "big") for at, size in ((0, 8), (8, 4))
-    )
-    count = 1 + int.from_bytes(data[second + 23 : second + 27], "big")
+    second = 12 + struct.unpack_from(">i", data, 8)[0]
+    base, length = struct.unpack_from(">qi", data, second)
+    count = 1 + struct.unpack_from(">i", data, second + 23)[0]
     data[second + 12 + length - 20] ^= 0xFF
     segment.write_bytes(data)
     hub.broker.start()
-    with pytest.raises(
-        MessagesDamaged, match=f"{count} messages? that cannot be read: partition 0: {base} to"
-    ):
+    with pytest.raises(MessagesDamaged, match=f"cannot be read: partition 0: {base} to {base + count - 1}"):
         drain(event_lake)
     for offset in range(base, base + count):
         del hub.ledger[0, offset]

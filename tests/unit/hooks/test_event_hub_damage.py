@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -124,6 +125,34 @@ def test_messages_between_damaged_batches_are_read(broker: RawBroker, hook: Even
     batches = read(hook, (0, there.high))
     assert offsets(batches) == [3, 7, 14]
     assert damaged(batches) == [(0, 0, 3), (0, 4, 7), (0, 8, 11), (0, 11, 14)]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_bytes_change_all_that_is_whole_is_read(
+    broker: RawBroker, hook: EventHubHook, seed: int
+) -> None:
+    """Some bytes of every other batch are others, anywhere behind the offset that the broker finds it by."""
+    draw = random.Random(seed)
+    [there] = broker.create("hub")
+    whole: set[int] = set()
+    for _ in range(8):
+        whole.update(range(there.high, there.high + 2))
+        there.add(b"%d" % there.high, b"%d" % (there.high + 1))
+        base, codec = there.high, draw.choice([None, "gzip", "zstd"])
+        data = bytearray(batch(base, [b"%d" % (base + delta) for delta in range(3)], codec=codec))
+        for _ in range(draw.choice([1, 1, 4])):
+            data[draw.randrange(8, len(data))] ^= draw.randrange(1, 256)
+        there.batches.append((base, base + 3, bytes(data)))
+    there.add(b"%d" % there.high)
+    whole.add(there.high - 1)
+    batches = read(hook, (0, there.high))
+    handed = offsets(batches)
+    assert handed == sorted(set(handed))
+    assert whole <= set(handed)
+    bad = {offset for _, start, end in damaged(batches) for offset in range(start, end)}
+    assert bad == set(range(there.high)) - set(handed)
+    values = [value for each in batches for value in each.values]
+    assert values == [b"%d" % offset for offset in handed]
 
 
 def test_damage_at_the_end_of_the_hub(broker: RawBroker, hook: EventHubHook) -> None:

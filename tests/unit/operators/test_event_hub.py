@@ -264,12 +264,13 @@ def test_a_broker_that_stays_away_is_an_outage_if_it_was_reached_before(
     hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.fill(4)
-    with monkeypatch.context() as patch, pytest.raises(ConnectionFailed):
+    with monkeypatch.context() as patch:
         Restart(patch, hub, 1e9)
-        drain(event_lake)
+        with pytest.raises(ConnectionFailed):
+            drain(event_lake)
     drain(event_lake)
     restart = Restart(monkeypatch, hub, 1e9)
-    with pytest.raises(ServiceUnavailable, match="connection refused.*reached before"):
+    with pytest.raises(ServiceUnavailable, match=r"connection refused.*reached before"):
         drain(event_lake)
     assert 10 <= restart.now <= 12
     assert len(event_lake.records()) == 1
@@ -926,7 +927,7 @@ def test_long_drains_report_progress(
     monkeypatch.setattr(DrainClock, "report_every", 0.0)
     hub.fill(6)
     drain(event_lake)
-    assert "3 messages still to come" in capsys.readouterr().out
+    assert "messages to come 3" in capsys.readouterr().out
 
 
 # Parameters ---------------------------------------------------------------------------------------
