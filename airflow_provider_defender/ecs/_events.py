@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
@@ -20,7 +20,7 @@ from ._rows import Chunk, RowBuilder, constant_column
 from ._shapes import in_order
 from ._typed import Columns, typed_columns
 from ._values import json_text, parse_object
-from .columns import join_known
+from .columns import join_known, only_where
 from .fields import TIMESTAMP
 from .mapping import ENVELOPE, HUB_SOURCE, Mapping
 
@@ -123,6 +123,7 @@ class EventTable:
         self._time_places: tuple[str, ...] = ()
         self._log = log
         self._keep_original = keep_original
+        self._ingested = ingested
         self._builder = RowBuilder(mapping, self.schema, ingested)
         self._rows: list[Row] = []
         self._objects: list[Any] = []
@@ -203,7 +204,7 @@ class EventTable:
         if self._objects:
             self._gather()
         records = self._take()
-        chunk = records.chunk(self._log, self._keep_original)
+        chunk = records.chunk(self._log, self._keep_original, self._ingested)
         batch = self._builder.build(chunk, self._builder.prepare(chunk), 0, len(records.rows))
         table = pa.Table.from_batches([batch])
         known = chunk.fields["@timestamp"].is_valid()
@@ -243,12 +244,12 @@ class _Records:
     leftovers: dict[int, Leftovers]
     outer_leftovers: dict[int, dict[str, Any]]
 
-    def chunk(self, log: str | None, keep_original: bool) -> Chunk:
+    def chunk(self, log: str | None, keep_original: bool, ingested: datetime | None) -> Chunk:
         (texts, _, _, times, received, outers, digests, _, numbers) = zip(*self.rows, strict=True)
         columns = self._columns()
         if self.mapping.envelope is not None:
             self._add_envelope(columns, times, received, outers)
-        stamps, origins_of_times = self._stamps(columns)
+        stamps, origins_of_times = self._stamps(columns, ingested)
         hashes, tenants, kafka = _hexadecimal(digests), self._tenants(columns), self._kafka(numbers)
         return Chunk(
             columns=columns,
@@ -355,30 +356,35 @@ class _Records:
                     self.outer_leftovers.setdefault(number, {})[name] = values[number]
         return typed
 
-    def _stamps(self, columns: Columns) -> tuple[pa.Array, pa.Array]:
+    def _stamps(self, columns: Columns, ingested: datetime | None) -> tuple[pa.Array, pa.Array]:
         """`@timestamp` and where it is from: the record, else the envelope, else the broker.
 
         A record's time that is over 400 days before the envelope's (or the broker's, where there is none), or
-        a day after it, is a wrong clock; and so is an envelope's time beside the broker's. Old times that
-        agree with one another are those of an archive that somebody has sent again, and right.
+        a day after it, is a wrong clock; and so is an envelope's time beside the broker's. But two witnesses
+        beat one (`_without_late_broker`, `_without_late_envelope`). Old times that agree with one another are
+        those of an archive that somebody has sent again, and right.
         """
         length = len(self.rows)
         own = [columns.record[name] for name in self.mapping.times if name in columns.record]
         record = pc.coalesce(*own) if own else pa.nulls(length, TIMESTAMP)
-        broker = self.origins.column("enqueued").combine_chunks()
-        sent = columns.record.get("envelope.time", pa.nulls(length, TIMESTAMP))
+        told = self.origins.column("enqueued").combine_chunks()
+        written = columns.record.get("envelope.time", pa.nulls(length, TIMESTAMP))
+        started = None if self.mapping.envelope is not None else ingested
+        broker = _without_late_broker(_possible(told, ingested), record, _possible(written), started)
+        sent = _without_late_envelope(_possible(written), record, broker)
         envelope = _near(sent, broker)
         usable = _near(record, pc.coalesce(envelope, broker))
         if usable.null_count > record.null_count:
-            archived = pc.fill_null(pc.and_(pc.less(sent, broker), pc.greater(sent, _OLDEST)), False)
-            agreed = pc.if_else(archived, _near(record, sent), pa.scalar(None, TIMESTAMP))
+            archived = pc.fill_null(pc.less(sent, broker), False)
+            agreed = only_where(archived, _near(record, sent))
             usable = pc.coalesce(usable, agreed)
         if not usable.null_count:
             return usable, constant_column("record", pa.string(), length)
-        names = pc.if_else(
-            pc.is_valid(usable), "record", pc.if_else(pc.is_valid(envelope), "envelope", "broker")
-        )
-        return pc.coalesce(usable, envelope, broker), names
+        sent = pc.coalesce(
+            envelope, only_where(pc.is_null(broker), written)
+        )  # a poor time is better than none
+        names = pc.if_else(pc.is_valid(usable), "record", pc.if_else(pc.is_valid(sent), "envelope", "broker"))
+        return pc.coalesce(usable, sent, broker, told), names
 
     def _tenants(self, columns: Columns) -> pa.Array:
         names = ["envelope.tenantId", self.mapping.tenant]
@@ -417,6 +423,50 @@ def _near(times: pa.Array, others: pa.Array) -> pa.Array:
     late = pc.greater(times, pc.add(others, _MOST_AFTER))
     wrong = pc.or_(pc.fill_null(early, False), pc.fill_null(late, False))
     return pc.if_else(wrong, pa.scalar(None, TIMESTAMP), times)
+
+
+def _possible(times: pa.Array, ingested: datetime | None = None) -> pa.Array:
+    """The times; null before 2010, when nothing was exported, and over a day after the run's start."""
+    possible = pc.greater_equal(times, _OLDEST)
+    if ingested is not None:
+        possible = pc.and_(
+            possible, pc.less_equal(times, pc.add(pa.scalar(ingested, TIMESTAMP), _MOST_AFTER))
+        )
+    return times if pc.all(possible).as_py() else only_where(possible, times)
+
+
+def _is_behind(times: pa.Array, *others: pa.Array | pa.Scalar) -> pa.Array:
+    """Whether a time is known to be over a day before each of the others."""
+    late = pc.add(times, _MOST_AFTER)
+    behind = [pc.fill_null(pc.less(late, other), False) for other in others]
+    return reduce(pc.and_, behind)
+
+
+def _without_late_broker(
+    broker: pa.Array, record: pa.Array, sent: pa.Array, started: datetime | None
+) -> pa.Array:
+    """The broker's times; null where its clock is over a day behind two that agree.
+
+    These are the record's and the envelope's, or, where records have no envelope, the record's and that of
+    the run that `started`: a service wrote the record before we read it.
+    """
+    behind = _is_behind(broker, record, sent)
+    if pc.any(behind).as_py():
+        behind = pc.and_(behind, pc.is_valid(_near(record, sent)))
+    if started is not None:
+        latest = pc.add(pa.scalar(started, TIMESTAMP), _MOST_AFTER)
+        read_later = pc.fill_null(pc.less_equal(record, latest), False)
+        behind = pc.or_(behind, pc.and_(_is_behind(broker, record), read_later))
+    return only_where(pc.invert(behind), broker)
+
+
+def _without_late_envelope(sent: pa.Array, record: pa.Array, broker: pa.Array) -> pa.Array:
+    """The envelope's times; null where they are over a day behind record and broker, which agree to a day."""
+    behind = _is_behind(sent, record, broker)
+    if not pc.any(behind).as_py():
+        return sent
+    apart = pc.or_(_is_behind(record, broker), _is_behind(broker, record))
+    return only_where(pc.or_(pc.invert(behind), apart), sent)
 
 
 def _with_envelope(data: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ._events import EventTable, Reject, rejects_table
 from ._mapped import HUB_REJECTS_SCHEMA, MAX_BYTES, MappedRecords, collector_paused, pieces
 from ._messages import MessageReader
 from ._repeats import RecentHashes
 from ._tables import EventTables, known_event_tables
+from .columns import only_where
+from .fields import TIMESTAMP
 from .mapping import ORIGIN_FIELDS, Mapping
 
 __all__ = ["EventMapper", "known_event_tables", "map_messages", "unread_messages"]
@@ -22,6 +25,7 @@ _READ_BYTES = 2 * 1024 * 1024
 """Messages that are read before full tables are looked for."""
 _TABLE_RECORDS = 5000
 """Records that make mapping them at once worth while."""
+_END_OF_CALENDAR = pa.scalar(253_402_300_800_000_000, pa.int64()).cast(TIMESTAMP)
 
 
 class EventMapper:
@@ -196,8 +200,15 @@ def origin_rows(origins: pa.Table | None, count: int) -> pa.RecordBatch:
         known = field.name in given.column_names
         column = given.column(field.name).cast(field.type) if known else pa.nulls(len(given), field.type)
         column = column.combine_chunks() if known else column
+        if field.name == "enqueued":
+            column = _of_calendar(column)
         columns.append(pa.repeat(column[0], count) if len(given) == 1 and count != 1 else column)
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(ORIGIN_FIELDS))
+
+
+def _of_calendar(times: pa.Array) -> pa.Array:
+    """The times; null beyond year 9999, where a producer counted in other units and no reader can follow."""
+    return only_where(pc.less(times, _END_OF_CALENDAR), times)
 
 
 def map_messages(

@@ -109,7 +109,7 @@ class Mapping:
         container: the struct that holds the record's own properties: `microsoft.defender_endpoint`.
         times: the properties that give `@timestamp`; the first that is known counts. Records of the event hub
             without any take `envelope.time`, then the time when the broker got the message; so do those with
-            one that is over 400 days before that, or a day after it.
+            one that is over 400 days before that, or a day after it, unless two clocks outvote the third.
         key: the property that identifies a record; a record without it is rejected. Not for the event hub,
             whose rows have the key `<tenant>/<event.hash>`, or only the hash where no tenant is known; behind
             it `/<partition>-<offset>-<record>` where the same content may come again without being a repeat.

@@ -44,6 +44,8 @@ _TRIES_AT_ONE_OFFSET = 20
 _SECONDS_BETWEEN_LOOKS = 2.0
 _SECONDS_BETWEEN_HUB_LOOKS = 10.0
 _HUB_LOOK_SECONDS = 2.0
+_LATEST = 253_402_300_799_999
+"""The last millisecond of year 9999: a producer whose times lie beyond counts in other units than Kafka."""
 _OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 # Damage on the way is gone with the next fetch, or once another replica leads; that in the hub stays.
 _PAUSES_AT_DAMAGE = (0.5, 1.0, 2.0)
@@ -286,7 +288,7 @@ class RangeReader:
         """Add a message to a batch; of one that is too large, what can be said of it."""
         value = message.value()
         kind, moment = message.timestamp()
-        enqueued = moment if kind else -1
+        enqueued = moment if kind and moment <= _LATEST else -1
         size = len(value) if value is not None else 0
         self._bytes += size
         self._records += 1

@@ -316,6 +316,13 @@ def test_a_batch_is_columns_side_by_side() -> None:
     assert len(batch) == 4
 
 
+def test_a_time_beyond_the_calendar_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A producer that counts nanoseconds would else break every conversion, and with it the drain."""
+    monkeypatch.setattr(Message, "timestamp", lambda self: (1, 1_790_000_000_000_000_000))
+    [batch] = read(Broker({0: full(2)}), {0: [(0, 2)]})
+    assert batch.enqueued == [-1, -1]
+
+
 def test_no_more_is_asked_for_than_is_there() -> None:
     """Or else librdkafka waits for messages that do not come."""
     broker = Broker({0: full(1000)})
