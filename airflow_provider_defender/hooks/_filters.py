@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.timestamps import format_ticks
@@ -16,6 +17,21 @@ __all__ = ["AlertFilter", "created_between_filter", "updated_between_filter", "u
 
 SEVERITIES = ("UnSpecified", "Informational", "Low", "Medium", "High")
 STATUSES = ("Unknown", "New", "InProgress", "Resolved")
+CATEGORIES = (
+    "Backdoor", "Collection", "CommandAndControl", "CredentialAccess", "CredentialStealing",
+    "CredentialTheft", "DefenseEvasion", "DefenseImpairment", "Delivery", "Discovery", "DocumentExploit",
+    "EnterprisePolicy", "Execution", "Exfiltration", "Exploit", "ExplorationEnumeration", "General", "Impact",
+    "InitialAccess", "Installation", "LateralMovement", "Malware", "MalwareDownload", "NetworkPropagation",
+    "None", "NotApplicable", "Persistence", "PrivilegeEscalation", "Ransomware", "Reconnaissance",
+    "RemoteAccessTool", "ResourceDevelopment", "SocialEngineering", "Stealth", "SuspiciousActivity",
+    "SuspiciousNetworkTraffic", "Trojan", "TrojanDownloader", "UnwantedSoftware", "Weaponization",
+    "WebExploit", "WebFingerprinting",
+)  # fmt: skip
+"""Categories that Microsoft names (Learn, "Create alert from event API", "Alert categories"), with ATT&CK's
+tactics. The property is free text: others may come."""
+_MOST_SEEN = 200
+_ABSENT = ("", "-", "N/A")
+"""Texts that mean that there is no value."""
 
 
 @dataclass(frozen=True, init=False)
@@ -24,7 +40,8 @@ class AlertFilter:
 
     `severity` and `status` take the API's values in any case and keep its spelling; an unknown value is
     a `ConfigurationError`, as it would land nothing without a word. `category` is free text, as in the
-    API. Values are sorted and without repeats, so equal filters compare equal.
+    API (`doubts` says what of it may be misspelt). Values are sorted and without repeats, so equal filters
+    compare equal.
     """
 
     severity: tuple[str, ...]
@@ -46,15 +63,29 @@ class AlertFilter:
         parts = {"severity": self.severity, "status": self.status, "category": self.category}
         return {name: list(values) for name, values in parts.items() if values}
 
-    def wanted(self, records: Sequence[msgspec.Raw]) -> list[bool]:
-        """For each raw alert, whether it passes; upper and lower case are the same.
+    def wanted(self, records: Sequence[msgspec.Raw], seen: dict[str, set[str]] | None = None) -> list[bool]:
+        """For each raw alert, whether it passes; upper and lower case are the same, of names and of values.
 
-        What is no readable alert passes: it is not for a filter to drop it.
+        What cannot be judged passes: it is not for a filter to drop what is no readable alert, or does not
+        say what is filtered by. `seen` collects the values met of each part, for `doubts`.
         """
         parts = {name: {value.casefold() for value in values} for name, values in self.as_dict().items()}
         if not parts:
             return [True] * len(records)
-        return [_passes(record, parts) for record in records]
+        return [_passes(record, parts, {} if seen is None else seen) for record in records]
+
+    def doubts(self, seen: Mapping[str, Collection[str]]) -> list[str]:
+        """A warning for each category that is not documented and that no alert read had (`seen`)."""
+        met = {value.casefold() for value in seen.get("category", ())}
+        documented = {value.casefold() for value in CATEGORIES}
+        known = sorted({*CATEGORIES, *seen.get("category", ())})
+        return [
+            f"Filter category: no alert that was read has {value!r}, and Microsoft's documentation does not "
+            f"name it{_suggestion(value, known)} If it is misspelt, the alerts it was meant for have not "
+            "landed: correct it, and run this task once with since=<when it began to run>."
+            for value in self.category
+            if value.casefold() not in met | documented
+        ]
 
     def odata(self) -> str | None:
         """The OData condition, or None where everything is wanted.
@@ -113,7 +144,7 @@ def _any_of(field: str, values: Sequence[str]) -> str:
     return equalities[0] if len(equalities) == 1 else f"({' or '.join(equalities)})"
 
 
-def _passes(record: msgspec.Raw, parts: Mapping[str, set[str]]) -> bool:
+def _passes(record: msgspec.Raw, parts: Mapping[str, set[str]], seen: dict[str, set[str]]) -> bool:
     import msgspec
 
     try:
@@ -122,7 +153,36 @@ def _passes(record: msgspec.Raw, parts: Mapping[str, set[str]]) -> bool:
         return True
     if not isinstance(alert, dict):
         return True
-    return all(str(alert.get(name, "")).casefold() in values for name, values in parts.items())
+    passes = True
+    for name, values in parts.items():
+        text = _text_of(alert, name)
+        if text is None:
+            continue
+        met = seen.setdefault(name, set())
+        if len(met) < _MOST_SEEN:
+            met.add(text)
+        passes = passes and text.casefold() in values
+    return passes
+
+
+def _text_of(alert: Mapping[str, Any], name: str) -> str | None:
+    """The property's text under its own spelling, else under another that differs in case, as in mapping."""
+    for key in (name, *(key for key in alert if key.lower() == name)):
+        value = alert.get(key)
+        if isinstance(value, str) and value.strip() not in _ABSENT:
+            return value.strip()
+    return None
+
+
+def _suggestion(value: str, known: Sequence[str]) -> str:
+    """The end of the sentence: which known name is perhaps meant, if one is like it."""
+    spelling = {_plain(name): name for name in known}
+    close = get_close_matches(_plain(value), spelling, n=1)
+    return f"; did you mean {spelling[close[0]]!r}?" if close else "."
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def _texts(name: str, values: Collection[str] | str | None) -> tuple[str, ...]:

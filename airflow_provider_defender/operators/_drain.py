@@ -50,6 +50,7 @@ class DrainResult:
     rows: int = 0
     unfit_values: Counter[str] = field(default_factory=Counter)
     unknown_fields: Counter[str] = field(default_factory=Counter)
+    seen: dict[str, set[str]] = field(default_factory=dict)
     newest_ticks: int | None = None
     served_ticks: int | None = None
     complete: bool = True
@@ -173,7 +174,7 @@ class AlertDrain:
         if result.served_ticks is None:
             result.served_ticks = datetime_to_ticks(page.served_at)
         versions = ecs.record_versions(self.source, page.records, tenant=self.hook.tenant_id)
-        wanted = self.filters.wanted(page.records)
+        wanted = self.filters.wanted(page.records, result.seen)
         fresh = draft.select_new(list(compress(versions, wanted)))
         records = list(compress(compress(page.records, wanted), fresh))
         result.pages += 1

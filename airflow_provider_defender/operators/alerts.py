@@ -158,6 +158,8 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         )
         with lake_errors(self.lake):
             result = drain.run(head)
+        for doubt in filters.doubts(result.seen):
+            self.log.warning(doubt)
         return self._report(context, window, head, result)
 
     def _check(self) -> None:

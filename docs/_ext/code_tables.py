@@ -309,12 +309,11 @@ def store_errors() -> str:
 
 def filter_values() -> str:
     """The values that filters know."""
-    from airflow_provider_defender.hooks._filters import SEVERITIES, STATUSES
+    from airflow_provider_defender.hooks._filters import CATEGORIES, SEVERITIES, STATUSES
 
     rows = [("`severity`", codes(", ".join(SEVERITIES))), ("`status`", codes(", ".join(STATUSES)))]
-    return markdown_table(
-        ("Filter", "Values (in any case)"), [*rows, ("`category`", "free text, as in the API")]
-    )
+    category = f"free text, as in the API; named by Microsoft are {codes(', '.join(CATEGORIES))}"
+    return markdown_table(("Filter", "Values (in any case)"), [*rows, ("`category`", category)])
 
 
 def simulator_help() -> str:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_defender import ecs
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.hooks import (
     AlertFilter,
@@ -14,7 +15,7 @@ from airflow_provider_defender.hooks import (
     updated_between_filter,
     updated_since_filter,
 )
-from airflow_provider_defender.hooks._filters import quote, updated_after_filter
+from airflow_provider_defender.hooks._filters import CATEGORIES, quote, updated_after_filter
 from airflow_provider_defender.timestamps import parse_ticks
 
 _TICKS = parse_ticks("2026-01-09T00:00:00.1234567Z") or 0
@@ -98,11 +99,55 @@ def test_records_pass_by_every_part_in_any_case() -> None:
         b'{"severity":"High","category":"Malware"}',
         b'{"severity":"high","category":"MALWARE"}',
         b'{"severity":"Medium","category":"Malware"}',
-        b'{"severity":"High","category":null}',
-        b'{"severity":"High"}',
-        b"{broken",
-        b"[]",
+        b'{"severity":"High","category":" Malware\\n"}',
+        b'{"severity":"Low","category":"Execution"}',
     ]
     wanted = filters.wanted([msgspec.Raw(record) for record in records])
-    assert wanted == [True, True, False, False, False, True, True]
+    assert wanted == [True, True, False, True, False]
     assert AlertFilter().wanted([msgspec.Raw(b"x")]) == [True]
+
+
+@pytest.mark.parametrize("value", [b"null", b'""', b'" "', b"3", b"true", b"[]", b'["Low"]', b'{"a":"Low"}'])
+def test_what_cannot_be_judged_passes(value: bytes) -> None:
+    records = [b'{"severity":%b}' % value, b"{}", b'{"other":"Low"}', b"{broken", b"[]", b"\xff", b"[" * 9999]
+    assert AlertFilter(severity="High").wanted([msgspec.Raw(record) for record in records]) == [True] * 7
+    beside = b'{"severity":%b,"category":"Execution"}' % value
+    assert AlertFilter(severity="High", category="Malware").wanted([msgspec.Raw(beside)]) == [False]
+
+
+@given(st.data())
+def test_names_of_properties_match_in_any_case_as_in_mapping(data: st.DataObject) -> None:
+    """What a filter sees of a record is what its rows will show; where they show nothing, it passes."""
+    spelling = st.sampled_from(["severity", "Severity", "SEVERITY", "sEvErItY"])
+    values = st.sampled_from(["High", "Low", "high", None, "", "-", "N/A"])
+    alert = {"id": "1", "alertCreationTime": "2026-01-09T00:00:00Z"} | data.draw(
+        st.dictionaries(spelling, values)
+    )
+    record = msgspec.json.encode(alert)
+    [passes] = AlertFilter(severity="High").wanted([msgspec.Raw(record)])
+    (row,) = ecs.map_records("endpoint_alerts", [record]).tables["alerts"].to_pylist()
+    shown = row["microsoft"]["defender_endpoint"]["severity"]
+    assert passes == (shown is None or shown.lower() == "high")
+
+
+def test_a_category_that_nothing_has_is_doubted_with_a_suggestion() -> None:
+    filters = AlertFilter(
+        category=["Malwear", "Execution", "credential access", "Own Detections", "zzz", "Qqqq"]
+    )
+    seen: dict[str, set[str]] = {}
+    records = [b'{"Category":"own detections"}', b'{"category":"Zzzz"}', b'{"category":"Malware"}']
+    filters.wanted([msgspec.Raw(record) for record in records], seen)
+    doubts = {doubt.split("'")[1]: doubt for doubt in filters.doubts(seen)}
+    assert set(doubts) == {"Malwear", "credential access", "zzz", "Qqqq"}
+    assert "did you mean 'Malware'?" in doubts["Malwear"]
+    assert "did you mean 'CredentialAccess'?" in doubts["credential access"]
+    assert "did you mean 'Zzzz'?" in doubts["zzz"]
+    assert "did you mean" not in doubts["Qqqq"]
+    assert AlertFilter(category=CATEGORIES, severity="High").doubts({}) == []
+
+
+def test_what_is_seen_is_bounded() -> None:
+    seen: dict[str, set[str]] = {}
+    records = [msgspec.Raw(b'{"category":"%d"}' % number) for number in range(1000)]
+    AlertFilter(category="Malware").wanted(records, seen)
+    assert len(seen["category"]) <= 200

@@ -160,6 +160,17 @@ def test_filters_narrow_what_lands_and_a_change_is_a_warning(
     assert "since=" in warning
 
 
+def test_a_category_that_nothing_has_is_a_warning(
+    simulator: Simulator, lake: LakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator.tenant.add_alert(category="Malware")
+    simulator.tenant.advance(timedelta(seconds=5))
+    assert land(lake, category="Malwear")["versions"] == 0
+    assert "did you mean 'Malware'?" in capsys.readouterr().out
+    assert land(lake, category="Ransomware")["versions"] == 0
+    assert "did you mean" not in capsys.readouterr().out
+
+
 def test_max_duration_commits_what_was_read_and_leaves_the_watermark(
     simulator: Simulator, lake: LakeFolder
 ) -> None:
