@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._bounds import reject_key
 from ._mapped import HUB_REJECTS_SCHEMA
 from ._reader import Leftovers, RecordReader
 from ._repeats import HASH_BYTES
 from ._rows import Chunk, RowBuilder, constant_column
 from ._shapes import in_order
 from ._typed import Columns, typed_columns
-from ._values import json_text, parse_object
+from ._values import json_text, names_of, parse_object
 from .columns import join_known, only_where
 from .fields import TIMESTAMP
 from .mapping import ENVELOPE, HUB_SOURCE, Mapping
@@ -75,9 +76,10 @@ def _tenant_mark(tenant: str) -> int:
 
 
 class Reject(NamedTuple):
-    """Bytes that could not land: why, at which property, and from which message and record of it."""
+    """Bytes that could not land: their key, why, at which property, from which message and record of it."""
 
     data: bytes
+    key: str
     error: str
     path: str
     message: int
@@ -86,14 +88,14 @@ class Reject(NamedTuple):
 
 def rejects_table(rejects: Sequence[Reject], origins: pa.Table) -> pa.Table:
     """The rejects as `HUB_REJECTS_SCHEMA` has them; `origins` has a row for each."""
-    data, errors, paths, messages, records = zip(*rejects, strict=True)
+    data, keys, errors, paths, messages, records = zip(*rejects, strict=True)
     columns: dict[str, Any] = {
         **{name: origins.column(name).combine_chunks() for name in origins.column_names},
         "bytes": pa.array(data, pa.binary()),
         "error": pa.array(errors, pa.string()),
         "path": pa.array(paths, pa.string()),
         "record_index": pa.array(messages, pa.int64()),
-        "key": pa.array([f"reject:{hashlib.sha256(each).hexdigest()}" for each in data], pa.string()),
+        "key": pa.array(keys, pa.string()),
         "version": constant_column("", pa.string(), len(data)),
         "record": pa.array(records, pa.int32()),
     }
@@ -138,7 +140,7 @@ class EventTable:
 
     def _read_first(self, content: bytes) -> tuple[Any, Leftovers | None]:
         """Read the first record, and from then on expect its columns in its order, which is much faster."""
-        names = [name for name in parse_object(content) if name in self.reader.shape.properties]
+        names = [name for name in names_of(content) if name in self.reader.shape.properties]
         shape = in_order(self.reader.shape, tuple(names))
         self.reader = RecordReader(shape, others=not self.mapping.typed, inside=self.mapping.inside)
         self.read = self.reader.read
@@ -211,7 +213,7 @@ class EventTable:
         if pc.all(known).as_py():
             return table, HUB_REJECTS_SCHEMA.empty_table()
         rejects = [
-            Reject(row[0], _NO_TIME, "time", *row[-2:])
+            Reject(row[0], reject_key(row[0]), _NO_TIME, "time", *row[-2:])
             for row, valid in zip(records.rows, known.to_pylist(), strict=True)
             if not valid
         ]

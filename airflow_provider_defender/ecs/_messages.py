@@ -7,11 +7,13 @@ one of its table. Everything else takes a longer way: msgspec's, and then a tole
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
+from ._bounds import kept, reject_key, too_large
 from ._events import EventTable, Outer, Reject
 from ._repeats import RecentHashes
 from ._split import Piece, documents, elements, members
@@ -19,7 +21,7 @@ from ._tables import AZURE_MONITOR, CLOUD_ALERTS, EventTables
 from ._values import UNFIT, UnreadableError, clean_text, convert, parse_object
 from .mapping import ENVELOPE
 
-__all__ = ["MessageReader"]
+__all__ = ["LARGE_MESSAGE", "MessageReader"]
 
 _HUNTING = "advancedhunting-"
 _TIME = rb'"([0-9TZ:.+-]*)"'
@@ -34,6 +36,10 @@ _TAIL = b'},"Tenant":"DefaultTenant"}'
 _TAIL_LENGTH = len(_TAIL) - 2
 _MOST_OUTERS, _LONGEST_OUTER = 1000, 2048
 _MANY_PIECES, _SMALLEST_PIECE = 1000, 16
+_MOST_LISTS = 1000
+_BRACE = ord("{")
+LARGE_MESSAGE = 2 * 1024 * 1024
+"""Bytes of a message that are read at once, with all its records; of a larger one, record by record."""
 
 
 class _Wrapper(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -85,6 +91,12 @@ class MessageReader:
             or not self._read_usual(value[_START_LENGTH : -len(_END)], message, 0)
         ):
             self._read_wrapped(value, message)
+
+    def read_large(self, value: bytes, message: int, hub_tenant: str | None = None) -> Iterator[int]:
+        """The same for a message that should not be copied as a whole: gives each record's size when read."""
+        self._hub_tenant = hub_tenant
+        self._had_several = True
+        return self._read_documents(value, message)
 
     def _read_usual(self, text: bytes, message: int, record: int) -> bool:
         """Read a record in the Streaming API's own spelling; False, and nothing done, if it is not that.
@@ -182,8 +194,10 @@ class MessageReader:
             return False
         return not self._recent.add(outer.repeat(digest, self._hub_tenant))
 
-    def _reject(self, data: bytes, error: str, message: int, record: int = 0, path: str = "") -> None:
-        self.rejects.append(Reject(data, error, path, message, record))
+    def _reject(
+        self, data: bytes | memoryview, error: str, message: int, record: int = 0, path: str = ""
+    ) -> None:
+        self.rejects.append(Reject(kept(data), reject_key(data), error, path, message, record))
 
     # Messages in other shapes
 
@@ -195,45 +209,39 @@ class MessageReader:
         if records is not msgspec.UNSET and _may_repeat_a_key(value, records):
             records = msgspec.UNSET
         self._had_several = records is not msgspec.UNSET and len(records) > 1
-        if records is msgspec.UNSET or len(records) > max(len(value) // _SMALLEST_PIECE, _MANY_PIECES):
-            self._read_documents(value, message)
+        if records is msgspec.UNSET or len(records) > _most_pieces(value):
+            for _ in self._read_documents(value, message):
+                pass
         elif not records:
             self._reject(value, "the list of records is empty", message)
         else:
             for number, raw in enumerate(records):
                 self._read_record(bytes(raw), message, number)
 
-    def _read_documents(self, value: bytes, message: int) -> None:
+    def _read_documents(self, value: bytes, message: int) -> Iterator[int]:
         """A record, a list of them, several documents one after another, or what is none of these."""
-        pieces = list(documents(value))
-        if not pieces or (len(pieces) == 1 and not pieces[0].whole):
-            self._reject(value, "neither a JSON object nor a list of them", message)
+        most = _most_pieces(value)
+        parts: Iterable[tuple[Piece, str]] = islice(_parts(value), most + 1)
+        if len(value) <= LARGE_MESSAGE:
+            parts = list(parts)
+            count = len(parts)
+        else:  # twice the work, but no list of what may be millions
+            count = sum(1 for _ in parts)
+            parts = _parts(value)
+        if count > most:
+            self._reject(value, f"over {most:,} records of a few bytes each", message)
             return
-        parts = [part for piece in pieces for part in self._records_in(value, piece)]
-        if len(parts) > max(len(value) // _SMALLEST_PIECE, _MANY_PIECES):
-            self._reject(value, f"{len(parts):,} records of a few bytes each", message)
-            return
-        for record, (part, why_not) in enumerate(parts):
-            if why_not:
-                self._reject(part, why_not, message, record)
-            else:
-                self._read_record(part, message, record)
+        for record, (piece, why_not) in enumerate(parts):
+            self._read_piece(value, piece, why_not, message, record)
+            yield piece.end - piece.start
 
-    def _records_in(self, value: bytes, piece: Piece) -> list[tuple[bytes, str]]:
-        """The records of one document, each with the reason why it is none, if it is not."""
-        text = value[piece.start : piece.end]
-        if not piece.whole:
-            return [(text, "not a JSON object")]
-        lists, others = [(piece.start, piece.end)], 0
-        if text.startswith(b"{"):
-            lists, others = _lists_of_records(value, piece)
-            if not lists:
-                return [(text, "")]
-        inside = [(value[each.start : each.end], "") for found in lists for each in elements(value, *found)]
-        if not inside:
-            return [(text, "the list of records is empty")]
-        beside = f"beside its records the message has {others:,} other member{'s' * (others != 1)}"
-        return [*inside, (text, beside)] if others else inside
+    def _read_piece(self, value: bytes, piece: Piece, why_not: str, message: int, record: int) -> None:
+        with memoryview(value)[piece.start : piece.end] as data:
+            error = why_not or too_large(data)
+            if error:
+                self._reject(data, error, message, record)
+                return
+        self._read_record(value[piece.start : piece.end], message, record)
 
     # Records in other shapes
 
@@ -332,13 +340,53 @@ def _may_repeat_a_key(value: bytes, records: Sequence[msgspec.Raw]) -> bool:
     return value.count(b'"records"') > 1 or b"\\u00" in value
 
 
+def _most_pieces(value: bytes) -> int:
+    """So many records a message may have: more would be of a few bytes each, and none of a table."""
+    smallest = _SMALLEST_PIECE if len(value) <= LARGE_MESSAGE else 4 * _SMALLEST_PIECE
+    return max(len(value) // smallest, _MANY_PIECES)
+
+
+def _parts(value: bytes) -> Iterator[tuple[Piece, str]]:
+    """Where the records of a message are, each with the reason why it is none, if it is not."""
+    pieces = documents(value)
+    first, second = next(pieces, None), next(pieces, None)
+    if first is None or (second is None and not first.whole):
+        yield Piece(0, len(value), False), "neither a JSON object nor a list of them"
+        return
+    for piece in chain([first], [second] if second else [], pieces):
+        if piece.whole:
+            yield from _records_in(value, piece)
+        else:
+            yield piece, "not a JSON object"
+
+
+def _records_in(value: bytes, piece: Piece) -> Iterator[tuple[Piece, str]]:
+    """The records of one document, as in `_parts`."""
+    lists, others = [(piece.start, piece.end)], 0
+    if value[piece.start] == _BRACE:
+        lists, others = _lists_of_records(value, piece)
+        if not lists or len(lists) > _MOST_LISTS:
+            yield piece, f"over {_MOST_LISTS:,} lists of records" if lists else ""
+            return
+    is_empty = True
+    for each in chain.from_iterable(elements(value, *place) for place in lists):
+        is_empty = False
+        yield each, ""
+    if is_empty:
+        yield piece, "the list of records is empty"
+    elif others:
+        beside = f"beside its records the message has {others:,} other member{'s' * (others != 1)}"
+        yield piece, beside
+
+
 def _lists_of_records(value: bytes, piece: Piece) -> tuple[list[tuple[int, int]], int]:
-    """Where the document's lists `records` are, and how many other members it has."""
-    found = [
+    """Where the document's lists `records` are (too many are not all given), and how many other members."""
+    lists = (
         (each.start, each.end)
         for key, each in members(value, piece.start, piece.end)
         if value[each.start : each.start + 1] == b"[" and _key(key).lower() == "records"
-    ]
+    )
+    found = list(islice(lists, _MOST_LISTS + 1))
     return found, sum(1 for _ in elements(value, piece.start, piece.end)) - len(found) if found else 0
 
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-__all__ = ["Piece", "documents", "elements", "members"]
+__all__ = ["Piece", "count_values", "documents", "elements", "members"]
 
+_BLANKS = b" \t\r\n"
 _BLANK = re.compile(rb"[ \t\r\n]*")
-_STRING = rb'"(?:[^"\\]|\\.)*"'
+# At most so many escapes at once: the expression takes 100 bytes of memory for each until it has ended.
+_INSIDE = rb'(?:[^"\\]*\\.){0,1000}[^"\\]*'
 # A string that never ends takes all that follows: else each quote in it would be looked at anew.
-_STRUCTURE = re.compile(_STRING + rb"?|[\[\]{},]", re.DOTALL)
-_KEY = re.compile(rb"[ \t\r\n]*(" + _STRING + rb")[ \t\r\n]*:[ \t\r\n]*", re.DOTALL)
-_NEXT_LINE = re.compile(rb"[\r\n]+(?=[\[{])")
+_STRUCTURE = re.compile(rb'"' + _INSIDE + rb'(")?|[\[\]{},]', re.DOTALL)
+_REST_OF_STRING = re.compile(_INSIDE, re.DOTALL)
+_KEY = re.compile(rb'[ \t\r\n]*("' + _INSIDE + rb'")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_NEXT_LINE = re.compile(rb"(?<![\r\n])[\r\n]+(?=[\[{])")
+_QUOTE = ord('"')
 _BOM = b"\xef\xbb\xbf"
 _OPENING = (b"{", b"[")
 _MOST_UNCLOSED = 10
@@ -53,40 +58,69 @@ def documents(data: bytes) -> Iterator[Piece]:
         position = _BLANK.match(data, end).end()  # type: ignore[union-attr]
 
 
+def count_values(data: bytes | memoryview, most: int) -> int:
+    """An upper bound of the values in JSON: its marks `{`, `[` and `,`, which are counted to `most` + 1."""
+    openings = (1 for mark, _ in _marks(data, 0, len(data)) if mark not in b"]}")
+    return sum(islice(openings, most + 1))
+
+
+def _marks(data: bytes | memoryview, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The brackets and commas outside strings, each with its place."""
+    while start < end:
+        restart = end
+        for token in _STRUCTURE.finditer(data, start, end):
+            mark = data[token.start()]
+            if mark != _QUOTE:
+                yield mark, token.start()
+            elif token.end(1) < 0 and token.end() < end:
+                restart = _end_of_string(data, token.end(), end)
+                break
+        start = restart
+
+
+def _end_of_string(data: bytes | memoryview, start: int, end: int) -> int:
+    """The place after the quote that ends the string that `start` is inside of; `end` if it never ends."""
+    while start < end and data[start] != _QUOTE:
+        found = _REST_OF_STRING.match(data, start, end).end()  # type: ignore[union-attr]
+        if found == start:  # a backslash is the last byte
+            return end
+        start = found
+    return min(start + 1, end)
+
+
 def _closing(data: bytes, start: int) -> int | None:
     """The place after the bracket that closes the one at `start`; None if there is none."""
     depth = 0
-    for token in _STRUCTURE.finditer(data, start):
-        first = data[token.start()]
-        if first in b"[{":
+    for mark, place in _marks(data, start, len(data)):
+        if mark in b"[{":
             depth += 1
-        elif first in b"]}":
+        elif mark in b"]}":
             depth -= 1
             if depth == 0:
-                return token.end()
+                return place + 1
     return None
 
 
 def elements(data: bytes, start: int, end: int) -> Iterator[Piece]:
     """The elements of the list that takes `start` to `end`, without the blanks around them."""
     depth, first = 0, start + 1
-    for token in _STRUCTURE.finditer(data, start, end):
-        mark = data[token.start()]
+    for mark, place in _marks(data, start, end):
         if mark in b"[{":
             depth += 1
         elif mark in b"]}":
             depth -= 1
         if depth == 0 or (depth == 1 and mark in b","):
-            piece = _trimmed(data, first, token.start())
+            piece = _trimmed(data, first, place)
             if depth or piece.end > piece.start or first > start + 1:
                 yield piece
-            first = token.end()
+            first = place + 1
 
 
 def _trimmed(data: bytes, start: int, end: int) -> Piece:
-    text = data[start:end].rstrip(b" \t\r\n")
-    end = start + len(text)
-    return Piece(end - len(text.lstrip(b" \t\r\n")), end, True)
+    start = _BLANK.match(data, start, end).end()  # type: ignore[union-attr]
+    while end > start and data[end - 1] in _BLANKS:
+        end -= 1
+    return Piece(start, end, True)
 
 
 def members(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, Piece]]:

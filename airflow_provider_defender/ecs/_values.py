@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ __all__ = [
     "clean_text",
     "convert",
     "json_text",
+    "names_of",
     "parse_object",
     "parse_value",
     "ticks_of",
@@ -61,6 +63,21 @@ def parse_object(record: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnreadableError(f"a JSON object was expected, not {type(value).__name__}")
     return value
+
+
+_decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def names_of(record: bytes) -> Iterable[str]:
+    """The names of an object's properties, without a look at its values where it is strict JSON.
+
+    Raises:
+        UnreadableError: as from `parse_object`.
+    """
+    try:
+        return _decode_names(record)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return parse_object(record)
 
 
 def parse_value(text: bytes) -> Any:

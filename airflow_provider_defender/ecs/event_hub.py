@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ._events import EventTable, Reject, rejects_table
 from ._mapped import HUB_REJECTS_SCHEMA, MAX_BYTES, MappedRecords, collector_paused, pieces
-from ._messages import MessageReader
+from ._messages import LARGE_MESSAGE, MessageReader
 from ._repeats import RecentHashes
 from ._tables import EventTables, known_event_tables
 from .columns import only_where
@@ -87,6 +87,11 @@ class EventMapper:
         rows = origin_rows(origins, len(values))
         start = 0
         while start < len(values):
+            value = values[start]
+            if value is not None and len(value) > LARGE_MESSAGE:
+                yield from self._read_large(value, rows.slice(start, 1), self._read + start)
+                start += 1
+                continue
             with collector_paused():
                 tenants = rows.column("tenant").slice(start, _READ_MESSAGES).to_pylist()
                 stop = self._read_some(values, start, tenants)
@@ -105,6 +110,8 @@ class EventMapper:
         read, size, stop = self._reader.read, 0, start
         some = values[start : start + _READ_MESSAGES]
         for number, (value, tenant) in enumerate(zip(some, tenants, strict=False), start):
+            if value is not None and len(value) > LARGE_MESSAGE:
+                break
             read(value, self._read + number, tenant)
             size += len(value or b"")
             stop = number + 1
@@ -112,6 +119,19 @@ class EventMapper:
                 break
         self._counts["messages"] += stop - start
         return stop
+
+    def _read_large(self, value: bytes, origins: pa.RecordBatch, message: int) -> Iterator[MappedRecords]:
+        """Read a message whose records may not all fit in memory at once."""
+        self._counts["messages"] += 1
+        read = 0
+        for size in self._reader.read_large(value, message, origins.column("tenant")[0].as_py()):
+            read += size
+            if read >= _READ_BYTES:
+                self._settle(origins, message)
+                yield from self._due()
+                read = 0
+        self._settle(origins, message)
+        yield from self._due()
 
     def _settle(self, origins: pa.RecordBatch, first: int) -> None:
         """Put the origins of messages from number `first` on beside their records and rejects."""

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._bounds import MAX_RECORD_BYTES, check_size, kept, reject_key
 from ._mapped import MAX_BYTES, REJECTS_SCHEMA, MappedRecords, collector_paused, pieces
 from ._reader import Leftovers, OddCounts, RecordReader
 from ._rows import Chunk, RowBuilder
@@ -123,7 +124,7 @@ def _chunks(records: Iterable[Record]) -> Iterator[tuple[int, list[bytes]]]:
     """Records in lists that are read at once, each with the place of its first record."""
     first, chunk, size = 0, [], 0
     for record in records:
-        data = record if isinstance(record, bytes) else bytes(record)
+        data = _data_of(record)
         chunk.append(data)
         size += len(data)
         if len(chunk) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
@@ -131,6 +132,14 @@ def _chunks(records: Iterable[Record]) -> Iterator[tuple[int, list[bytes]]]:
             first, chunk, size = first + len(chunk), [], 0
     if chunk:
         yield first, chunk
+
+
+def _data_of(record: Record) -> bytes:
+    """The record as bytes; as a view, if it is too large to be read anyway."""
+    if isinstance(record, bytes):
+        return record
+    view = memoryview(record)
+    return cast("bytes", view) if len(view) > MAX_RECORD_BYTES else bytes(view)
 
 
 @dataclass
@@ -264,6 +273,7 @@ class _Mapper:
             objects: list[Any] = []
             for place, record in enumerate(records[start : start + _READ_RECORDS], start):
                 try:
+                    check_size(record)
                     result, rest = read(record)
                 except UnreadableError as error:
                     self._reject(rejects, record, first + place, str(error), "")
@@ -315,7 +325,7 @@ class _Mapper:
         tenant = self._origins.tenant(index)
         identity = self._identities.of(record, tenant)
         rejects[index] = {
-            "bytes": record,
+            "bytes": kept(record),
             "error": error,
             "path": path,
             "record_index": index,
@@ -417,13 +427,14 @@ class _Identities:
 
     def _slowly(self, record: bytes, tenant: str | None) -> Version:
         try:
+            check_size(record)
             data = parse_object(record)
         except UnreadableError:
             data = {}
         key_name, version_name, tenant_name = self._names
         identifier = _first(data, key_name)
         if identifier is None:
-            return Version(f"reject:{hashlib.sha256(record).hexdigest()}", "")
+            return Version(reject_key(record), "")
         version = (
             _first(data, version_name, only_text=True) or f"content:{hashlib.sha256(record).hexdigest()}"
         )
@@ -454,6 +465,4 @@ def record_versions(source: str | Mapping, records: Iterable[Record], *, tenant:
     `reject:<sha256 of its bytes>` and the version "". Only what that takes is decoded.
     """
     identities = _Identities(find_mapping(source))
-    return [
-        identities.of(record if isinstance(record, bytes) else bytes(record), tenant) for record in records
-    ]
+    return [identities.of(_data_of(record), tenant) for record in records]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.timestamps import format_ticks
@@ -148,10 +148,8 @@ def _passes(record: msgspec.Raw, parts: Mapping[str, set[str]], seen: dict[str, 
     import msgspec
 
     try:
-        alert = msgspec.json.decode(record)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return True
-    if not isinstance(alert, dict):
+        alert = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return True
     passes = True
     for name, values in parts.items():
@@ -165,11 +163,16 @@ def _passes(record: msgspec.Raw, parts: Mapping[str, set[str]], seen: dict[str, 
     return passes
 
 
-def _text_of(alert: Mapping[str, Any], name: str) -> str | None:
+def _text_of(alert: Mapping[str, msgspec.Raw], name: str) -> str | None:
     """The property's text under its own spelling, else under another that differs in case, as in mapping."""
+    import msgspec
+
     for key in (name, *(key for key in alert if key.lower() == name)):
-        value = alert.get(key)
-        if isinstance(value, str) and value.strip() not in _ABSENT:
+        try:
+            value = msgspec.json.decode(alert.get(key, b"null"), type=str | None)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        if value is not None and value.strip() not in _ABSENT:
             return value.strip()
     return None
 

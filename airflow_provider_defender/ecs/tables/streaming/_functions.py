@@ -337,14 +337,18 @@ _ODD_QUOTING = r'\\"|[\t\n\v\f\r\x1e\x1f]'
 _BLANK, _NOTHING = "\x1f", "\x1e"
 _ARGUMENT = re.compile(r'(?:[^\s"\\]+|\\"|\\|"(?:[^"\\]+|\\.)*"?)+', re.DOTALL | re.ASCII)
 _QUOTE = re.compile(r'(\\*)"')
+_LONGEST_COMMAND = 128 * 1024
+"""Bytes: Windows takes 32,767 characters. Words of a longer text would take many times its memory."""
 
 
 def arguments(command_line: pa.Array) -> tuple[pa.Array, pa.Array]:
     """`process.args` and `.args_count`: the command line split at blanks as Windows does it.
 
     Double quotes hold blanks together, a backslash before one makes it a character. Single quotes are
-    characters, also on Linux, where the shell has removed those that are none.
+    characters, also on Linux, where the shell has removed those that are none. Null for what is longer than a
+    command line can be.
     """
+    command_line = only_where(pc.less_equal(pc.binary_length(command_line), _LONGEST_COMMAND), command_line)
     trimmed = pc.ascii_trim_whitespace(command_line)
     command_line = only_where(pc.not_equal(trimmed, ""), command_line)
     words = pc.ascii_split_whitespace(only_where(pc.not_equal(trimmed, ""), trimmed))
