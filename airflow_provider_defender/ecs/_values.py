@@ -51,7 +51,9 @@ class UnreadableError(Exception):
 
 
 def parse_object(record: bytes) -> dict[str, Any]:
-    """The record as a dict, also where a strict parser gives up: lone surrogates, NaN, huge numbers, a BOM.
+    """The record as a dict, also where a strict parser gives up.
+
+    It takes lone surrogates, NaN, huge numbers, a BOM, and control characters inside of strings.
 
     Numbers beyond what Python converts, NaN and Infinity come back as their texts. Of repeated keys the last
     one counts.
@@ -97,6 +99,7 @@ def _parse_leniently(record: bytes) -> Any:
             parse_int=_parse_int,
             parse_float=_parse_float,
             parse_constant=str,
+            strict=False,
         )
     except UnicodeDecodeError as error:
         raise UnreadableError(f"not UTF-8 at byte {error.start}") from None

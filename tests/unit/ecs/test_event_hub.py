@@ -554,6 +554,34 @@ def test_dynamic_columns_keep_the_exact_text() -> None:
     assert xdr(only_row(map_messages(message(data))))["AdditionalFields"] == raw.decode()
 
 
+CONTROLS = "".join(map(chr, range(32)))
+
+
+@pytest.mark.parametrize("around", ["message", "bare", "list", "lines"])
+def test_raw_control_characters_land_in_texts_and_the_original_is_exact(around: str) -> None:
+    fields = {"AttackTechniques": "x§ (T1078)", "b": "§"}
+    known = text(logon(AccountName="a§b", AdditionalFields=fields))
+    unknown = text(event("Own", {"a": "§", "Timestamp": LOGON["Timestamp"]}) | {"operationName": "o§"})
+    known, unknown = (each.replace("§".encode(), CONTROLS.encode()) for each in (known, unknown))
+    for raw, dataset in ((known, LOGONS), (unknown, "events/Own")):
+        value = {"message": message(raw), "bare": raw, "list": b"[%b]" % raw, "lines": b"%b\n%b" % (raw, raw)}
+        mapped = map_messages(value[around])
+        assert mapped.rejects.num_rows == 0
+        found = mapped.tables[dataset].to_pylist()[0]
+        assert found["event"]["original"].encode() == raw
+        if dataset == LOGONS:
+            assert found["user"]["name"] == f"a{CONTROLS}b"
+            assert json.loads(xdr(found)["AdditionalFields"]) == fields | {
+                "AttackTechniques": f"x{CONTROLS} (T1078)", "b": CONTROLS,
+            }  # fmt: skip
+            assert found["threat"]["technique"]["id"] == ["T1078"]
+        else:
+            assert unmapped(found)["a"] == CONTROLS
+    bad = message(known.replace(CONTROLS.encode(), b"\n\\x"), logon())
+    mapped = map_messages(bad)
+    assert (mapped.rejects.num_rows, landed(mapped)) == (1, {LOGONS: [(0, 1)]})
+
+
 def test_column_names_in_other_spellings() -> None:
     spellings = [("ISP", "a"), ("Isp", "b"), ("isp", "c")]
     records = [event(properties={name: value, "Timestamp": LOGON["Timestamp"]}) for name, value in spellings]

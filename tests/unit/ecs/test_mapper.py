@@ -271,6 +271,21 @@ def test_nul_in_texts() -> None:
     assert mapped["user"]["name"] == "u\x00v"
 
 
+CONTROLS = "".join(map(chr, range(32)))
+
+
+def test_raw_control_characters_land_in_texts_and_the_original_is_exact() -> None:
+    data = record(alert(title="a§b", domains=["c§d"], new={"e": "f§g"}, evidence=[PROCESS_ITEM]))
+    raw = data.replace("§".encode(), CONTROLS.encode())
+    mapped = row(raw)
+    assert mapped["message"] == f"a{CONTROLS}b"
+    assert mapped["event"]["original"].encode() == raw
+    container = mapped["microsoft"]["defender_endpoint"]
+    assert container["domains"] == [f"c{CONTROLS}d"]
+    assert json.loads(container["unmapped"]) == {"new": {"e": f"f{CONTROLS}g"}}
+    assert map_alerts(raw.replace(b'"a', b'"\\x')).rejects.num_rows == 1, "a bad escape is none"
+
+
 # Rejects
 
 UNREADABLE = [

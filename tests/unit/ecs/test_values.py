@@ -92,6 +92,7 @@ def test_clean_text_keeps_pairs_and_replaces_lone_surrogates() -> None:
         (b'{"a":1e999}', {"a": "1e999"}),
         (b'{"a":"\\ud800"}', {"a": "\ud800"}),
         (b'{"a":123456789012345678901234567890}', {"a": 123456789012345678901234567890}),
+        (b'{"a":"1\n2\t3\x1b4\x005"}', {"a": "1\n2\t3\x1b4\x005"}),
         (b'{"b":"\\ud800","a":' + b"9" * 5000 + b"}", {"b": "\ud800", "a": "9" * 5000}),
     ],
 )
@@ -105,6 +106,8 @@ def test_what_a_strict_parser_refuses_is_read(data: bytes, expected: Any) -> Non
         (b"", "not JSON"),
         (b"<html>", "not JSON"),
         (b'{"a":1', "not JSON"),
+        (b'{"a":"\n\\x"}', "not JSON"),
+        (b'{"a":"\t\\u12"}', "not JSON"),
         (b'{"a":1} x', "not JSON"),
         (b"[1]", "object was expected"),
         (b"null", "object was expected"),

@@ -245,7 +245,7 @@ def _decoded(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return json.loads(_SURROGATE.sub(r"\\ufffd", text))
+        return json.loads(_SURROGATE.sub(r"\\ufffd", text), strict=False)
 
 
 def text_list(column: pa.Array) -> pa.Array:
