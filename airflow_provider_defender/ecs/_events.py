@@ -21,7 +21,7 @@ from ._rows import Chunk, RowBuilder, constant_column
 from ._shapes import in_order
 from ._typed import Columns, typed_columns
 from ._values import json_text, names_of, parse_object
-from .columns import join_known, only_where
+from .columns import join_known, lower_guid, lower_guids, only_where
 from .fields import TIMESTAMP
 from .mapping import ENVELOPE, HUB_SOURCE, Mapping
 
@@ -60,7 +60,7 @@ class Outer:
 
     def repeat(self, digest: bytes, hub_tenant: str | None) -> bytes:
         """What is the same for a record's repeats only: the hash, and the tenant as far as it is known."""
-        mark = _tenant_mark(self.constants[0] or hub_tenant or "")
+        mark = _tenant_mark(lower_guid(self.constants[0] or hub_tenant) or "")
         return (int.from_bytes(digest[:HASH_BYTES], "little") ^ mark).to_bytes(HASH_BYTES, "little")
 
     @cached_property
@@ -391,7 +391,7 @@ class _Records:
     def _tenants(self, columns: Columns) -> pa.Array:
         names = ["envelope.tenantId", self.mapping.tenant]
         known = [columns.record[name] for name in names if name in columns.record]
-        return pc.coalesce(*known, self.origins.column("tenant").combine_chunks())
+        return lower_guids(pc.coalesce(*known, self.origins.column("tenant").combine_chunks()))
 
     def _keys(self, columns: Columns, tenants: pa.Array, hashes: pa.Array, kafka: pa.StructArray) -> pa.Array:
         """The same for a record's repeats, and for nothing else: where there are none, its place is in it."""

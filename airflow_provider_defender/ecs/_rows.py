@@ -14,10 +14,14 @@ import pyarrow.compute as pc
 from ._reader import Leftovers
 from ._typed import Columns
 from ._values import json_text
+from .columns import lower_guids
 from .fields import ECS_VERSION, field_type, nested_columns, null_column
 from .mapping import HUB_SOURCE, LANDING_TYPE, Computed, Mapping
 
 __all__ = ["Chunk", "RowBuilder"]
+
+_GUID_FIELDS = ("cloud.account.id", "organization.id")
+"""Fields that name tenants and subscriptions, of which one must not have two spellings."""
 
 
 @dataclass
@@ -95,6 +99,7 @@ class RowBuilder:
         )
         for entry in self._by_row:
             _store(leaves, entry, entry.function(*map(rows.column, entry.inputs)))
+        leaves.update((name, lower_guids(leaves[name])) for name in _GUID_FIELDS if name in leaves)
         if chunk.texts is not None:
             leaves["event.original"] = rows.on_first(chunk.texts)
         leaves[self._mapping.container] = self._container(chunk, rows)

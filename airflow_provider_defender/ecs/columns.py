@@ -28,6 +28,8 @@ __all__ = [
     "is_ip",
     "join_known",
     "lower",
+    "lower_guid",
+    "lower_guids",
     "only_ip",
     "only_where",
     "parts_of_file",
@@ -85,6 +87,24 @@ def first_known(*columns: pa.Array) -> pa.Array:
 def lower(column: pa.Array) -> pa.Array:
     """The text in lower case."""
     return pc.utf8_lower(column)
+
+
+_GUID = r"^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+_is_guid = re.compile(_GUID[:-1] + r"\Z").match
+
+
+def lower_guids(column: pa.Array) -> pa.Array:
+    """GUIDs in lower case, in which they identify; other texts as they are."""
+    lowered = pc.ascii_lower(column)
+    differ = pc.fill_null(pc.not_equal(lowered, column), False)
+    if not pc.any(differ).as_py():
+        return column
+    return pc.if_else(pc.and_(differ, pc.match_substring_regex(column, _GUID)), lowered, column)
+
+
+def lower_guid(text: str | None) -> str | None:
+    """What `lower_guids` gives for one text."""
+    return text.lower() if text is not None and _is_guid(text) else text
 
 
 def only_where(condition: pa.Array, column: pa.Array) -> pa.Array:

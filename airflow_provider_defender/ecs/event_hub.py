@@ -14,7 +14,7 @@ from ._mapped import HUB_REJECTS_SCHEMA, MAX_BYTES, MappedRecords, collector_pau
 from ._messages import LARGE_MESSAGE, MessageReader
 from ._repeats import RecentHashes
 from ._tables import EventTables, known_event_tables
-from .columns import only_where
+from .columns import lower_guids, only_where
 from .fields import TIMESTAMP
 from .mapping import ORIGIN_FIELDS, Mapping
 
@@ -222,6 +222,8 @@ def origin_rows(origins: pa.Table | None, count: int) -> pa.RecordBatch:
         column = column.combine_chunks() if known else column
         if field.name == "enqueued":
             column = _of_calendar(column)
+        elif field.name == "tenant":
+            column = lower_guids(column)
         columns.append(pa.repeat(column[0], count) if len(given) == 1 and count != 1 else column)
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(ORIGIN_FIELDS))
 

@@ -18,7 +18,7 @@ from ._reader import Leftovers, OddCounts, RecordReader
 from ._rows import Chunk, RowBuilder
 from ._typed import Columns, typed_columns
 from ._values import ABSENT_TEXTS, UnreadableError, convert, parse_object
-from .columns import join_known
+from .columns import join_known, lower_guid, lower_guids
 from .event_hub import map_messages
 from .mapping import HUB_SOURCE, Mapping
 from .registry import find_mapping, schema
@@ -178,7 +178,7 @@ class _Origins:
 
     def __init__(self, mapping: Mapping, origins: pa.Table | None) -> None:
         self._source = mapping.source
-        self._tenants = self._column(origins, "tenant")
+        self._tenants = lower_guids(self._column(origins, "tenant"))
         self._logs = self._column(origins, "log")
 
     @staticmethod
@@ -346,7 +346,7 @@ class _Mapper:
         landed = records if len(places) == len(records) else [records[place] for place in places]
         tenants = self._origins.tenants(first, places)
         if self._mapping.tenant is not None and tenants.null_count:
-            tenants = pc.coalesce(tenants, columns.record[self._mapping.tenant])
+            tenants = pc.coalesce(tenants, lower_guids(columns.record[self._mapping.tenant]))
         odd = {number: leftovers[place] for number, place in enumerate(places) if place in leftovers}
         own_keys, sent_versions = columns.record[self._mapping.key], raw.field(self._mapping.version)
         keys, versions = self._identities.columns(landed, own_keys, sent_versions, odd, tenants)
@@ -396,6 +396,7 @@ class _Identities:
 
     def of(self, record: bytes, tenant: str | None) -> Version:
         """The record's key and version, the same wherever they are asked for."""
+        tenant = lower_guid(tenant)
         try:
             found = msgspec.structs.astuple(self._decode(record))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -438,7 +439,7 @@ class _Identities:
         version = (
             _first(data, version_name, only_text=True) or f"content:{hashlib.sha256(record).hexdigest()}"
         )
-        tenant = tenant or (_first(data, tenant_name) if tenant_name else None)
+        tenant = tenant or (lower_guid(_first(data, tenant_name)) if tenant_name else None)
         return Version(f"{tenant}/{identifier}" if tenant else identifier, version)
 
 
@@ -460,9 +461,9 @@ def _first(data: dict[str, Any], name: str, *, only_text: bool = False) -> str |
 def record_versions(source: str | Mapping, records: Iterable[Record], *, tenant: str) -> list[Version]:
     """Key and version of each record, as its rows' `landing` or its reject will have them.
 
-    Key is `<tenant>/<id>`, version the update time exactly as sent. A record without one has the version
-    `content:<sha256 of its bytes>`; one that cannot be read or has no id has the key
-    `reject:<sha256 of its bytes>` and the version "". Only what that takes is decoded.
+    Key is `<tenant>/<id>` (a tenant's GUID in lower case), version the update time exactly as sent. A record
+    without one has the version `content:<sha256 of its bytes>`; one that cannot be read or has no id has the
+    key `reject:<sha256 of its bytes>` and the version "". Only what that takes is decoded.
     """
     identities = _Identities(find_mapping(source))
     return [identities.of(_data_of(record), tenant) for record in records]

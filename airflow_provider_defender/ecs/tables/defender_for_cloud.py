@@ -126,8 +126,8 @@ def tenant(identifiers: pa.Array) -> pa.Array:
     """`organization.id`: the directory among the alert's resource identifiers."""
 
     def find(text: str | None) -> tuple[str | None]:
-        items = (item for item in json_items(text) if isinstance(item, dict))
-        found = (item["AadTenantId"] for item in items if isinstance(item.get("AadTenantId"), str))
+        pairs = (pair for item in json_items(text) if isinstance(item, dict) for pair in item.items())
+        found = (value for key, value in pairs if key.lower() == "aadtenantid" and isinstance(value, str))
         return (next(found, None),)
 
     return by_distinct(find, (pa.string(),), identifiers)[0]
