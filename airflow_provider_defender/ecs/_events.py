@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._attack import unknown_categories
 from ._bounds import reject_key
 from ._mapped import HUB_REJECTS_SCHEMA
 from ._reader import Leftovers, RecordReader
@@ -251,6 +252,8 @@ class _Records:
         columns = self._columns()
         if self.mapping.envelope is not None:
             self._add_envelope(columns, times, received, outers)
+        for path, times_met in unknown_categories(columns.record, self.mapping.categories):
+            self.reader.counts.add(self.reader.counts.unknown, path, times_met)
         stamps, origins_of_times = self._stamps(columns, ingested)
         hashes, tenants, kafka = _hexadecimal(digests), self._tenants(columns), self._kafka(numbers)
         return Chunk(

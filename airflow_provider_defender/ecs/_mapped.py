@@ -51,8 +51,9 @@ class MappedRecords:
         rejects: rows as in `REJECTS_SCHEMA`; of an event hub as in `HUB_REJECTS_SCHEMA`.
         records: how many records came in.
         unfit_values: property → how many values did not fit their column and went to `unmapped`.
-        unknown_fields: property without a column → how often it came. Of an event hub, both have names like
-            `DeviceEvents.ReportId`.
+        unknown_fields: property without a column → how often it came; likewise `property=name` of a category
+            that is no tactic of MITRE and that Microsoft does not document. Of an event hub, both have names
+            like `DeviceEvents.ReportId`.
         messages: how many messages of an event hub came in.
         repeats: how many records of an event hub were dropped, because one with the same content has landed.
     """

@@ -23,6 +23,7 @@ _NULL_JSON = msgspec.Raw(b"null")
 _NO_ITEMS = (None,)
 _decode_strings = msgspec.json.Decoder(list[str]).decode
 _MOST_PATHS = 1000
+_LONGEST_PATH = 256
 _OFTEN, _MOST_EXTRAS = 5, 50
 """How often a property without a column has to come to be read strictly, and of how many that is true."""
 _LONGEST_NAME = 128
@@ -92,10 +93,10 @@ class OddCounts:
     unknown: Counter[str] = field(default_factory=Counter)
 
     @staticmethod
-    def add(counter: Counter[str], path: str) -> None:
-        """One more; beyond 1,000 different paths the others share one entry."""
-        path = clean_text(path)
-        counter[path if path in counter or len(counter) < _MOST_PATHS else "(others)"] += 1
+    def add(counter: Counter[str], path: str, times: int = 1) -> None:
+        """So many more; beyond 1,000 different paths the others share one entry, and long ones are cut."""
+        path = clean_text(path[:_LONGEST_PATH])
+        counter[path if path in counter or len(counter) < _MOST_PATHS else "(others)"] += times
 
 
 class _TolerantReader:

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._attack import unknown_categories
 from ._bounds import MAX_RECORD_BYTES, check_size, kept, reject_key
 from ._mapped import MAX_BYTES, REJECTS_SCHEMA, MappedRecords, collector_paused, pieces
 from ._reader import Leftovers, OddCounts, RecordReader
@@ -347,6 +348,8 @@ class _Mapper:
         tenants = self._origins.tenants(first, places)
         if self._mapping.tenant is not None and tenants.null_count:
             tenants = pc.coalesce(tenants, lower_guids(columns.record[self._mapping.tenant]))
+        for path, times in unknown_categories(columns.record, self._mapping.categories):
+            self.reader.counts.add(self.reader.counts.unknown, path, times)
         odd = {number: leftovers[place] for number, place in enumerate(places) if place in leftovers}
         own_keys, sent_versions = columns.record[self._mapping.key], raw.field(self._mapping.version)
         keys, versions = self._identities.columns(landed, own_keys, sent_versions, odd, tenants)

@@ -161,6 +161,12 @@ class Mapping:
         return self.source.startswith(f"{HUB_SOURCE}/")
 
     @property
+    def categories(self) -> tuple[str, ...]:
+        """The properties that tactics are read from: the first input of what fills `threat.tactic.id`."""
+        entries = (entry for entry in self.computed if "threat.tactic.id" in entry.fields)
+        return tuple(entry.inputs[0] for entry in entries)
+
+    @property
     def engine_fields(self) -> tuple[str, ...]:
         """The fields that the engine fills."""
         return (*ENGINE_FIELDS, "event.hash") if self.from_hub else ENGINE_FIELDS

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from airflow_provider_defender.categories import ALERT_CATEGORIES
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.timestamps import format_ticks
 
@@ -17,18 +18,6 @@ __all__ = ["AlertFilter", "created_between_filter", "updated_between_filter", "u
 
 SEVERITIES = ("UnSpecified", "Informational", "Low", "Medium", "High")
 STATUSES = ("Unknown", "New", "InProgress", "Resolved")
-CATEGORIES = (
-    "Backdoor", "Collection", "CommandAndControl", "CredentialAccess", "CredentialStealing",
-    "CredentialTheft", "DefenseEvasion", "DefenseImpairment", "Delivery", "Discovery", "DocumentExploit",
-    "EnterprisePolicy", "Execution", "Exfiltration", "Exploit", "ExplorationEnumeration", "General", "Impact",
-    "InitialAccess", "Installation", "LateralMovement", "Malware", "MalwareDownload", "NetworkPropagation",
-    "None", "NotApplicable", "Persistence", "PrivilegeEscalation", "Ransomware", "Reconnaissance",
-    "RemoteAccessTool", "ResourceDevelopment", "SocialEngineering", "Stealth", "SuspiciousActivity",
-    "SuspiciousNetworkTraffic", "Trojan", "TrojanDownloader", "UnwantedSoftware", "Weaponization",
-    "WebExploit", "WebFingerprinting",
-)  # fmt: skip
-"""Categories that Microsoft names (Learn, "Create alert from event API", "Alert categories"), with ATT&CK's
-tactics. The property is free text: others may come."""
 _MOST_SEEN = 200
 _ABSENT = ("", "-", "N/A")
 """Texts that mean that there is no value."""
@@ -77,8 +66,8 @@ class AlertFilter:
     def doubts(self, seen: Mapping[str, Collection[str]]) -> list[str]:
         """A warning for each category that is not documented and that no alert read had (`seen`)."""
         met = {value.casefold() for value in seen.get("category", ())}
-        documented = {value.casefold() for value in CATEGORIES}
-        known = sorted({*CATEGORIES, *seen.get("category", ())})
+        documented = {value.casefold() for value in ALERT_CATEGORIES}
+        known = sorted({*ALERT_CATEGORIES, *seen.get("category", ())})
         return [
             f"Filter category: no alert that was read has {value!r}, and Microsoft's documentation does not "
             f"name it{_suggestion(value, known)} If it is misspelt, the alerts it was meant for have not "

@@ -309,10 +309,11 @@ def store_errors() -> str:
 
 def filter_values() -> str:
     """The values that filters know."""
-    from airflow_provider_defender.hooks._filters import CATEGORIES, SEVERITIES, STATUSES
+    from airflow_provider_defender.categories import ALERT_CATEGORIES
+    from airflow_provider_defender.hooks._filters import SEVERITIES, STATUSES
 
     rows = [("`severity`", codes(", ".join(SEVERITIES))), ("`status`", codes(", ".join(STATUSES)))]
-    category = f"free text, as in the API; named by Microsoft are {codes(', '.join(CATEGORIES))}"
+    category = f"free text, as in the API; named by Microsoft are {codes(', '.join(ALERT_CATEGORIES))}"
     return markdown_table(("Filter", "Values (in any case)"), [*rows, ("`category`", category)])
 
 

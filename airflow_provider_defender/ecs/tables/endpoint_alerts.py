@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .._attack import tactic_of, techniques_in
 from ..columns import (
     URL_PARTS,
     by_distinct,
@@ -109,27 +110,6 @@ SEVERITIES: dict[str, tuple[int, int | None]] = {
 }
 """Severity in lower case → `event.severity` (seed's scale), `event.risk_score` (Elastic's newer scale)."""
 
-TACTICS: dict[str, tuple[str, str]] = {
-    name.replace(" ", "").lower(): (tactic, name)
-    for tactic, name in [
-        ("TA0043", "Reconnaissance"),
-        ("TA0042", "Resource Development"),
-        ("TA0001", "Initial Access"),
-        ("TA0002", "Execution"),
-        ("TA0003", "Persistence"),
-        ("TA0004", "Privilege Escalation"),
-        ("TA0005", "Defense Evasion"),
-        ("TA0006", "Credential Access"),
-        ("TA0007", "Discovery"),
-        ("TA0008", "Lateral Movement"),
-        ("TA0009", "Collection"),
-        ("TA0011", "Command and Control"),
-        ("TA0010", "Exfiltration"),
-        ("TA0040", "Impact"),
-    ]
-}
-"""MITRE ATT&CK's enterprise tactics by their names without blanks, in lower case."""
-
 HIVES = {
     "hkey_classes_root": "HKCR",
     "hkey_current_config": "HKCC",
@@ -222,17 +202,20 @@ def tactic(category: pa.Array) -> tuple[pa.Array, ...]:
     """`threat.tactic.id` and `.name` where the category is the name of a MITRE tactic."""
 
     def find(text: str | None) -> tuple[list[str] | None, list[str] | None]:
-        found = TACTICS.get(_known(text).replace(" ", ""))
+        found = tactic_of(text or "")
         return ([found[0]], [found[1]]) if found else (None, None)
 
     return by_distinct(find, (_TEXTS, _TEXTS), category)
 
 
 def techniques(identifiers: pa.Array) -> tuple[pa.Array, ...]:
-    """`threat.technique.id` and `.subtechnique.id`: `T1059.001` is sub-technique T1059.001 of T1059."""
+    """`threat.technique.id` and `.subtechnique.id`: `T1059.001` is sub-technique T1059.001 of T1059.
 
-    def split(values: list[str] | None) -> tuple[list[str] | None, list[str] | None]:
-        values = values or []
+    An id counts wherever it stands in a text, and what holds none is no technique.
+    """
+
+    def split(texts: list[str] | None) -> tuple[list[str] | None, list[str] | None]:
+        values = [identifier for text in texts or () for identifier, _ in techniques_in(text)]
         parents = list(dict.fromkeys(value.partition(".")[0] for value in values))
         return parents or None, list(dict.fromkeys(value for value in values if "." in value)) or None
 
@@ -402,7 +385,7 @@ _COMPUTED = (
         ("threat.technique.id", "threat.technique.subtechnique.id"),
         ("mitreTechniques",),
         techniques,
-        "Without repeats; T1059.001 gives technique T1059 and sub-technique T1059.001.",
+        "Ids wherever they stand, without repeats; T1059.001 is sub-technique T1059.001 of technique T1059.",
     ),
     Computed(
         ("user.name", "user.domain", "user.email"),

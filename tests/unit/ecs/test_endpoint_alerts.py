@@ -20,6 +20,7 @@ from .alerts import (
     USER_ITEM,
     alert,
     flat,
+    map_alerts,
     row,
     rows,
 )
@@ -208,6 +209,51 @@ def test_techniques_and_sub_techniques() -> None:
     assert technique["id"] == ["T1059", "T1003"]
     assert technique["subtechnique"]["id"] == ["T1059.001", "T1059.003"]
     assert "id" not in row(alert(mitreTechniques=[]))["threat"]["technique"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "ids", "sub_ids"),
+    [
+        (["PowerShell (T1059.001)"], ["T1059"], ["T1059.001"]),
+        ([" T1078 ", "t1059"], ["T1078", "T1059"], None),
+        ('["T1003.001","Valid Accounts (T1078)"]', ["T1003", "T1078"], ["T1003.001"]),
+        ("T1003, t1078.004", ["T1003", "T1078"], ["T1078.004"]),
+        (["https://attack.mitre.org/techniques/T1059/001"], ["T1059"], None),
+        (
+            ["PowerShell", "T99", "XT1059", "T10591", "", "T1059x", "\u0661T\u0661\u0660\u0665\u0669"],
+            None,
+            None,
+        ),
+        ([["T1059"], {"id": "T1078"}, 1059, "T1003"], ["T1003"], None),
+    ],
+)
+def test_a_technique_is_an_id_wherever_it_stands(texts: Any, ids: Any, sub_ids: Any) -> None:
+    technique = row(alert(mitreTechniques=texts))["threat"]["technique"]
+    assert technique.get("id") == ids
+    assert technique.get("subtechnique", {}).get("id") == sub_ids
+
+
+@pytest.mark.parametrize(
+    ("category", "tactic"),
+    [
+        ("Stealth", ("TA0005", "Stealth")),
+        ("DefenseImpairment", ("TA0112", "Defense Impairment")),
+        ("defense-impairment", ("TA0112", "Defense Impairment")),
+        ("DEFENSE_EVASION", ("TA0005", "Defense Evasion")),
+        ("CommandAndControl", ("TA0011", "Command and Control")),
+    ],
+)
+def test_tactics_of_all_versions(category: str, tactic: tuple[str, str]) -> None:
+    mapped = map_alerts(alert(category=category))
+    (found,) = mapped.tables["alerts"].to_pylist()
+    assert (found["threat"]["tactic"]["id"], found["threat"]["tactic"]["name"]) == ([tactic[0]], [tactic[1]])
+    assert mapped.unknown_fields == {}
+
+
+def test_categories_that_nobody_documents_are_counted() -> None:
+    categories = ["Malware", "NewTactic", "NewTactic", None, "", "None", "x" * 5000]
+    mapped = map_alerts(*(alert(category=category) for category in categories))
+    assert mapped.unknown_fields == {"category=NewTactic": 2, f"category={'x' * 247}": 1}
 
 
 def test_threat_family_is_software() -> None:

@@ -846,3 +846,19 @@ def test_a_column_met_often_may_hold_what_no_strict_parser_takes(value: bytes) -
     rows = mapped.tables["events/IdentityLogonEvents"].to_pylist()
     assert (len(rows), mapped.rejects.num_rows) == (11, 0)
     assert "NewColumn" in json.loads(rows[-1]["microsoft"]["defender_xdr"]["unmapped"])
+
+
+def test_categories_that_nobody_documents_are_counted_in_every_table() -> None:
+    fields = {"Category": "Newest", "AttackTechniques": "x (T1078)"}
+    mapped = map_messages(
+        message(event("AlertInfo", {"Timestamp": LOGON["Timestamp"], "Category": "Newer"})),
+        message(event("AlertEvidence", {"Timestamp": LOGON["Timestamp"], "Categories": '["Stealth","New"]'})),
+        message(logon(AdditionalFields=fields)),
+        text(CLOUD_ALERT | {"Intent": "Probing, Newish"}),
+    )
+    assert mapped.unknown_fields == {
+        "AlertInfo.Category=Newer": 1,
+        "AlertEvidence.Categories=New": 1,
+        "IdentityLogonEvents.AdditionalFields.Category=Newest": 1,
+        "DefenderForCloudAlerts.Intent=Newish": 1,
+    }

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_defender import ecs
+from airflow_provider_defender.categories import ALERT_CATEGORIES
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.hooks import (
     AlertFilter,
@@ -15,7 +16,7 @@ from airflow_provider_defender.hooks import (
     updated_between_filter,
     updated_since_filter,
 )
-from airflow_provider_defender.hooks._filters import CATEGORIES, quote, updated_after_filter
+from airflow_provider_defender.hooks._filters import quote, updated_after_filter
 from airflow_provider_defender.timestamps import parse_ticks
 
 _TICKS = parse_ticks("2026-01-09T00:00:00.1234567Z") or 0
@@ -143,7 +144,7 @@ def test_a_category_that_nothing_has_is_doubted_with_a_suggestion() -> None:
     assert "did you mean 'CredentialAccess'?" in doubts["credential access"]
     assert "did you mean 'Zzzz'?" in doubts["zzz"]
     assert "did you mean" not in doubts["Qqqq"]
-    assert AlertFilter(category=CATEGORIES, severity="High").doubts({}) == []
+    assert AlertFilter(category=ALERT_CATEGORIES, severity="High").doubts({}) == []
 
 
 def test_what_is_seen_is_bounded() -> None:

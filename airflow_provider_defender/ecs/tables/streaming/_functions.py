@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..._attack import category_names, tactic_of, techniques_in
 from ...columns import (
     URL_PARTS,
     by_distinct,
@@ -23,7 +24,6 @@ from ...columns import (
     only_where,
     url_parts,
 )
-from ..endpoint_alerts import TACTICS
 
 __all__ = [
     "TEXTS",
@@ -269,7 +269,6 @@ def process_number(text: str | None) -> int | None:
     return int(match[1], 16) if match[1] else int(match[2])
 
 
-_TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 THREAT_FIELDS = (
     "threat.framework",
     "threat.tactic.id",
@@ -300,12 +299,9 @@ def _threat(categories: str | None, techniques: str | None) -> tuple[Any, ...]:
     tactics = tactics_of(categories)
     names: dict[str, str | None] = {}
     for text in _texts(techniques):
-        end = 0
-        for match in _TECHNIQUE.finditer(text):
-            identifier, name = match[0], text[end : match.start()].strip(" ,()")
-            names[identifier] = names.get(identifier) or name or None
+        for identifier, name in techniques_in(text):
+            names[identifier] = names.get(identifier) or name
             names.setdefault(identifier.partition(".")[0], None)
-            end = match.end()
     named_first = sorted(names.items(), key=lambda item: item[1] is None)
     main = {identifier: name for identifier, name in named_first if "." not in identifier}
     sub = {identifier: name for identifier, name in named_first if "." in identifier}
@@ -322,8 +318,7 @@ def _threat(categories: str | None, techniques: str | None) -> tuple[Any, ...]:
 
 def tactics_of(categories: str | None) -> list[tuple[str, str]]:
     """Id and name of each of MITRE's tactics in a text of categories."""
-    words = [word for text in _texts(categories) for word in text.split(",")]
-    found = (TACTICS.get(re.sub(r"[\s_]", "", word).lower()) for word in words)
+    found = map(tactic_of, category_names(categories))
     return list(dict.fromkeys(tactic for tactic in found if tactic))
 
 

@@ -223,3 +223,18 @@ def test_clouds_by_their_names() -> None:
     first = texts("Azure", "Amazon Web Services", "GCP", "x", None)
     second = texts("AWS", None, None, "Google", None)
     assert cloud_provider(first, second).to_pylist() == ["azure", "aws", "gcp", "gcp", None]
+
+
+def test_names_may_stand_behind_their_ids_and_new_tactics_are_known() -> None:
+    spellings = [
+        "T1059.001: PowerShell, t1078 (Valid Accounts)",
+        '["PowerShell (T1059.001)", "Valid Accounts (T1078)"]',
+        ' ["PowerShell (T1059.001)", "Valid Accounts (T1078)"]',
+        "PowerShell (t1059.001), Valid Accounts (T1078)",
+    ]
+    columns = threat_fields(texts(*["Stealth, DefenseImpairment"] * 4), texts(*spellings))
+    for row in zip(*(column.to_pylist() for column in columns), strict=True):
+        assert row == (
+            "MITRE ATT&CK", ["TA0005", "TA0112"], ["Stealth", "Defense Impairment"],
+            ["T1078", "T1059"], ["Valid Accounts"], ["T1059.001"], ["PowerShell"],
+        )  # fmt: skip
