@@ -26,7 +26,9 @@ _QUOTE = ord('"')
 _BOM = b"\xef\xbb\xbf"
 _OPENING = (b"{", b"[")
 _MOST_UNCLOSED = 10
+_MOST_UNCLOSED_IF_LARGE = 3
 """Documents without an end after which no more are looked for: each costs a look at all that follows."""
+_LARGE = 1024 * 1024
 
 
 class Piece(NamedTuple):
@@ -41,9 +43,10 @@ def documents(data: bytes) -> Iterator[Piece]:
     """The JSON objects and lists that stand one after another, and what is between them and is neither.
 
     A byte order mark and blanks are passed over. A document that never ends goes up to the next line that
-    begins with a bracket, or to the end; after ten of these the rest is one piece.
+    begins with a bracket, or to the end; after ten of these (three in over 1 MiB) the rest
+    is one piece.
     """
-    unclosed = 0
+    unclosed, most = 0, _MOST_UNCLOSED if len(data) <= _LARGE else _MOST_UNCLOSED_IF_LARGE
     position = _BLANK.match(data, 3 if data.startswith(_BOM) else 0).end()  # type: ignore[union-attr]
     while position < len(data):
         opens = data[position : position + 1] in _OPENING
@@ -52,7 +55,7 @@ def documents(data: bytes) -> Iterator[Piece]:
             yield Piece(position, end, True)
         else:
             unclosed += opens
-            line = _NEXT_LINE.search(data, position) if unclosed < _MOST_UNCLOSED else None
+            line = _NEXT_LINE.search(data, position) if unclosed < most else None
             end = line.start() if line else len(data)
             yield Piece(position, end, False)
         position = _BLANK.match(data, end).end()  # type: ignore[union-attr]
