@@ -18,7 +18,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) (Airflow and all; a few minutes the first time) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@# uv's progress without its list of all that is installed; its exit status survives the pipe.
+	@{ $(BIN)/uv pip sync --python $(BIN)/python requirements.lock 2>&1; echo "exit $$?"; } | \
+		awk '/^exit [0-9]+$$/ { exit $$2 } !/^ [-+~] / { print; fflush() }'
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -6,7 +6,7 @@ Copy this file into your DAGs folder. It needs
 * the Airflow variable `defender_lake`: the root of your lake, for example `s3://aws_default@bucket/lake`,
   `abfss://azure_default@container/lake` or `file:///data/lake`.
 
-Scheduled and manual runs go on from the watermark in the lake. To fill a past window, start a backfill in the
+Scheduled and manual runs go on from the watermark in the lake. To land a past window, start a backfill in the
 UI (or `airflow backfill create --dag-id defender_alerts …`), or trigger one run with `since` and `until`.
 """
 
@@ -28,8 +28,20 @@ with DAG(
     max_active_runs=1,  # one run at a time moves the watermark; backfills have a limit of their own
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     params={
-        "since": Param(None, type=["null", "string"], format="date-time", description="Land from here (UTC)"),
-        "until": Param(None, type=["null", "string"], format="date-time", description="… up to here"),
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Start of the window (UTC)",
+            description="Leave empty to go on from the watermark.",
+        ),
+        "until": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="End of the window (UTC)",
+            description="Empty: now.",
+        ),
     },
     tags=["defender", "security"],
     doc_md=__doc__,

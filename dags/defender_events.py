@@ -1,4 +1,4 @@
-"""Events of Microsoft Defender from an event hub, landed every 5 minutes as ECS Parquet partitions.
+"""Events of Microsoft Defender from an event hub, landed every 15 minutes as ECS Parquet partitions.
 
 Copy this file into your DAGs folder. It needs
 
@@ -6,9 +6,10 @@ Copy this file into your DAGs folder. It needs
 * the Airflow variable `defender_lake`: the root of your lake, for example `s3://aws_default@bucket/lake`,
   `abfss://azure_default@container/lake` or `file:///data/lake`.
 
-The hub's partitions are spread over up to four tasks, each of which goes on from the offsets in the lake. To
-land what entered the hub in a past window, start a backfill in the UI (or `airflow backfill create --dag-id
-defender_events …`), or trigger one run with `since` and `until`.
+One task reads all of the hub's partitions and goes on from the offsets in the lake. Where one task is not
+enough, raise `groups`: that many tasks share the partitions, and a run leaves up to that many times as many
+files. To land what entered the hub in a past window, start a backfill in the UI (or `airflow backfill create
+--dag-id defender_events …`), or trigger one run with `since` and `until`.
 """
 
 from __future__ import annotations
@@ -29,19 +30,31 @@ EVENTS = defender_asset("event_hub_default", "events/default")
 with DAG(
     dag_id="defender_events",
     # A bare cron string would give Airflow 3 empty data intervals, and backfills nothing to read.
-    schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
+    schedule=CronDataIntervalTimetable("*/15 * * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,  # the offsets catch up by themselves, in one run
     max_active_runs=1,  # one run at a time moves the offsets; backfills have a limit of their own
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     params={
-        "since": Param(None, type=["null", "string"], format="date-time", description="Land from here (UTC)"),
-        "until": Param(None, type=["null", "string"], format="date-time", description="… up to here"),
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Start of the window (UTC)",
+            description="Leave empty to go on from the offsets in the lake.",
+        ),
+        "until": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="End of the window (UTC)",
+            description="Empty: now.",
+        ),
     },
     tags=["defender", "security"],
     doc_md=__doc__,
 ):
-    partitions = EventHubPartitionsOperator(task_id="partitions", groups=4)
+    partitions = EventHubPartitionsOperator(task_id="partitions", groups=1)
 
     EventHubToParquetOperator.partial(
         task_id="land_events",

@@ -38,12 +38,20 @@ class LocalAirflow:
     """API server, scheduler and DAG processor on SQLite in `home`, bound to 127.0.0.1.
 
     `environment` is added to the components' environment: connections and variables as `AIRFLOW_CONN_…` and
-    `AIRFLOW_VAR_…`. Nothing outside `home` is written.
+    `AIRFLOW_VAR_…`. `progress` is told what is being done while it starts. Nothing outside `home` is written.
     """
 
-    def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        environment: Mapping[str, str],
+        *,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.home = home
         self._dags = dags
+        self._progress = progress
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._deaths = 0
         self._port = _free_port()
@@ -92,9 +100,12 @@ class LocalAirflow:
     def __enter__(self) -> LocalAirflow:
         self.home.mkdir(parents=True, exist_ok=True)
         try:
+            self._progress("making its database")
             self.command("db", "migrate")
+            self._progress(f"starting {', '.join(_COMPONENTS)}")
             for component in _COMPONENTS:
                 self._start(component)
+            self._progress("waiting for its scheduler and its API server")
             self._wait("Airflow's API server", self._healthy, seconds=120)
         except BaseException:
             self.stop()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_defender.simulator._airflow import LocalAirflow, LocalAirflowError
-from airflow_provider_defender.simulator._demo_output import say, table
+from airflow_provider_defender.simulator._demo_output import plural, say, table
 
 __all__ = ["EventRuns", "LandedEvents"]
 
@@ -48,11 +48,13 @@ class EventRuns:
             key: sum(summary[key] for summary in summaries) for key in ("messages", "repeats", "rejects")
         }
         rows = sum(sum(summary["rows"].values()) for summary in summaries)
+        files = sum(summary["files"] for summary in summaries)
         self.dropped += total["repeats"]
         say(
-            f"    events: {total['messages']} messages read by {len(groups)} tasks, one a partition: "
-            f"{rows} rows landed,\n            {total['repeats']} repeats dropped, "
-            f"{total['rejects']} to quarantine"
+            f"    events: {plural(total['messages'], 'message')} read by {plural(len(groups), 'task')}, "
+            f"landed as {plural(rows, 'row')} in {plural(files, 'file')};\n            "
+            f"{plural(total['repeats'], 'duplicate')} dropped, "
+            f"{plural(total['rejects'], 'unreadable record')} put into quarantine"
         )
 
     def show_offsets(self) -> None:
@@ -75,20 +77,20 @@ class LandedEvents:
 
     @classmethod
     def read(cls, lake: Path) -> LandedEvents:
-        """Count rows, different rows by their hash, and rows that stand there twice by their place."""
+        """Count rows, different rows by their key, and rows that stand there twice by their place."""
         import pyarrow.parquet as pq
 
         landed = cls(lake)
         places: Counter[tuple[Any, ...]] = Counter()
         for dataset, files in landed._datasets():
-            hashes: set[str] = set()
+            keys: set[str] = set()
             for path in files:
-                read = pq.ParquetFile(path).read(columns=["event.hash", *_PLACE])
-                hashes.update(row["hash"] for row in read["event"].to_pylist())
-                places.update(tuple(row["kafka"].values()) for row in read["landing"].to_pylist())
-                landed.rows[dataset] += read.num_rows
+                landing = pq.ParquetFile(path).read(columns=["landing.key", *_PLACE])["landing"].to_pylist()
+                keys.update(row["key"] for row in landing)
+                places.update(tuple(row["kafka"].values()) for row in landing)
+                landed.rows[dataset] += len(landing)
             landed.files[dataset] = len(files)
-            landed.distinct[dataset] = len(hashes)
+            landed.distinct[dataset] = len(keys)
         landed.doubled = sum(count - 1 for count in places.values())
         landed.quarantined = sum(
             pq.read_metadata(path).num_rows
@@ -118,7 +120,7 @@ class LandedEvents:
             about = f"{column} {_leaf(row, column)}"
             columns = (_leaf(row, each) for each in ("event.action", "host.name", "user.name"))
             rows.append((f"{row['@timestamp']:%Y-%m-%d %H:%M:%S}", name, *columns, about))
-        table(("@timestamp", "table", "event.action", "host.name", "user.name", ""), rows)
+        table(("@timestamp", "table", "event.action", "host.name", "user.name", "and, for example"), rows)
 
     def _telling_row(self, dataset: str, column: str) -> dict[str, Any]:
         """The first row of a dataset's newest file that has a value in a column, else just the first."""
@@ -142,16 +144,19 @@ class LandedEvents:
         if self.doubled:
             wrong.append(f"{self.doubled} rows stand twice in the lake")
         if self.rows.total() + dropped != truth["records"]:
-            wrong.append(f"{self.rows.total()} rows and {dropped} repeats of {truth['records']} records")
+            wrong.append(f"{self.rows.total()} rows and {dropped} duplicates of {truth['records']} records")
         if self.quarantined != broken:
             wrong.append(f"{self.quarantined} in quarantine instead of {broken}")
         if wrong:
             raise LocalAirflowError("The lake does not hold what the exporter sent: " + "; ".join(wrong))
+        landed_again = truth["repeats"] - dropped
         say(
-            f"    Checked: each of the {truth['records']} records that were sent has landed exactly once, "
-            f"but for {dropped} repeats that\n    a task met among its own. "
-            f"({truth['repeats'] - dropped} more repeats came to another task or run: their event.hash "
-            f"tells.)\n    {broken} unreadable records are in quarantine."
+            f"    Checked: every message was read exactly once: {plural(truth['records'], 'record')}, "
+            f"and {broken} unreadable in quarantine.\n"
+            f"    The exporter sent {truth['repeats']} of the records a second time: {dropped} of these "
+            f"duplicates came in one run, which dropped\n"
+            f"    them, {landed_again} in different runs, so they landed. "
+            "The view events shows each record once, by landing.key."
         )
 
 

@@ -17,9 +17,11 @@ from typing import Any
 
 import requests
 
+from airflow_provider_defender._example_dags import copy_example_dags
 from airflow_provider_defender.simulator._airflow import LocalAirflow, LocalAirflowError
 from airflow_provider_defender.simulator._demo_events import EventRuns, LandedEvents
-from airflow_provider_defender.simulator._demo_output import say, seconds_since_start, step, table
+from airflow_provider_defender.simulator._demo_output import plural, say, seconds_since_start, step, table
+from airflow_provider_defender.simulator._demo_queries import LakeQueries
 
 _DAG = "defender_alerts"
 _TASK = "land_alerts"
@@ -28,17 +30,12 @@ _EVENTS_DAG = "defender_events"
 _WAITING, _DURING, _AFTER = 400, 300, 300
 _STREAM_SECONDS = 6
 _ODDITIES = ("cut off", "tombstone", "hostile category", "broken element")
-#: What differs from the shipped DAGs: daily runs (so that a backfill over three days is three), no retries.
+#: What differs from the shipped DAGs: daily runs (so that a backfill over three days is three), and retries
+#: that do not wait, for a machine that is too busy for Airflow.
 _CHANGES = {
-    "defender_alerts.py": {'"*/15 * * * *"': '"@daily"', '"retries": 3': '"retries": 0'},
-    "defender_events.py": {'"*/5 * * * *"': '"@daily"', '"retries": 3': '"retries": 0'},
+    "defender_alerts.py": {'"*/15 * * * *"': '"@daily"', "timedelta(minutes=5)": "timedelta(seconds=2)"},
+    "defender_events.py": {'"*/15 * * * *"': '"@daily"', "timedelta(minutes=1)": "timedelta(seconds=2)"},
 }
-_QUERY = """\
-with a as
-(select host.name as host, max(event.severity) as severity from "{lake}/alerts/*/*.parquet" group by 1)
-select a.host, a.severity, e.process.name as process, count(*) as started
-from "{lake}/events/DeviceProcessEvents/*/*/*.parquet" e join a on e.host.name = a.host
-group by all order by severity desc, started desc limit 5"""
 
 
 class _Tenant:
@@ -119,23 +116,14 @@ class _Tenant:
 # The DAG ------------------------------------------------------------------------------------------
 
 
-def _dag_source(name: str) -> Path:
-    package = Path(__file__).parents[1]
-    for folder in (package / "example_dags", package.parent / "dags"):
-        if (folder / name).exists():
-            return folder / name
-    raise LocalAirflowError("An example DAG is missing from this installation; install the package again.")
-
-
 def _copy_dags(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for name, changes in _CHANGES.items():
-        text = _dag_source(name).read_text("utf-8")
-        for shipped, here in changes.items():
+    for path, _ in copy_example_dags(folder):
+        text = path.read_text("utf-8")
+        for shipped, here in _CHANGES[path.name].items():
             if shipped not in text:
-                raise LocalAirflowError(f"{name} no longer holds {shipped}, which the demo changes.")
+                raise LocalAirflowError(f"{path.name} no longer holds {shipped}, which the demo changes.")
             text = text.replace(shipped, here)
-        (folder / name).write_text(text, "utf-8")
+        path.write_text(text, "utf-8")
 
 
 # What is shown ------------------------------------------------------------------------------------
@@ -143,8 +131,8 @@ def _copy_dags(folder: Path) -> None:
 
 def _show_run(name: str, summary: dict[str, Any]) -> None:
     say(
-        f"    {name}: {summary['records']} alerts read, {summary['versions']} of them new, landed as "
-        f"{summary['rows']} rows in {summary['files']} {'file' if summary['files'] == 1 else 'files'}"
+        f"    {name}: {plural(summary['records'], 'alert')} read, {summary['versions']} of them new, "
+        f"landed as {plural(summary['rows'], 'row')} in {plural(summary['files'], 'file')}"
     )
     before, after = summary["watermark_before"], summary["watermark_after"]
     if before != after:
@@ -184,12 +172,6 @@ def _show_alerts(lake: Path) -> None:
     table(("@timestamp", "event.severity", "message", "host.name", "user.name", "process/file.name"), shown)
 
 
-def _suggest_query(lake: Path) -> None:
-    statement = " ".join(_QUERY.format(lake=os.path.relpath(lake)).split())
-    code = f'import duckdb; print(duckdb.sql("""{statement}"""))'
-    say(f"    {os.path.relpath(sys.executable)} -c '{code}'")
-
-
 # The story ----------------------------------------------------------------------------------------
 
 
@@ -198,12 +180,10 @@ def _play(folder: Path, lake: Path) -> None:
     with _Tenant(folder / "simulator") as tenant:
         facts = tenant.facts
         say(f"    tenant {facts['tenant_id']}: {facts['alerts']} alerts of the last six days")
-        step(
-            "Airflow starts in a temporary home: API server, scheduler, DAG processor (about half a minute)."
-        )
+        step("Airflow starts in a temporary home. That takes about half a minute.")
         _copy_dags(folder / "dags")
         environment = {**tenant.environment, "AIRFLOW_VAR_DEFENDER_LAKE": lake.as_uri()}
-        with LocalAirflow(folder / "airflow", folder / "dags", environment) as airflow:
+        with LocalAirflow(folder / "airflow", folder / "dags", environment, progress=_progress) as airflow:
             runs = _run_dags(airflow, tenant)
         truth = tenant.events()
     step("Airflow and the tenant are stopped. The alerts in the lake:\n")
@@ -211,18 +191,31 @@ def _play(folder: Path, lake: Path) -> None:
     say()
     _show_alerts(lake)
     _show_events(lake, runs, truth)
-    say(
-        "\n    Ask it which programs ran where alerts are worst (this repository's environment has DuckDB):\n"
-    )
-    _suggest_query(lake)
+    _show_query(lake, truth)
     say(f"\nDone in {seconds_since_start():.0f} seconds. The lake is kept in {os.path.relpath(lake)}.")
+
+
+def _progress(text: str) -> None:
+    say(f"    {text} …")
+
+
+def _show_query(lake: Path, truth: dict[str, Any]) -> None:
+    queries = LakeQueries(Path(os.path.relpath(lake)))
+    if not queries.can_run:
+        say("\n    To query the lake: pip install duckdb, then follow the page about the lake.")
+        return
+    queries.check_events(truth["rows"])
+    say("\n    Which programs ran where alerts are worst? Alerts and events in one query:\n")
+    queries.show_worst_hosts()
+    say("\n    The views latest_alerts and events are part of the package. To print them:")
+    say(f"    {os.path.relpath(sys.executable)} -m airflow_provider_defender sql")
 
 
 def _run_dags(airflow: LocalAirflow, tenant: _Tenant) -> EventRuns:
     """Alerts and events side by side, as in any Airflow; the events stream in all the while."""
     events = EventRuns(airflow)
     tenant.send_events(_WAITING, oddities=_ODDITIES)
-    step("The DAGs are switched on: alerts of the last 24 hours, and the events that wait in the hub.")
+    step("The DAGs are unpaused: alerts of the last 24 hours, and the events that wait in the hub.")
     airflow.unpause(_DAG)
     airflow.unpause(_EVENTS_DAG)
     tenant.send_events(_DURING, seconds=_STREAM_SECONDS)

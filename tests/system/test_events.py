@@ -83,7 +83,10 @@ def airflow(embedded: EmbeddedHub, tmp_path_factory: pytest.TempPathFactory) -> 
     dags = folder / "dags"
     dags.mkdir()
     shipped = (ROOT / "dags" / "defender_events.py").read_text()
-    (dags / "defender_events.py").write_text(shipped.replace('"*/5 * * * *"', '"@daily"'))
+    assert '"*/15 * * * *"' in shipped
+    assert "groups=1" in shipped
+    changed = shipped.replace('"*/15 * * * *"', '"@daily"').replace("groups=1", "groups=4")
+    (dags / "defender_events.py").write_text(changed)
     for name, text in DAGS.items():
         (dags / f"{name}.py").write_text(textwrap.dedent(text))
     connection = {

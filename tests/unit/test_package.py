@@ -193,12 +193,18 @@ def test_all_names_of_a_package_are_there_and_no_other_public_ones(package: str)
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
     [path] = folder.glob("*.whl")
-    return zipfile.ZipFile(path)
+    return path
+
+
+@pytest.fixture
+def wheel(wheel_file: Path) -> Iterator[zipfile.ZipFile]:
+    with zipfile.ZipFile(wheel_file) as wheel:
+        yield wheel
 
 
 def test_the_wheel_carries_the_dags_as_they_are(wheel: zipfile.ZipFile) -> None:
@@ -206,10 +212,57 @@ def test_the_wheel_carries_the_dags_as_they_are(wheel: zipfile.ZipFile) -> None:
         assert wheel.read(f"airflow_provider_defender/example_dags/{dag.name}") == dag.read_bytes()
 
 
+def test_an_installed_wheel_copies_the_dags_and_prints_the_views(wheel_file: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "site"
+    install = [
+        "pip",
+        "install",
+        "--quiet",
+        "--offline",
+        "--no-deps",
+        "--target",
+        str(installed),
+        str(wheel_file),
+    ]
+    subprocess.run([sys.executable, "-m", "uv", *install], check=True, capture_output=True)
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "airflow_provider_defender", *arguments]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=installed)
+        return done.stdout
+
+    run("copy-dags", str(tmp_path / "dags"))
+    copies = {path.name: path.read_bytes() for path in (tmp_path / "dags").iterdir()}
+    assert copies == {path.name: path.read_bytes() for path in (ROOT / "dags").glob("*.py")}
+    assert "macro latest_alerts" in run("sql")
+
+
+def test_the_wheel_names_our_own_pages(wheel: zipfile.ZipFile) -> None:
+    """The package index and Airflow's list of providers link to these."""
+    [metadata] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    lines = wheel.read(metadata).decode().splitlines()
+    urls = dict(
+        line.removeprefix("Project-URL: ").split(", ") for line in lines if line.startswith("Project-URL")
+    )
+    assert {"Documentation", "Source", "Issues", "Changelog"} <= set(urls)
+    assert all("airflow-provider-defender" in url for url in urls.values())
+
+
+def test_airflow_links_to_our_own_documentation() -> None:
+    code = (
+        "import json\n"
+        "from airflow.providers_manager import ProvidersManager\n"
+        "info = ProvidersManager().providers['airflow-provider-defender']\n"
+        "print(json.dumps(info.data['documentation-url']))"
+    )
+    assert run_python(code).startswith("https://github.com/airflow-provider-defender/")
+
+
 def test_the_wheel_carries_types_data_and_licences(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert "airflow_provider_defender/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/"))]
-    packaged = {str(path.relative_to(ROOT)) for path in (ROOT / "airflow_provider_defender").rglob("*.json")}
+    files = (ROOT / "airflow_provider_defender").rglob("*")
+    packaged = {str(path.relative_to(ROOT)) for path in files if path.suffix in (".json", ".sql")}
     assert packaged <= set(names)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,18 +13,19 @@ import pytest
 from airflow_provider_defender.simulator import demo
 from airflow_provider_defender.simulator._airflow import LocalAirflowError
 from airflow_provider_defender.simulator._demo_events import EventRuns, LandedEvents
+from airflow_provider_defender.simulator._demo_queries import LakeQueries
 
 TRUTH = {"rows": {"DeviceInfo": 3, "EmailEvents": 1}, "records": 6, "repeats": 2, "broken": {"cut off": 2}}
 
 
 def write(lake: Path, dataset: str, name: str, rows: list[tuple[str, int]]) -> None:
-    """A file of event rows: hash and offset, all of partition 0 and the first of their message."""
+    """A file of event rows: key and offset, all of partition 0 and the first of their message."""
     content = [
         {
-            "event": {"hash": digest, "action": "start"},
-            "landing": {"kafka": {"partition": 0, "offset": offset, "record": 0}},
+            "event": {"action": "start"},
+            "landing": {"key": key, "kafka": {"partition": 0, "offset": offset, "record": 0}},
         }
-        for digest, offset in rows
+        for key, offset in rows
     ]
     path = lake / "events" / dataset / "date=2026-01-09" / "hour=08" / f"{name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +34,7 @@ def write(lake: Path, dataset: str, name: str, rows: list[tuple[str, int]]) -> N
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    """Six records were sent: one repeat was dropped by the task that read it, one came to another task."""
+    """Six records were sent: one duplicate was dropped by the run that read it, one came in another run."""
     write(tmp_path, "DeviceInfo", "first", [("a", 1), ("b", 2)])
     write(tmp_path, "DeviceInfo", "second", [("c", 3), ("a", 4)])
     write(tmp_path, "EmailEvents", "first", [("a", 5)])
@@ -48,7 +49,9 @@ def test_a_whole_lake_passes(lake, capsys):
     assert landed.rows == {"DeviceInfo": 4, "EmailEvents": 1}
     assert landed.files == {"DeviceInfo": 2, "EmailEvents": 1}
     landed.check(TRUTH, dropped=1)
-    assert "each of the 6 records that were sent has landed exactly once" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "every message was read exactly once: 6 records, and 2 unreadable in quarantine" in shown
+    assert "sent 2 of the records a second time: 1 of these duplicates came in one run" in shown
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_a_whole_lake_passes(lake, capsys):
         ({"rows": {"DeviceInfo": 4, "EmailEvents": 1}}, "DeviceInfo: 3 different rows instead of 4"),
         ({"rows": {"DeviceInfo": 3}}, "EmailEvents: 1 different rows instead of 0"),
         ({"rows": {**TRUTH["rows"], "UrlClickEvents": 2}}, "UrlClickEvents: 0 different rows instead of 2"),
-        ({"records": 7}, "5 rows and 1 repeats of 7 records"),
+        ({"records": 7}, "5 rows and 1 duplicates of 7 records"),
         ({"broken": {}}, "2 in quarantine instead of 0"),
     ],
 )
@@ -94,6 +97,7 @@ class _Results:
         return {
             "messages": end - start,
             "rows": {"events/DeviceInfo": end - start},
+            "files": 1,
             "repeats": map_index,
             "rejects": 1,
             "partitions": {str(map_index): offsets},
@@ -103,7 +107,9 @@ class _Results:
 def test_runs_are_summed_over_their_tasks(capsys):
     runs = EventRuns(_Results())
     runs.show("1")
-    assert "20 messages read by 2 tasks" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "20 messages read by 2 tasks, landed as 20 rows in 2 files" in shown
+    assert "1 duplicate dropped, 2 unreadable records" in shown
     runs.show("2")
     assert runs.dropped == 2
     capsys.readouterr()
@@ -116,21 +122,50 @@ def test_the_demo_changes_what_the_shipped_dags_hold(tmp_path):
     demo._copy_dags(tmp_path / "dags")
     copies = {path.name: path.read_text("utf-8") for path in (tmp_path / "dags").iterdir()}
     assert set(copies) == {"defender_alerts.py", "defender_events.py"}
-    assert all("@daily" in text and '"retries": 0' in text for text in copies.values())
+    assert all("@daily" in text for text in copies.values())
+    assert all('"retry_delay": timedelta(seconds=2)' in text for text in copies.values())
 
 
-def test_the_suggested_query_joins_alerts_and_events(tmp_path, capsys):
+@pytest.fixture
+def alerts_and_events(tmp_path: Path) -> Path:
+    """Two versions of an alert, and three events of which one has landed twice."""
+    now = datetime(2026, 1, 9, 8, tzinfo=timezone.utc)
     alerts = [
-        {"host": {"name": name}, "event": {"severity": severity}} for name, severity in (("a", 2), ("a", 4))
+        {
+            "host": {"name": "a"},
+            "event": {"severity": severity, "ingested": now},
+            "landing": {"key": "alert", "version": str(severity)},
+            "microsoft": {"defender_endpoint": {"lastUpdateTime": now + timedelta(hours=severity)}},
+        }
+        for severity in (2, 4)
     ]
-    events = [{"host": {"name": name}, "process": {"name": "cmd.exe"}} for name in "aab"]
+    events = [
+        {
+            "host": {"name": name},
+            "process": {"name": "cmd.exe"},
+            "landing": {
+                "key": key,
+                "kafka": {"enqueued": now, "partition": 0, "offset": offset, "record": 0},
+            },
+        }
+        for offset, (name, key) in enumerate([("a", "1"), ("a", "2"), ("b", "3"), ("a", "2")])
+    ]
     for folder, rows in (
         ("alerts/date=2026-01-09", alerts),
         ("events/DeviceProcessEvents/date=2026-01-09/hour=08", events),
     ):
         (tmp_path / folder).mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / folder / "x.parquet")
-    found = duckdb.sql(demo._QUERY.format(lake=tmp_path)).fetchall()
-    assert found == [("a", 4, "cmd.exe", 2)]
-    demo._suggest_query(tmp_path)
-    assert "import duckdb" in capsys.readouterr().out
+    return tmp_path
+
+
+def test_the_query_joins_alerts_and_events_by_the_views(alerts_and_events, capsys):
+    LakeQueries(alerts_and_events).show_worst_hosts()
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["a", "4", "cmd.exe", "2"]
+
+
+def test_the_views_are_compared_with_what_was_sent(alerts_and_events):
+    queries = LakeQueries(alerts_and_events)
+    queries.check_events({"DeviceProcessEvents": 3})
+    with pytest.raises(LocalAirflowError, match="shows 3 events of DeviceProcessEvents, but 4"):
+        queries.check_events({"DeviceProcessEvents": 4})

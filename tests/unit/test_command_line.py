@@ -1,0 +1,80 @@
+"""`python -m airflow_provider_defender`: the DAGs that it copies, the views that it prints."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_defender.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = {path.name: path.read_bytes() for path in (ROOT / "dags").glob("*.py")}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_dags_are_copied_into_a_folder_that_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "some" / "dags"
+    assert main(["copy-dags", str(folder)]) == 0
+    assert content(folder) == SHIPPED
+    assert f"copied: {folder / 'defender_alerts.py'}\n" in capsys.readouterr().out
+
+
+def test_dags_are_copied_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["copy-dags", str(tmp_path)])
+    capsys.readouterr()
+    assert main(["copy-dags", str(tmp_path)]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["unchanged"] * 2
+
+
+def test_a_changed_dag_is_overwritten_only_by_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = tmp_path / "defender_alerts.py"
+    changed.write_text("mine")
+    assert main(["copy-dags", str(tmp_path)]) == 1
+    shown = capsys.readouterr()
+    assert f"kept: {changed}\n" in shown.out
+    assert "--force" in shown.err
+    assert content(tmp_path) == {**SHIPPED, "defender_alerts.py": b"mine"}
+
+    assert main(["copy-dags", "--force", str(tmp_path)]) == 0
+    assert f"overwritten: {changed}\n" in capsys.readouterr().out
+    assert content(tmp_path) == SHIPPED
+
+
+def test_a_file_in_the_folders_place_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "dags").write_text("made by cp")
+    assert main(["copy-dags", str(tmp_path / "dags")]) == 1
+    assert str(tmp_path / "dags") in capsys.readouterr().err
+    assert (tmp_path / "dags").read_text() == "made by cp"
+
+
+def test_the_default_is_airflows_dags_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "airflow_dags"
+    environment = {
+        "PATH": "",
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
+    }
+    command = [sys.executable, "-m", "airflow_provider_defender", "copy-dags"]
+    subprocess.run(command, check=True, env=environment, cwd=ROOT, capture_output=True)
+    assert content(folder) == SHIPPED
+
+
+def test_the_views_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sql"]) == 0
+    assert capsys.readouterr().out == (ROOT / "airflow_provider_defender" / "lake" / "views.sql").read_text()
+
+
+def test_without_a_command_the_commands_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([])
+    assert "copy-dags" in capsys.readouterr().err
