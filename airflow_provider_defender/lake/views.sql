@@ -7,7 +7,7 @@ create or replace macro latest_alerts(lake) as table
 select *
 from read_parquet(
   rtrim(lake, '/') || '/alerts/date=*/*.parquet',
-  hive_partitioning = true, hive_types = {'date': date}
+  hive_partitioning = true, hive_types = {'date': 'date'}
 )
 qualify rank() over (
   partition by landing.key
@@ -21,7 +21,7 @@ create or replace macro events(lake, dataset) as table
 select *
 from read_parquet(
   rtrim(lake, '/') || '/events/' || dataset || '/date=*/hour=*/*.parquet',
-  hive_partitioning = true, hive_types = {'date': date, 'hour': int}
+  hive_partitioning = true, hive_types = {'date': 'date', 'hour': 'int'}
 )
 qualify row_number() over (
   partition by landing.key, date, hour

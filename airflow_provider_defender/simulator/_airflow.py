@@ -65,7 +65,7 @@ class LocalAirflow:
             for name, value in os.environ.items()
             if not name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))
         }
-        root = f"http://127.0.0.1:{self._port}"
+        root = self.url
         return kept | {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self._dags),
@@ -94,6 +94,11 @@ class LocalAirflow:
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
         }
+
+    @property
+    def url(self) -> str:
+        """Where its UI is."""
+        return f"http://127.0.0.1:{self._port}"
 
     # Life -----------------------------------------------------------------------------------------
 
@@ -177,7 +182,7 @@ class LocalAirflow:
         It shows as 503, or as 500: for reading requests of any kind, else with the words "Database error",
         and then the request's transaction was rolled back.
         """
-        url = f"http://127.0.0.1:{self._port}/api/v2{path}"
+        url = f"{self.url}/api/v2{path}"
         for _ in range(_MOST_TRIES):
             response = self._session.request(method, url, timeout=90, **arguments)
             if not _database_locked(method, response):
@@ -196,10 +201,10 @@ class LocalAirflow:
 
     def _healthy(self) -> bool:
         try:
-            health = self._session.get(f"http://127.0.0.1:{self._port}/api/v2/monitor/health", timeout=5)
+            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5)
             if not health.ok or health.json()["scheduler"]["status"] != "healthy":
                 return False
-            token = self._session.get(f"http://127.0.0.1:{self._port}/auth/token", timeout=5)
+            token = self._session.get(f"{self.url}/auth/token", timeout=5)
         except requests.RequestException:
             return False
         self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"

@@ -8,6 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -193,9 +194,6 @@ def assert_passes_over_hidden_folders(files: list[str]) -> None:
 
 
 def latest_in_duckdb() -> list[list[Any]]:
-    """The latest state of each alert, by the view that the documentation has for DuckDB."""
-    [view] = [
-        block.text for block in blocks() if block.run == "duckdb" and "view latest_alerts" in block.text
-    ]
-    duckdb.execute(view)
-    return duckdb_rows("SELECT event.id, landing.version, count(*) FROM latest_alerts GROUP BY ALL")
+    """The latest state of each alert, by the view that the package ships for DuckDB."""
+    duckdb.execute(resources.files("airflow_provider_defender.lake").joinpath("views.sql").read_text())
+    return duckdb_rows("SELECT event.id, landing.version, count(*) FROM latest_alerts('lake') GROUP BY ALL")

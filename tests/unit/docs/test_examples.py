@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +29,13 @@ from airflow_provider_defender.simulator.events import EventStream
 from tests.unit.airflow_fixtures import START, LakeFolder, land
 from tests.unit.event_fixtures import EventLake, MemoryHub, drain
 
-from .pages import ROOT, Block, blocks, commands
+from .pages import PAGES, ROOT, Block, blocks, commands
 
+READABLE = re.compile(r"[\w @]+")
+"""A column's name as people read it: no expression, no path."""
 NAMESPACE = "contoso-defender.servicebus.windows.net"
-LAKE_BLOCKS = [
-    block
-    for block in blocks()
-    if block.run == "duckdb" or (block.run == "python" and block.page == "docs/lake.md")
-]
+SQL_BLOCKS = [block for block in blocks() if block.run == "duckdb"]
+LAKE_BLOCKS = [block for block in blocks() if block.run == "python" and block.page == "docs/lake.md"]
 DAG_BLOCKS = [
     block for block in blocks() if block.language == "python" and not block.run and "DAG(" in block.text
 ]
@@ -82,55 +83,84 @@ def landed(simulator: Simulator, lake: LakeFolder, made: Made, monkeypatch: pyte
     return lake
 
 
-@pytest.fixture
-def landed_events(hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch) -> EventLake:
-    """A lake of two drains of a hub with all tables, repeats and odd messages, in the current folder."""
-    stream = EventStream(7, start=hub.now, repeats=0.2, odd=0.05)
+def land_events(tenant: Tenant, hub: MemoryHub, lake: EventLake, hour: int) -> None:
+    """Two drains of a tenant's hub at this hour, with all tables, duplicates and odd messages."""
+    hub.now = hub.now.replace(hour=hour, minute=20)
+    stream = EventStream(7, tenant=tenant, start=hub.now, repeats=0.2, odd=0.05)
     for number, value in enumerate(stream.messages(150)):
         hub.send(value, number % 2)
         if number == 99:
-            drain(event_lake)
-    assert drain(event_lake)["rejects"]
-    monkeypatch.chdir(event_lake.path.parent)
-    return event_lake
+            drain(lake)
+    assert drain(lake)["rejects"]
 
 
-def query(text: str, connection: duckdb.DuckDBPyConnection | None = None) -> list[tuple[Any, ...]]:
+@pytest.fixture
+def views() -> duckdb.DuckDBPyConnection:
+    """DuckDB with the views that the package ships."""
+    connection = duckdb.connect()
+    connection.execute(resources.files("airflow_provider_defender.lake").joinpath("views.sql").read_text())
+    return connection
+
+
+def query(text: str, connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     """Run the statements and return the last one's rows."""
-    connection = connection or duckdb.connect()
     rows: list[tuple[Any, ...]] = []
     for statement in duckdb.extract_statements(text):
         rows = connection.execute(statement).fetchall()
     return rows
 
 
-def lake_block(begin: str) -> str:
-    [block] = [block for block in LAKE_BLOCKS if begin in block.text]
+def sql_block(begin: str) -> str:
+    [block] = [block for block in SQL_BLOCKS if begin in block.text]
     return block.text
 
 
 @pytest.mark.parametrize("block", LAKE_BLOCKS, ids=name_of)
-def test_examples_of_reading_give_rows(
-    landed: LakeFolder, block: Block, capsys: pytest.CaptureFixture[str]
+@pytest.mark.usefixtures("landed")
+def test_examples_of_reading_give_rows(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block.text, block.page, "exec"), {})
+    assert int(capsys.readouterr().out.split()[0]) > 0
+
+
+@pytest.mark.parametrize("hour", [8, 10, 14])
+@pytest.mark.usefixtures("landed")
+def test_examples_of_sql_give_rows_with_named_columns_at_any_hour(
+    simulator: Simulator,
+    hub: MemoryHub,
+    event_lake: EventLake,
+    views: duckdb.DuckDBPyConnection,
+    hour: int,
 ) -> None:
-    if block.run == "duckdb":
-        assert query(block.text)
-    else:
-        exec(compile(block.text, block.page, "exec"), {})
-        assert int(capsys.readouterr().out.split()[0]) > 0
+    """DuckDB guesses the type of `hour` by the folders there are: the examples say it."""
+    land_events(simulator.tenant, hub, event_lake, hour)
+    empty, unreadable = [], []
+    for block in SQL_BLOCKS:
+        if not query(block.text, views):
+            empty.append(block.text)
+        names = [str(column[0]) for column in views.description or ()]
+        if len(names) != len(set(names)) or not all(map(READABLE.fullmatch, names)):
+            unreadable.append((block.page, names))
+    assert (empty, unreadable) == ([], [])
+    assert len(SQL_BLOCKS) > 20
 
 
-@pytest.mark.usefixtures("landed_events")
-def test_examples_of_reading_events_give_rows() -> None:
-    examples = [block for block in blocks() if block.run == "events"]
-    assert [name_of(block) for block in examples if not query(block.text)] == []
-    assert len(examples) > 5
+def test_examples_of_sql_read_partitions_only_and_say_their_types() -> None:
+    for block in [each for each in blocks() if each.language in ("sql", "text") and ".parquet" in each.text]:
+        for glob, options in re.findall(r"'(lake/(?:alerts|events)/[^']*parquet)'([^;]*)", block.text):
+            assert "/date=*/" in glob, block
+            assert glob.startswith("lake/alerts/") or "/date=*/hour=*/" in glob, block
+            if re.search(r"\bhour\b(?!=)", block.text):
+                assert "hive_types = {'date': 'date', 'hour': 'int'}" in options, block
+    for page in PAGES:
+        assert "/*/*.parquet" not in re.sub(r"(date|hour)=\*/\*\.parquet", "", page.read_text()), page
 
 
-def test_the_latest_state_is_what_the_tenant_shows(simulator: Simulator, landed: LakeFolder) -> None:
-    connection = duckdb.connect()
-    query(lake_block("view latest_alerts"), connection)
-    latest = query("select event.id, landing.version, count(*) from latest_alerts group by all", connection)
+def test_the_latest_state_is_what_the_tenant_shows(
+    simulator: Simulator, landed: LakeFolder, views: duckdb.DuckDBPyConnection
+) -> None:
+    latest = query(
+        "select event.id, landing.version, count(*) from latest_alerts('lake') group by all", views
+    )
     shown = {
         (alert.alert_id, alert.update_time, max(1, len(alert.body["evidence"])))
         for alert in simulator.tenant.alerts
@@ -141,11 +171,11 @@ def test_the_latest_state_is_what_the_tenant_shows(simulator: Simulator, landed:
 
 
 def test_reading_exactly_leaves_out_a_commit_under_way(landed: LakeFolder) -> None:
-    exact = lake_block("temp table under_way")
+    exact = sql_block("temp table under_way")
     everything = landed.rows().num_rows
-    assert query(exact) == [(everything,)]
+    assert query(exact, duckdb.connect()) == [(everything,)]
     hide_one_file_of(landed, landed.records()[-1])
-    [(rows,)] = query(exact)
+    [(rows,)] = query(exact, duckdb.connect())
     assert rows == ds.dataset(committed_files(landed.path, "alerts")).count_rows() < landed.rows().num_rows
 
 
