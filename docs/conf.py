@@ -26,8 +26,9 @@ author = "The airflow-provider-defender authors"
 copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "code_tables"]
-exclude_patterns = ["_build", "_ext"]
+_REPOSITORY = "https://github.com/airflow-provider-defender/airflow-provider-defender"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "code_tables", "duckdb_sql"]
+exclude_patterns = ["_build", "_ext", "screenshots.py"]
 source_suffix = {".md": "markdown"}
 default_role = "code"  # docstrings write names in single backticks
 
@@ -41,6 +42,11 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
 html_theme = "furo"
+html_theme_options = {
+    "source_repository": f"{_REPOSITORY}/",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 html_title = f"airflow-provider-defender {version}"
 html_static_path = ["_static"]
 html_css_files = ["wide_tables.css"]

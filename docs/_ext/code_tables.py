@@ -17,8 +17,6 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-_ARGUMENTS = re.compile(r"^Args:\n(?P<text>.*?)(?=^\S|\Z)", re.DOTALL | re.MULTILINE)
-_ARGUMENT = re.compile(r"^    (?P<name>\w+): (?P<text>.*?)(?=^    \w|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -78,15 +76,29 @@ def clouds() -> str:
 # Operators ----------------------------------------------------------------------------------------
 
 
+def docstring_sections(documented: type) -> dict[str, str]:
+    """The parts of a Google-style docstring: `""` for what comes first, then `Args`, `Returns`, `Raises`."""
+    parts = re.split(
+        r"^(Args|Returns|Raises|Attributes):\n", inspect.getdoc(documented) or "", flags=re.MULTILINE
+    )
+    return {"": parts[0], **dict(zip(parts[1::2], map(inspect.cleandoc, parts[2::2]), strict=True))}
+
+
+def described_names(section: str) -> dict[str, str]:
+    """The names that a section such as `Args` lists: name → its description."""
+    entries = re.split(r"^(\w+): ", section, flags=re.MULTILINE)[1:]
+    return {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
+
+
 def option_defaults(operator: type) -> str:
     """Every option of an operator with its default, its type, and what it does."""
-    meanings = documented_arguments(operator)
     templated = set(getattr(operator, "template_fields", ()))
+    described = described_names(docstring_sections(operator).get("Args", ""))
     rows = [
         (
             f"{code(name)}{' (templated)' if name in templated else ''}<br>{code(str(parameter.annotation))}",
             "required" if parameter.default is parameter.empty else code(_value(parameter.default)),
-            meanings.get(name, ""),
+            described.get(name, ""),
         )
         for name, parameter in inspect.signature(operator.__init__).parameters.items()
         if name not in ("self", "kwargs")
@@ -94,13 +106,28 @@ def option_defaults(operator: type) -> str:
     return markdown_table(("Option, type", "Default", "Meaning"), rows)
 
 
-def documented_arguments(operator: type) -> dict[str, str]:
-    """What the section `Args` of a docstring says about each argument, as one line of Markdown."""
-    arguments = _ARGUMENTS.search(inspect.getdoc(operator) or "")
-    return {
-        match["name"]: " ".join(match["text"].split())
-        for match in _ARGUMENT.finditer(arguments["text"] if arguments else "")
-    }
+def _operator_or_sensor(name: str) -> type:
+    from airflow_provider_defender import operators, sensors
+
+    found: type = getattr(operators if hasattr(operators, name) else sensors, name)
+    return found
+
+
+def about(name: str) -> str:
+    """What an operator or sensor does, by its docstring."""
+    return docstring_sections(_operator_or_sensor(name))[""].strip()
+
+
+def outcome(name: str) -> str:
+    """What an operator or sensor returns and raises, by its docstring."""
+    sections = docstring_sections(_operator_or_sensor(name))
+    parts = []
+    if returned := sections.get("Returns"):
+        parts.append(f"**Returns:** {returned}")
+    if raised := described_names(sections.get("Raises", "")):
+        lines = [f"* `{error}`: {text}" for error, text in raised.items()]
+        parts.append("\n".join(["**Raises:**", "", *lines]))
+    return "\n\n".join(parts)
 
 
 def _value(value: Any) -> str:
@@ -329,6 +356,7 @@ def simulator_help() -> str:
 
 
 TABLES: dict[str, Callable[..., str]] = {
+    "about": about,
     "api-refusals": api_refusals,
     "clouds": clouds,
     "connection-fields": connection_fields,
@@ -340,6 +368,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "landing-columns": landing_columns,
     "mapped-fields": mapped_fields,
     "operator-options": operator_options,
+    "outcome": outcome,
     "own-properties": own_properties,
     "sensor-options": sensor_options,
     "simulator-help": simulator_help,

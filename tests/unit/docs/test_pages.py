@@ -18,6 +18,8 @@ from tests.unit.airflow_fixtures import LakeFolder, land
 
 from .pages import PAGES, ROOT
 
+REPOSITORY = "https://github.com/airflow-provider-defender/airflow-provider-defender"
+
 
 @pytest.mark.parametrize("kind", get_provider_info()["connection-types"], ids=lambda kind: kind["hook-name"])
 def test_the_tables_of_fields_say_what_the_form_says(kind: dict[str, Any]) -> None:
@@ -133,10 +135,30 @@ def test_the_tests_that_are_named_exist() -> None:
         assert not function or f"def {function}(" in (ROOT / path).read_text(), name
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text())
-    assert len(links) > 5
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_links_of_the_readme_are_absolute_and_lead_somewhere() -> None:
+    """The package index shows the README, too, where relative links are dead."""
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text())
+    ours = re.compile(re.escape(REPOSITORY) + r"/(?:blob|raw)/main/(.+)")
+    paths = [match[1] for link in links if (match := ours.fullmatch(link))]
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_projects_links_are_the_same_everywhere() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    urls = dict(re.findall(r'^(\w+) = "(https://[^"]+)"$', project, flags=re.MULTILINE))
+    assert urls["Source"] == REPOSITORY
+    assert all(url.startswith(REPOSITORY) for url in urls.values())
+    for name in ("Documentation", "Changelog"):
+        assert (ROOT / urls[name].partition("/blob/main/")[2]).is_file()
+    assert f'"{REPOSITORY}"' in (ROOT / "docs" / "conf.py").read_text()
+
+
+def test_pictures_exist_and_are_small() -> None:
+    named = {name for page in PAGES for name in re.findall(r"_static/([\w]+\.png)", page.read_text())}
+    assert {path.name for path in (ROOT / "docs" / "_static").glob("*.png")} == named
+    assert all((ROOT / "docs" / "_static" / name).stat().st_size < 100_000 for name in named)
 
 
 def test_pages_name_no_place_of_a_machine() -> None:
