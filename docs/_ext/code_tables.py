@@ -76,6 +76,55 @@ def clouds() -> str:
 # Operators ----------------------------------------------------------------------------------------
 
 
+def option_defaults(operator: type) -> str:
+    """Every option of an operator with its default, its type, and what it does."""
+    meanings = documented_arguments(operator)
+    templated = set(getattr(operator, "template_fields", ()))
+    rows = [
+        (
+            code(name) + (" (templated)" if name in templated else ""),
+            "required" if parameter.default is parameter.empty else code(_value(parameter.default)),
+            meanings.get(name, ""),
+            code(str(parameter.annotation)),
+        )
+        for name, parameter in inspect.signature(operator.__init__).parameters.items()
+        if name not in ("self", "kwargs")
+    ]
+    return markdown_table(("Option", "Default", "Meaning", "Type"), rows)
+
+
+def documented_arguments(operator: type) -> dict[str, str]:
+    """What the section `Args` of a docstring says about each argument, as one line of Markdown."""
+    arguments = _ARGUMENTS.search(inspect.getdoc(operator) or "")
+    return {
+        match["name"]: " ".join(match["text"].split())
+        for match in _ARGUMENT.finditer(arguments["text"] if arguments else "")
+    }
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, timedelta):
+        return repr(value)
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if value.total_seconds() % size == 0:
+            return f"timedelta({unit}={value.total_seconds() // size:.0f})"
+    return f"timedelta(seconds={value.total_seconds():g})"
+
+
+def operator_options(name: str = "DefenderAlertsToParquetOperator") -> str:
+    """The options of an operator."""
+    from airflow_provider_defender import operators
+
+    return option_defaults(getattr(operators, name))
+
+
+def sensor_options(name: str = "DefenderAlertSensor") -> str:
+    """The options of a sensor."""
+    from airflow_provider_defender import sensors
+
+    return option_defaults(getattr(sensors, name))
+
+
 def docstring_sections(documented: type) -> dict[str, str]:
     """The parts of a Google-style docstring: `""` for what comes first, then `Args`, `Returns`, `Raises`."""
     parts = re.split(
@@ -128,29 +177,6 @@ def outcome(name: str) -> str:
         lines = [f"* `{error}`: {text}" for error, text in raised.items()]
         parts.append("\n".join(["**Raises:**", "", *lines]))
     return "\n\n".join(parts)
-
-
-def _value(value: Any) -> str:
-    if not isinstance(value, timedelta):
-        return repr(value)
-    for unit, size in (("hours", 3600), ("minutes", 60)):
-        if value.total_seconds() % size == 0:
-            return f"timedelta({unit}={value.total_seconds() // size:.0f})"
-    return f"timedelta(seconds={value.total_seconds():g})"
-
-
-def operator_options(name: str = "DefenderAlertsToParquetOperator") -> str:
-    """The options of an operator."""
-    from airflow_provider_defender import operators
-
-    return option_defaults(getattr(operators, name))
-
-
-def sensor_options(name: str = "DefenderAlertSensor") -> str:
-    """The options of a sensor."""
-    from airflow_provider_defender import sensors
-
-    return option_defaults(getattr(sensors, name))
 
 
 # Mapping ------------------------------------------------------------------------------------------

@@ -271,6 +271,16 @@ def test_airflow_takes_the_commands() -> None:
         parser.parse_args(words[1:])  # exits where it is wrong
 
 
+def test_our_own_command_line_takes_the_commands() -> None:
+    from airflow_provider_defender.__main__ import _parser
+
+    module = ["python", "-m", "airflow_provider_defender"]
+    given = [words[3:] for _, words in commands() if words[:3] == module]
+    assert {words[0] for words in given} == {"copy-dags", "sql"}
+    for words in given:
+        _parser().parse_args(words[: words.index(">")] if ">" in words else words)  # exits where it is wrong
+
+
 def test_make_has_the_targets() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = {words[1] for _, words in commands() if words[0] == "make" and len(words) > 1}

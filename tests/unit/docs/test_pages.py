@@ -63,6 +63,14 @@ def test_every_option_has_a_meaning(package: ModuleType) -> None:
         assert [row[1] for row in rows if not row[3].strip()] == []
 
 
+@pytest.mark.parametrize("name", [*operators.__all__, *sensors.__all__])
+def test_operators_and_sensors_say_what_they_do_and_raise(name: str) -> None:
+    import code_tables
+
+    assert code_tables.about(name)
+    assert "**Raises:**" in code_tables.outcome(name)
+
+
 @pytest.mark.parametrize(
     "name", ["clouds", "entra-advice", "api-refusals", "landing-columns", "simulator-help", "store-errors"]
 )
