@@ -153,10 +153,9 @@ class LandedEvents:
         say(
             f"    Checked: every message was read exactly once: {plural(truth['records'], 'record')}, "
             f"and {broken} unreadable in quarantine.\n"
-            f"    The exporter sent {truth['repeats']} of the records a second time: {dropped} of these "
-            f"duplicates came in one run, which dropped\n"
-            f"    them, {landed_again} in different runs, so they landed. "
-            "The view events shows each record once, by landing.key."
+            f"    The exporter sent {truth['repeats']} of the records a second time: {dropped} within one run, "
+            f"which dropped them, and {landed_again}\n"
+            "    in different runs, so these landed. The view events shows each record once, by landing.key."
         )
 
 

@@ -186,7 +186,7 @@ def _play(folder: Path, lake: Path) -> None:
         with LocalAirflow(folder / "airflow", folder / "dags", environment, progress=_progress) as airflow:
             runs = _run_dags(airflow, tenant)
         truth = tenant.events()
-    step("Airflow and the tenant are stopped. The alerts in the lake:\n")
+    step("Airflow and the tenant are stopped. The alerts in the lake, one row per evidence item:\n")
     _show_partitions(lake)
     say()
     _show_alerts(lake)
@@ -252,7 +252,7 @@ def _wait_for_stream(tenant: _Tenant) -> None:
 
 def _show_events(lake: Path, runs: EventRuns, truth: dict[str, Any]) -> None:
     landed = LandedEvents.read(lake)
-    say("\n    The events, by table of Microsoft's, and how far each partition of the hub is read:\n")
+    say("\n    The events in the lake, by table, and how far each partition of the hub has been read:\n")
     landed.show_tables()
     say()
     runs.show_offsets()

@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_defender.simulator import Simulator, Tenant
 from tests.unit.docs.pages import ROOT, blocks
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 INSTALL = "pip install ."
 CONNECTION = re.compile(r"(connections add (\w+) --conn-json) '(.*?)'(?=\n|\Z)", re.DOTALL)

@@ -51,7 +51,7 @@ def test_a_whole_lake_passes(lake, capsys):
     landed.check(TRUTH, dropped=1)
     shown = capsys.readouterr().out
     assert "every message was read exactly once: 6 records, and 2 unreadable in quarantine" in shown
-    assert "sent 2 of the records a second time: 1 of these duplicates came in one run" in shown
+    assert "sent 2 of the records a second time: 1 within one run, which dropped them, and 1" in shown
 
 
 @pytest.mark.parametrize(
