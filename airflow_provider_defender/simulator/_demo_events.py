@@ -153,8 +153,8 @@ class LandedEvents:
         say(
             f"    Checked: every message was read exactly once: {plural(truth['records'], 'record')}, "
             f"and {broken} unreadable in quarantine.\n"
-            f"    The exporter sent {truth['repeats']} of the records a second time: {dropped} within one run, "
-            f"which dropped them, and {landed_again}\n"
+            f"    The exporter sent {truth['repeats']} of the records a second time: {dropped} within one "
+            f"run, which dropped them, and {landed_again}\n"
             "    in different runs, so these landed. The view events shows each record once, by landing.key."
         )
 

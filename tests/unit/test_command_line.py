@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from airflow.models import DagBag
 
 from airflow_provider_defender.__main__ import main
 
@@ -78,3 +79,25 @@ def test_without_a_command_the_commands_are_shown(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main([])
     assert "copy-dags" in capsys.readouterr().err
+
+
+# The DAGs -----------------------------------------------------------------------------------------
+
+
+def test_parameters_of_the_dags_say_what_happens_if_they_are_empty() -> None:
+    """The form of *Trigger* shows title and description, and nothing else explains them."""
+    dags = DagBag(str(ROOT / "dags")).dags
+    assert set(dags) == {"defender_alerts", "defender_events"}
+    for dag in dags.values():
+        schemas = {name: dag.params.get_param(name).schema for name in ("since", "until")}
+        assert schemas["since"]["title"] == "Start of the window (UTC)"
+        assert schemas["since"]["description"].startswith("Leave empty to go on from ")
+        assert schemas["until"]["title"] == "End of the window (UTC)"
+        assert schemas["until"]["description"] == "Empty: now."
+
+
+def test_the_events_dag_leaves_few_files() -> None:
+    """Files of a run grow with the number of groups, files of a day with the number of runs as well."""
+    dag = DagBag(str(ROOT / "dags")).dags["defender_events"]
+    assert dag.get_task("partitions").groups == 1
+    assert "*/15 * * * *" in dag.timetable.summary
