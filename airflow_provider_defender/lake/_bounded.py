@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import IO, Any, TypeVar
 
-__all__ = ["REQUEST_SECONDS", "TRANSFER_SECONDS", "BoundedInput", "within"]
+__all__ = ["REQUEST_SECONDS", "TRANSFER_SECONDS", "BoundedInput", "as_os_error", "within"]
 
 REQUEST_SECONDS = 300.0
 """Longest that one small request may take, with all that the client repeats by itself."""
@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 
 def within(seconds: float, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """What `function` returns or raises; `TimeoutError` where it takes longer.
+    """What `function` returns; `TimeoutError` where it takes longer, `OSError` for whatever else it raises.
 
+    Clients raise errors of many classes, and of their own: a caller could not tell them from a mistake here.
     Clients have timeouts of their own, but those of fsspec do not cover a wait for a free connection, an
     answer that drips, or their own repetitions. A call that has taken too long goes on in its thread, as a
     request that was sent can still arrive: the lake's protocol expects that.
@@ -32,7 +33,7 @@ def within(seconds: float, function: Callable[..., T], *args: Any, **kwargs: Any
         try:
             outcome.set_result(function(*args, **kwargs))
         except BaseException as error:
-            outcome.set_exception(error)
+            outcome.set_exception(as_os_error(error))
 
     threading.Thread(target=work, daemon=True, name="lake-request").start()
     try:
@@ -42,6 +43,15 @@ def within(seconds: float, function: Callable[..., T], *args: Any, **kwargs: Any
             raise
         name = getattr(function, "__name__", "a request")
         raise TimeoutError(f"the store did not answer {name} within {seconds:.0f} s") from None
+
+
+def as_os_error(error: BaseException) -> BaseException:
+    """The error, or an `OSError` that it is the cause of."""
+    if isinstance(error, (OSError, MemoryError)) or not isinstance(error, Exception):
+        return error
+    told = OSError(f"{type(error).__name__}: {error}")
+    told.__cause__ = error
+    return told
 
 
 class BoundedInput:

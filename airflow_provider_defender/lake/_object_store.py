@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -11,7 +12,13 @@ from typing import IO, Any, TypeVar, cast
 
 from fsspec import AbstractFileSystem
 
-from airflow_provider_defender.lake._bounded import REQUEST_SECONDS, TRANSFER_SECONDS, BoundedInput, within
+from airflow_provider_defender.lake._bounded import (
+    REQUEST_SECONDS,
+    TRANSFER_SECONDS,
+    BoundedInput,
+    as_os_error,
+    within,
+)
 from airflow_provider_defender.lake._errors import StoreRefused
 from airflow_provider_defender.lake._layout import HIDDEN
 
@@ -20,10 +27,16 @@ __all__ = ["ObjectStorage"]
 T = TypeVar("T")
 
 _CONDITIONAL = {"s3fs": "S3FileSystem", "adlfs": "AzureBlobFileSystem", "gcsfs": "GCSFileSystem"}
-"""fsspec's file systems whose mode `xb` is one conditional request; elsewhere it looks first, then writes."""
+"""fsspec's file systems whose mode `create` is a conditional request; elsewhere it looks first, then writes.
+
+Each since its release 2024.12.
+"""
 
 _BLOCK_BYTES = 8 * 1024 * 1024
 """Size of the parts of an upload: this much memory, not s3fs' 50 MiB."""
+
+_AZURE_REQUESTS = logging.getLogger("azure.core.pipeline.policies.http_logging_policy")
+"""It tells every request and answer with all headers, in some 20 lines, at the level of a task's own log."""
 
 _PROBE = f"{HIDDEN}/create.probe"
 _PROBE_BODY = b"Written to find out whether this store refuses to create an object that exists.\n"
@@ -37,6 +50,9 @@ class ObjectStorage:
         self._root = filesystem._strip_protocol(root).rstrip("/")
         self._single_writer = single_writer
         self._create_checked = False
+        self._is_azure = type(filesystem).__module__.split(".")[0] == "adlfs"
+        if self._is_azure and _AZURE_REQUESTS.level == logging.NOTSET:
+            _AZURE_REQUESTS.setLevel(logging.WARNING)
 
     def _place(self, path: str) -> str:
         return f"{self._root}/{path}"
@@ -59,7 +75,7 @@ class ObjectStorage:
         contents = within(REQUEST_SECONDS, self._fs.cat_ranges, places, None, None, on_error="return")
         for content in contents:
             if isinstance(content, BaseException):
-                raise content
+                raise as_os_error(content)
         return list(contents)
 
     def open_input(self, path: str) -> IO[bytes]:
@@ -102,8 +118,21 @@ class ObjectStorage:
                 "runs could overwrite each other's commits: use s3, abfs or gs, or say single_writer=True if "
                 "only one run writes at a time"
             )
+        if self._is_azure:
+            self._check_name()
         self._probe()
         self._create_checked = True
+
+    def _check_name(self) -> None:
+        """Adlfs takes the first folder below the container for a host when it has written; not all can be."""
+        folder = self._root.partition("/")[2]
+        try:
+            self._fs._parent(f"{folder}/{HIDDEN}")
+        except ValueError as error:
+            raise StoreRefused(
+                f"the client for Azure cannot write below {folder!r} ({error}): take brackets and colons out "
+                "of the first folder below the container"
+            ) from error
 
     def _probe(self) -> None:
         """Create an object that exists: a server that only claims to be S3 may let that pass."""
@@ -133,13 +162,8 @@ class ObjectStorage:
             self.replace(path, body)
 
     def _create(self, place: str, body: bytes) -> None:
-        within(REQUEST_SECONDS, self._create_whole, place, body)
-
-    def _create_whole(self, place: str, body: bytes) -> None:
-        # A block larger than the body makes it one request, which is sent on closing.
-        blocks = len(body) // _BLOCK_BYTES + 1
-        with self._fs.open(place, "xb", block_size=blocks * _BLOCK_BYTES) as file:
-            file.write(body)
+        # One request on every store: `open(place, "xb")` uploads a block first on Azure.
+        within(REQUEST_SECONDS, self._fs.pipe_file, place, body, mode="create")
 
     def replace(self, path: str, body: bytes) -> None:
         self._ask(self._fs.pipe_file, path, body)
@@ -149,15 +173,20 @@ class ObjectStorage:
 
     def show(self, source: str, target: str) -> None:
         self._fs.invalidate_cache()
-        if type(self._fs).__module__.split(".")[0] == "adlfs":
+        if self._is_azure:
             self._copy_through_here(source, target)
         else:
             within(TRANSFER_SECONDS, self._fs.cp_file, self._place(source), self._place(target))
 
     def _copy_through_here(self, source: str, target: str) -> None:
         """Azure's copy may go on after its answer and be seen half done; a block list is all or nothing."""
-        with self.open_input(source) as file:
-            within(TRANSFER_SECONDS, _send, self._fs, self._place(target), file)
+        with BoundedInput(self._ask(self._fs.open, source, "rb", block_size=_BLOCK_BYTES)) as file:
+            try:
+                within(TRANSFER_SECONDS, _send, self._fs, self._place(target), file)
+            except OSError:
+                # Another run that shows the same file takes away this one's blocks by committing its own.
+                if not self.exists(target):
+                    raise
 
     def sync_folder(self, path: str) -> None:
         """Nothing to do: what an object store has answered is durable."""
@@ -169,6 +198,10 @@ class ObjectStorage:
     def delete_folder(self, path: str) -> None:
         for name in self.list_folder(path) or ():
             self.delete(f"{path}/{name}")
+        if self._is_azure:
+            # A hierarchical namespace keeps folders that have become empty.
+            with contextlib.suppress(OSError):
+                self.delete(path)
 
 
 class _Upload:
