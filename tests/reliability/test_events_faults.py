@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_defender.exceptions import HostUnreachable, MessagesLost, ServiceUnavailable
+from airflow_provider_defender.exceptions import (
+    HostUnreachable,
+    MessagesLost,
+    ServiceUnavailable,
+    StoreUnavailable,
+)
 from airflow_provider_defender.hooks import EventHubHook
 from airflow_provider_defender.lake import _lake
 from airflow_provider_defender.simulator.events import EmbeddedHub
@@ -162,7 +167,7 @@ def test_a_disk_that_fills_up_fails_the_run_and_loses_nothing(
         lake = EventLake(event_lake.path.with_name(f"lake-{step}"))
         with pytest.MonkeyPatch.context() as patch:
             full_from(patch, step)
-            with pytest.raises(OSError, match="No space left"):
+            with pytest.raises(StoreUnavailable, match=r"no room left .*No space left"):
                 drain(lake)
         assert lake.files() == lake.quarantine() == []
         drain(lake)
