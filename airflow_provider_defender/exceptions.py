@@ -22,7 +22,7 @@
     │   ├── CommitUnfinished                     the commit counts; the next run moves its files into place
     │   └── RunTooOld                            the run took longer than a day, and may not commit any more
     └── StopAndLook                              data may be missing or another run is in the way
-        ├── PagingBroken                         the API's pages repeat themselves
+        ├── PagingBroken                         the API's page links repeat, or cannot be trusted
         ├── ConflictingRun                       another run of the same log was faster
         ├── CommitUncertain                      nobody knows whether the commit counts
         ├── MessagesLost (no retry)              a hub's retention deleted messages before they were read
@@ -224,7 +224,7 @@ class StopAndLook(DefenderError):  # noqa: N818
 
 
 class PagingBroken(StopAndLook):
-    """The API's page links repeat, so that following them would never end. What was read has not landed.
+    """The API's page links repeat, or one is empty or under another name. What was read has not landed.
 
     What to do: look whether it happens again; report it.
     """

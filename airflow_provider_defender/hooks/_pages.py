@@ -1,12 +1,20 @@
-"""Pages of the alerts API: cut into records without reading them."""
+"""Pages of the alerts API: cut into records without reading them.
+
+A page is whole, or it is no page. All of it outside its records is read strictly; only the inside of a record
+may be broken, and then it spoils no other record.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+
+from airflow_provider_defender.exceptions import PagingBroken
+from airflow_provider_defender.hooks._text import excerpt
 
 __all__ = ["Page", "PageBody", "read_page"]
 
@@ -25,68 +33,234 @@ class Page(NamedTuple):
     last: bool = True
 
 
-class PageBody(msgspec.Struct):
-    """The envelope of a page."""
+class PageBody(NamedTuple):
+    """A page's records, and the link to the next page; None where this is the last."""
 
     value: list[msgspec.Raw]
-    next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
+    next_link: str | None = None
 
 
-_DECODER = msgspec.json.Decoder(PageBody)
+class _Shape(msgspec.Struct):
+    value: msgspec.Raw
 
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
+_SHAPE = msgspec.json.Decoder(_Shape)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NAME = msgspec.json.Decoder(str)
+
+_LINK = "@odata.nextLink"
+_KNOWN = frozenset({"value", _LINK, "@odata.context", "@odata.count"})
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+# No pattern repeats a group: on hostile bodies that would take memory, or time beyond the linear.
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_MARK = re.compile(rb'["\[\]{}\\]')
+_IN_STRING = re.compile(rb'\\.|"', re.DOTALL)
+_SCALAR = re.compile(rb'[^\s,:\[\]{}"]+')
+_CLOSING = {b"[": b"]", b"{": b"}"}
+_BROKEN = "broken JSON"
 
 
 def read_page(body: bytes) -> PageBody:
     """Cut a body into its records.
 
-    One record that is no proper JSON (half of a surrogate pair, say) does not spoil the others: as long as
-    quotes and brackets match, it is cut out by these and handed on as it is.
-    Raises ValueError, with a reason, for HTML, JSON that is cut off, another shape.
+    The body must be one JSON object with one list `value` and members that are known, or are annotations
+    (with an `@` in their name) that can be neither an error nor a link under another name. A record that is
+    no proper JSON (half of a surrogate pair, say) is cut out by its quotes and brackets, as long as these
+    match, and handed on as it is.
+
+    Raises:
+        ValueError: this is no whole page; the text says why, in a few words.
+        PagingBroken: the link is empty, or stands under another name.
     """
+    body = body.removeprefix(_BYTE_ORDER_MARK)  # RFC 8259, section 8.1: may be passed over
+    start = body[:200].lstrip().lower()
+    if start.startswith(b"<") or not start:
+        raise ValueError("HTML" if start else "an empty body")
+    begin = _list_begin(body)
+    records, end = _records(body, begin)
+    link = _link(_members(body[:begin] + b"[]" + body[end:]))
+    _refuse_errors(body, records)
+    return PageBody(records, link)
+
+
+# Records ----------------------------------------------------------------------------------------
+
+
+def _records(body: bytes, begin: int) -> tuple[list[msgspec.Raw], int]:
+    """The records of the list that begins at `begin`, and where the list ends."""
     try:
-        return _DECODER.decode(body)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"JSON of another shape ({error})") from None
+        text = _SHAPE.decode(body).value
+        records = _LIST.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        start = body[:200].lstrip().lower()
-        if start.startswith(b"<") or not start:
-            raise ValueError("HTML" if start else "an empty body") from None
-        return _cut_by_brackets(body)
+        return _cut_by_brackets(body, begin)
+    # Of a member that stands twice this is the last; the strict look at the members finds that.
+    return records, begin + len(memoryview(text))
 
 
-def _cut_by_brackets(body: bytes) -> PageBody:
-    """The records of a page by its brackets alone; slower, and blind to what is inside a record."""
-    records: list[msgspec.Raw] | None = None
-    link = b"null"
-    depth, begin, key, last = 0, 0, b"", b""
-    for match in _TOKEN.finditer(body):
-        token = match.group()
-        if token in b"[{":
-            depth += 1
-            if depth == 2 and token == b"[" and key == b'"value"':
-                records, begin = [], match.end()
-        elif token in b"]},":
-            if depth <= 2:
-                text, begin = body[begin : match.start()].strip(), match.end()
-                if depth == 2 and key == b'"value"' and records is not None and text:
-                    records.append(msgspec.Raw(text))
-                elif depth == 1 and key == b'"@odata.nextLink"':
-                    link = text
-            depth -= token != b","
-        elif depth == 1 and token == b":":
-            key, begin = last, match.end()
-        last = token
-    if depth or not body.rstrip().endswith(b"}"):
-        raise ValueError("broken JSON")
-    if records is None:
-        raise ValueError("JSON of another shape (no list of records)")
-    return PageBody(records, _link(link))
+def _cut_by_brackets(body: bytes, begin: int) -> tuple[list[msgspec.Raw], int]:
+    """The same by quotes and brackets alone; slower, and blind to what is inside a record."""
+    records: list[msgspec.Raw] = []
+    view = memoryview(body)
+    at = _after_space(body, begin + 1)
+    if body[at : at + 1] == b"]":
+        return records, at + 1
+    while True:
+        end = _value_end(body, at)
+        if body[at : at + 1] not in b'[{"':
+            _strict(body[at:end])  # what has no quotes or brackets is cut out by nothing
+        records.append(msgspec.Raw(view[at:end]))
+        at = _after_space(body, end)
+        if body[at : at + 1] == b"]":
+            return records, at + 1
+        if body[at : at + 1] != b",":
+            raise ValueError(_BROKEN)
+        at = _after_space(body, at + 1)
 
 
-def _link(text: bytes) -> str | None:
+def _refuse_errors(body: bytes, records: list[msgspec.Raw]) -> None:
+    """Refuse a page with an error among its records: the service broke off in the middle of the answer."""
+    # A quick look first. Microsoft's own errors are `{"error": {"code": …, "message": …}}`.
+    if any(mark in body for mark in (b'rror"', b'RROR"', b'"code"')) and any(map(_is_error, records)):
+        raise ValueError("an error among its records")
+
+
+def _is_error(record: msgspec.Raw) -> bool:
     try:
-        return msgspec.json.decode(text, type=str | None)
-    except msgspec.DecodeError:
-        raise ValueError("JSON of another shape (a page link that is no text)") from None
+        names = {name.lower() for name in _MEMBERS.decode(record)}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    if "id" in names:
+        return False
+    return {"code", "message"} <= names or any(re.split(r"[.@]", name)[-1] == "error" for name in names)
+
+
+# What stands around the records -------------------------------------------------------------------
+
+
+def _list_begin(body: bytes) -> int:
+    """Where the list `value` of the page begins."""
+    at = _after_space(body, 0)
+    if body[at : at + 1] != b"{":
+        raise ValueError(_shape("no object") if body[at : at + 1] == b"[" else _BROKEN)
+    at = _after_space(body, at + 1)
+    while body[at : at + 1] == b'"':
+        end = _value_end(body, at)
+        name = _strict(body[at:end])
+        at = _after_space(body, end)
+        if body[at : at + 1] != b":":
+            raise ValueError(_BROKEN)
+        at = _after_space(body, at + 1)
+        if name == "value" and body[at : at + 1] == b"[":
+            return at
+        at = _after_space(body, _value_end(body, at))
+        if body[at : at + 1] == b"}":
+            raise ValueError(_shape("no list of records"))
+        at = _after_space(body, at + 1)
+    raise ValueError(_shape("no list of records") if body[at : at + 1] == b"}" else _BROKEN)
+
+
+def _members(envelope: bytes) -> dict[str, Any]:
+    """The page's members, read strictly; the list of records is empty here."""
+    _strict(envelope)  # `json` lets pass some of what is no JSON
+    try:
+        members: dict[str, Any] = json.loads(envelope.decode(), object_pairs_hook=_each_once)
+    except RecursionError:
+        raise ValueError(_BROKEN) from None
+    for name, value in members.items():
+        if name not in _KNOWN and not name.lower().endswith("nextlink"):
+            _check_annotation(name, value)
+    return members
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError(_shape("a member that stands twice"))
+    return members
+
+
+def _check_annotation(name: str, value: Any) -> None:
+    """Let an unknown member pass only if it is an annotation that changes nothing.
+
+    One whose value holds an address may be the page link with a damaged name: then this would not be the
+    last page.
+    """
+    if "@" not in name or "error" in name.lower():
+        raise ValueError(_shape(f"the unknown member {excerpt(name, length=40)!r}"))
+    if "://" in json.dumps(value):
+        raise ValueError(_shape(f"an address as {excerpt(name, length=40)!r}"))
+
+
+def _link(members: dict[str, Any]) -> str | None:
+    for name in members:
+        if name != _LINK and name.lower().endswith("nextlink"):
+            raise PagingBroken(
+                f"a page's link stands under the name {excerpt(name, length=40)!r}, not {_LINK!r}, so the "
+                "pages after it cannot be trusted. Look at the API's answers."
+            )
+    link = members.get(_LINK)
+    if link is None:
+        return None
+    if not isinstance(link, str):
+        raise ValueError(_shape("a page link that is no text"))
+    if not link.strip():
+        raise PagingBroken(
+            "a page's link is empty, so whether a page follows cannot be known. Look at the API's answers."
+        )
+    return link
+
+
+def _shape(what: str) -> str:
+    return f"JSON of another shape ({what})"
+
+
+# JSON by its marks ------------------------------------------------------------------------------
+
+
+def _strict(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ValueError(_BROKEN) from None
+
+
+def _after_space(body: bytes, at: int) -> int:
+    match = _SPACE.match(body, at)
+    return match.end() if match else at
+
+
+def _value_end(body: bytes, at: int) -> int:
+    """Where the value that begins at `at` ends, by its quotes and brackets."""
+    first = body[at : at + 1]
+    if first == b'"':
+        return _string_end(body, at + 1)
+    if first not in _CLOSING:
+        scalar = _SCALAR.match(body, at)
+        if scalar is None:
+            raise ValueError(_BROKEN)
+        return scalar.end()
+    closing: list[bytes] = []
+    while (mark := _MARK.search(body, at)) is not None:
+        at, char = mark.end(), mark.group()
+        if char == b'"':
+            at = _string_end(body, at)
+        elif char == b"\\":
+            # Strings and what is between them may have changed places: after a quote too many, the escaped
+            # quote of a later record would put that right, and hide where this record ends.
+            break
+        elif char in _CLOSING:
+            closing.append(_CLOSING[char])
+        elif closing.pop() != char:
+            break
+        elif not closing:
+            return at
+    raise ValueError(_BROKEN)
+
+
+def _string_end(body: bytes, at: int) -> int:
+    for match in _IN_STRING.finditer(body, at):
+        if match.group() == b'"':
+            return match.end()
+    raise ValueError(_BROKEN)
