@@ -66,7 +66,17 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "defender-proxy.example.com",
                         "default": "",
-                    }
+                    },
+                    "max_page_mebibytes": {
+                        "description": (
+                            "The largest page of alerts that is read, unpacked, in MiB. A page holds up to "
+                            "10,000 alerts with their evidence."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "512",
+                        "default": "256",
+                    },
                 },
             }
         },

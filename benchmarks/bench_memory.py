@@ -45,7 +45,7 @@ class PageSource:
         self._alerts = alerts
         self._evidence = evidence
 
-    def alert_pages(self, *, filter: str) -> Iterator[Any]:
+    def alert_pages(self, *, filter: str, **limits: Any) -> Iterator[Any]:
         """All pages, in the order of ids; one body in memory at a time."""
         from airflow_provider_defender.hooks._pages import Page, read_page
 

@@ -5,12 +5,16 @@ Loads requests and msgspec, so it is imported only when a request is near.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NoReturn
 
 import requests
 
-from airflow_provider_defender.exceptions import UnexpectedHost
+from airflow_provider_defender import compat
+from airflow_provider_defender.exceptions import ConfigurationError, PagingBroken, UnexpectedHost
+from airflow_provider_defender.hooks._answers import AnswerBounds, AnswerTooLarge
 from airflow_provider_defender.hooks._pages import PageBody, read_page
 from airflow_provider_defender.hooks._settings import DefenderSettings
 from airflow_provider_defender.hooks._statuses import ApiError, is_outage, read_error, refusal_for
@@ -20,12 +24,24 @@ from airflow_provider_defender.hooks._transport import (
     HttpSession,
     connection_trouble,
     first_contact_error,
+    may_be_restarting,
     redirect_target,
     served_at,
 )
-from airflow_provider_defender.hooks._waiting import Log, Pace, Tries, Waits, parse_retry_after
+from airflow_provider_defender.hooks._waiting import (
+    LONGEST_ANSWER,
+    Log,
+    Pace,
+    Tries,
+    Waits,
+    parse_retry_after,
+)
 
 __all__ = ["Answer", "DefenderApi"]
+
+
+_LARGEST = "max_page_mebibytes"
+_DEFAULT_LARGEST = 256
 
 
 class Answer:
@@ -48,12 +64,16 @@ class DefenderApi:
         log: Log,
         *,
         deadline: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._tokens = tokens
         self._pace = pace
         self._log = log
-        self._session = HttpSession(settings.network, deadline=deadline)
+        self._deadline = float("inf") if deadline is None else deadline
+        self._session = HttpSession(
+            settings.network, AnswerBounds(LONGEST_ANSWER, _largest_answer() << 20, clock)
+        )
         self._session.headers["Accept"] = "application/json"
         self._reached = False
         self._warned = False
@@ -62,6 +82,7 @@ class DefenderApi:
     def get(self, url: str, waits: Waits) -> Answer:
         """GET one page, through whatever heals by itself. The caller has checked the URL's host."""
         tries = waits.tries(f"Connection {self._settings.conn_id!r}: the API at {self._settings.host}")
+        waits.begin_page()
         renew = renewed = False
         while True:
             token = self._tokens.token(self._settings.scope, waits, renew=renew)
@@ -81,18 +102,28 @@ class DefenderApi:
         """Send the request; None after a failure that another try may heal."""
         waits.pace(self._pace)
         self.requests_made += 1
+        self._session.latest = min(self._deadline, waits.latest_answer)
+        tries.begin()
         try:
             response = self._session.get(url, headers={"Authorization": f"Bearer {token}"})
+        except AnswerTooLarge as error:
+            self._refuse_size(error)
         except requests.RequestException as error:
-            if not self._reached:
-                host = f"the API at {self._settings.host}"
-                final = first_contact_error(error, host, self._settings.conn_id)
-                if final is not None:
-                    raise final from None
-            tries.outage(connection_trouble(error))
+            self._wait_for_contact(error, tries, waits)
             return None
         self._reached = True
         return response
+
+    def _wait_for_contact(self, error: requests.RequestException, tries: Tries, waits: Waits) -> None:
+        """Wait for another try after a request without an answer, or raise that there is none."""
+        host = f"the API at {self._settings.host}"
+        final = None if self._reached else first_contact_error(error, host, self._settings.conn_id)
+        if final is not None and not may_be_restarting(error):
+            raise final from None
+        if final is not None and not waits.reached_before:
+            tries.unreached(final)
+        else:
+            tries.outage(connection_trouble(error))
 
     def _read(self, response: requests.Response, tries: Tries) -> Answer | None:
         """Read an answer; None after waiting for another try."""
@@ -105,7 +136,7 @@ class DefenderApi:
         retry_after = parse_retry_after(response.headers.get("Retry-After"), now)
         if status == 429:
             tries.throttled(seen, retry_after)
-        elif is_outage(status):
+        elif is_outage(status) or 200 < status < 300:  # a part of a page, or none at all, is no answer
             tries.outage(seen, retry_after)
         elif status < 400:
             self._refuse_redirect(response)
@@ -120,6 +151,8 @@ class DefenderApi:
         except ValueError as error:
             tries.outage(f"HTTP 200 with {error}: {excerpt(content, self._tokens.hide)}")
             return None
+        except PagingBroken as error:
+            raise PagingBroken(f"Connection {self._settings.conn_id!r}: {error}") from None
         moment = served_at(response)
         if moment is None:
             moment = datetime.now(timezone.utc).replace(microsecond=0)
@@ -127,6 +160,14 @@ class DefenderApi:
                 self._log.warning("The API's answer has no Date header: the worker's clock is used instead.")
                 self._warned = True
         return Answer(body, moment, len(content))
+
+    def _refuse_size(self, error: AnswerTooLarge) -> NoReturn:
+        # Not an outage: the same page would be as large again, and is not to be fetched eight times.
+        raise ConfigurationError(
+            f"Connection {self._settings.conn_id!r}: the API at {self._settings.host} gave {error}, the most "
+            f"that is read. If its pages are that large, raise the Airflow option [defender] {_LARGEST}, and "
+            "give the worker four times as much memory. Else look what stands between."
+        ) from None
 
     def _refuse_redirect(self, response: requests.Response) -> NoReturn:
         target = redirect_target(response)
@@ -151,3 +192,13 @@ class DefenderApi:
         if error is not None:
             return excerpt(f"{status} {error.code}: {error.message}", self._tokens.hide, length=300)
         return excerpt(f"{status}: ".encode() + response.content[:65536], self._tokens.hide)
+
+
+def _largest_answer() -> int:
+    """The largest page that is read, in MiB: the Airflow option."""
+    text = compat.airflow_option("defender", _LARGEST).strip() or str(_DEFAULT_LARGEST)
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ConfigurationError(
+            f"Airflow option [defender] {_LARGEST}={text!r} must be a whole number of MiB."
+        )
+    return int(text)

@@ -1,4 +1,4 @@
-"""Foreign text in messages: on one line, short, and without secrets."""
+"""Foreign texts in messages: on one line, short, and without secrets."""
 
 from __future__ import annotations
 

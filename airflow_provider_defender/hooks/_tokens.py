@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -21,10 +22,12 @@ from airflow_provider_defender.exceptions import (
     ConfigurationError,
     CredentialError,
     DefenderError,
+    HostUnreachable,
     UnexpectedHost,
 )
 from airflow_provider_defender.hooks._access_token import AccessToken
 from airflow_provider_defender.hooks._advice import Advice, Outcome, advice_for
+from airflow_provider_defender.hooks._answers import AnswerBounds
 from airflow_provider_defender.hooks._certificates import msal_certificate
 from airflow_provider_defender.hooks._hosts import link_host
 from airflow_provider_defender.hooks._settings import (
@@ -40,6 +43,7 @@ from airflow_provider_defender.hooks._transport import (
     LocalSession,
     connection_trouble,
     first_contact_error,
+    may_be_restarting,
     redirect_target,
     served_at,
 )
@@ -48,6 +52,9 @@ from airflow_provider_defender.hooks._waiting import Tries, Waits, parse_retry_a
 __all__ = ["TokenSource"]
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z", re.ASCII)
+_SENDABLE = re.compile(r"[\x21-\x7e]+\Z", re.ASCII)
+_LONGEST_ANSWER = 60.0
+_LARGEST_ANSWER = 1 << 20
 _LOCAL = "the managed identity endpoint of this machine"
 
 
@@ -66,6 +73,17 @@ class _MayHeal:
 
 
 @dataclass(frozen=True)
+class _Unreached:
+    """The first contact failed in a way that passes while a service restarts; `error` is what to raise."""
+
+    error: HostUnreachable
+
+    def wait(self, tries: Tries) -> None:
+        """Wait before the next try, or raise that there is none."""
+        tries.unreached(self.error)
+
+
+@dataclass(frozen=True)
 class _StaleAssertion:
     """The assertion must be made anew; `error` is what to raise where that was done already."""
 
@@ -75,7 +93,7 @@ class _StaleAssertion:
 class _HealableError(Exception):
     """Carries a failure that another try may heal."""
 
-    def __init__(self, failure: _MayHeal | _StaleAssertion) -> None:
+    def __init__(self, failure: _MayHeal | _Unreached | _StaleAssertion) -> None:
         super().__init__()
         self.failure = failure
 
@@ -95,13 +113,21 @@ class _Refusal:
 class TokenSource:
     """Gets tokens for one connection's identity. Errors say what to do; secrets never appear in them."""
 
-    def __init__(self, settings: EntraSettings, *, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        settings: EntraSettings,
+        *,
+        deadline: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
+        self._deadline = float("inf") if deadline is None else deadline
         self._local = isinstance(settings.credential, ManagedIdentity)
+        bounds = AnswerBounds(_LONGEST_ANSWER, _LARGEST_ANSWER, clock)
         self._session: HttpSession | LocalSession = (
-            LocalSession()
+            LocalSession(bounds)
             if self._local
-            else HttpSession(settings.network, check=self._check_host, deadline=deadline)
+            else HttpSession(settings.network, bounds, check=self._check_host)
         )
         self._session.hooks["response"].append(self._note)
         self._answer: requests.Response | None = None
@@ -122,20 +148,22 @@ class TokenSource:
         tries = waits.tries(f"Connection {self._settings.conn_id!r}: {self._where}")
         made_anew = False
         while True:
-            failure = self._try(scope)
+            self._session.latest = min(self._deadline, waits.latest_answer)
+            tries.begin()
+            failure = self._try(scope, waits.reached_before)
             if isinstance(failure, AccessToken):
                 return failure
-            if isinstance(failure, _MayHeal):
+            if isinstance(failure, _MayHeal | _Unreached):
                 failure.wait(tries)
             elif made_anew:
                 raise failure.error
             else:
                 made_anew = True
 
-    def _try(self, scope: str) -> AccessToken | _MayHeal | _StaleAssertion:
+    def _try(self, scope: str, reached_before: bool) -> AccessToken | _MayHeal | _Unreached | _StaleAssertion:
         """Ask once; return the token or the failure that another try may heal, raise what does not heal."""
         try:
-            token = self._checked(self._request(scope))
+            token = self._checked(self._request(scope, reached_before))
         except _HealableError as error:
             # msal replays an error from a cache of its application's for up to an hour.
             self._client = None
@@ -158,7 +186,7 @@ class TokenSource:
         """Keep the last answer: msal's exceptions do not carry it."""
         self._answer = answer
 
-    def _request(self, scope: str) -> Mapping[str, Any]:
+    def _request(self, scope: str, reached_before: bool) -> Mapping[str, Any]:
         self._answer = None
         try:
             if self._client is None:
@@ -171,7 +199,7 @@ class TokenSource:
         except DefenderError:
             raise
         except requests.RequestException as error:
-            self._raise_connection(error)
+            self._raise_connection(error, reached_before)
         except Exception as error:
             # msal raises ValueError, KeyError, RuntimeError and its own; the answer itself tells more.
             self._raise_refused(error)
@@ -240,10 +268,18 @@ class TokenSource:
 
     def _checked(self, result: Mapping[str, Any]) -> AccessToken:
         value = str(result["access_token"])
+        if not _SENDABLE.match(value):
+            raise CredentialError(
+                f"Connection {self._settings.conn_id!r}: {self._where} gave a token with characters that no "
+                "HTTP header can carry. Check host, and what stands between it and this machine."
+            )
         if value != self._masked:
             mask_secret(value)
             self._masked = value
-        expires_at = datetime.now(timezone.utc) + timedelta(seconds=int(result.get("expires_in", 0)))
+        try:
+            expires_at = datetime.now(timezone.utc) + timedelta(seconds=int(result.get("expires_in", 0)))
+        except (TypeError, ValueError, OverflowError):
+            raise _HealableError(_MayHeal("a token that does not say how long it is valid")) from None
         token = AccessToken(value, expires_at.replace(microsecond=0))
         tenant = token.claims.get("tid")
         if self._local and isinstance(tenant, str) and tenant.lower() != self._settings.tenant_id:
@@ -254,12 +290,14 @@ class TokenSource:
             )
         return token
 
-    def _raise_connection(self, error: requests.RequestException) -> NoReturn:
-        if not self._reached:
-            final = first_contact_error(error, self._where, self._settings.conn_id)
-            if final is not None:
-                raise final from None
-        raise _HealableError(_MayHeal(connection_trouble(error))) from None
+    def _raise_connection(self, error: requests.RequestException, reached_before: bool) -> NoReturn:
+        final = first_contact_error(error, self._where, self._settings.conn_id)
+        if self._reached or final is None:
+            raise _HealableError(_MayHeal(connection_trouble(error))) from None
+        if not may_be_restarting(error):
+            raise final from None
+        failure = _MayHeal(connection_trouble(error)) if reached_before else _Unreached(final)
+        raise _HealableError(failure) from None
 
     def _raise_refused(self, error: Exception | None) -> NoReturn:
         """Raise what the last answer means. `error` is msal's, used where there was no answer."""

@@ -1,4 +1,4 @@
-"""HTTP: sessions that trust the right CA, use the right proxy, always time out and never redirect.
+"""HTTP: sessions that trust the right CA, use the right proxy, always end and never redirect.
 
 Loads requests, so it is imported only when a request is near.
 """
@@ -9,7 +9,6 @@ import errno
 import re
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -22,6 +21,12 @@ from urllib3 import exceptions as urllib3_errors
 
 from airflow_provider_defender import __version__
 from airflow_provider_defender.exceptions import HostUnreachable
+from airflow_provider_defender.hooks._answers import (
+    AnswerBounds,
+    AnswerTooLarge,
+    AnswerTooSlow,
+    BoundedAdapter,
+)
 from airflow_provider_defender.hooks._settings import Network
 
 __all__ = [
@@ -30,6 +35,7 @@ __all__ = [
     "LocalSession",
     "connection_trouble",
     "first_contact_error",
+    "may_be_restarting",
     "redirect_target",
     "served_at",
 ]
@@ -38,43 +44,56 @@ USER_AGENT = f"airflow-provider-defender/{__version__}"
 _LOCAL_TIMEOUTS = (5.0, 30.0)
 
 
-class HttpSession(requests.Session):
+class _Session(requests.Session):
+    """What both sessions have in common: bounds for every answer, and no redirects.
+
+    `latest` is the moment of the bounds' clock by which an answer must have come, however young it is.
+    """
+
+    def __init__(self, bounds: AnswerBounds, timeouts: tuple[float, float]) -> None:
+        super().__init__()
+        self.headers["User-Agent"] = USER_AGENT
+        self.headers["Accept-Encoding"] = "gzip, deflate"
+        self.latest = float("inf")
+        self._bounds = bounds
+        self._timeouts = timeouts
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, BoundedAdapter(bounds))
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request within the session's timeouts and bounds, without following redirects."""
+        connect, read = self._timeouts
+        left = self._bounds.begin(read, self.latest)
+        kwargs["allow_redirects"] = False
+        kwargs["timeout"] = (min(connect, left), min(read, left))
+        try:
+            return super().request(method, url, *args, **kwargs)
+        except UnicodeError:
+            # Not the error's text: it shows the header, and that is the token or the proxy's password.
+            raise errors.InvalidHeader("characters that HTTP cannot carry") from None
+
+
+class HttpSession(_Session):
     """A `requests.Session` for one kind of service.
 
     The connection's CA bundle and proxy win over `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` and the proxy
     variables, which plain requests prefers; without them the environment counts. Redirects are not
     followed, so neither secret nor token goes to another host, and `~/.netrc` is not used.
-    `check`, called with each URL, may refuse it by raising.
+    `check`, called with each URL, may refuse it by raising. `bounds` say what one answer may take.
     """
 
     def __init__(
-        self,
-        network: Network,
-        *,
-        check: Callable[[str], None] | None = None,
-        deadline: float | None = None,
+        self, network: Network, bounds: AnswerBounds, *, check: Callable[[str], None] | None = None
     ) -> None:
-        super().__init__()
-        self.headers["User-Agent"] = USER_AGENT
+        super().__init__(bounds, (network.connect_timeout, network.read_timeout))
         self.auth = _no_netrc
         self._network = network
         self._check = check
-        self._deadline = deadline
-
-    @property
-    def _timeouts(self) -> tuple[float, float]:
-        network = self._network
-        if self._deadline is None:
-            return network.connect_timeout, network.read_timeout
-        left = max(0.1, self._deadline - time.monotonic())
-        return min(left, network.connect_timeout), min(left, network.read_timeout)
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request with the session's timeouts, without following redirects."""
+        """Check the URL, and send the request."""
         if self._check is not None:
             self._check(str(url))
-        kwargs["allow_redirects"] = False
-        kwargs["timeout"] = self._timeouts
         return super().request(method, url, *args, **kwargs)
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
@@ -86,18 +105,12 @@ class HttpSession(requests.Session):
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
-class LocalSession(requests.Session):
+class LocalSession(_Session):
     """A session for the managed identity's endpoint on this machine: no proxy, no environment."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, bounds: AnswerBounds) -> None:
+        super().__init__(bounds, _LOCAL_TIMEOUTS)
         self.trust_env = False
-
-    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request with short timeouts, without following redirects."""
-        kwargs["allow_redirects"] = False
-        kwargs["timeout"] = _LOCAL_TIMEOUTS
-        return super().request(method, url, *args, **kwargs)
 
 
 def first_contact_error(error: Exception, host: str, conn_id: str) -> HostUnreachable | None:
@@ -111,15 +124,40 @@ def first_contact_error(error: Exception, host: str, conn_id: str) -> HostUnreac
     return HostUnreachable(f"Connection {conn_id!r}: cannot reach {host}: {reason}.")
 
 
+def may_be_restarting(error: Exception) -> bool:
+    """Whether `error` is also what a service shows that is about to come back: refused, or not reached.
+
+    Not a name without an address, a certificate that is not trusted, an address that is none, or a proxy that
+    answers with a refusal of its own.
+    """
+    if isinstance(error, errors.InvalidURL | errors.InvalidHeader | errors.InvalidSchema):
+        return False
+    return not any(_is_final(cause) for cause in _causes(error))
+
+
+def _is_final(cause: BaseException) -> bool:
+    if isinstance(cause, ssl.SSLError):
+        return not isinstance(cause, ssl.SSLEOFError)
+    if isinstance(cause, socket.gaierror | urllib3_errors.NameResolutionError):
+        return True
+    return isinstance(cause, OSError) and "Tunnel connection failed: 4" in str(cause)
+
+
 def connection_trouble(error: Exception) -> str:
     """What went wrong, in a few words and without the addresses of Python objects."""
-    if isinstance(error, errors.ReadTimeout):
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, AnswerTooSlow | AnswerTooLarge):
+            return str(cause)
+    if any(isinstance(cause, urllib3_errors.ReadTimeoutError) for cause in causes):
         return "no answer in time"
+    if isinstance(error, errors.ContentDecodingError):
+        return "the body cannot be unpacked"
     if isinstance(error, errors.ChunkedEncodingError):
         return "the body ended too early"
     if _no_name_server(error):
         return "no name server answers"
-    for cause in _causes(error):
+    for cause in causes:
         if isinstance(cause, urllib3_errors.IncompleteRead):
             return "the body ended too early"
         if isinstance(cause, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
@@ -150,6 +188,8 @@ def _unreachable(error: Exception) -> str | None:
         return "the proxy refused or cannot be reached; check the connection's proxy or HTTPS_PROXY"
     if isinstance(error, errors.InvalidURL | errors.InvalidProxyURL | errors.InvalidSchema):
         return "its address, or the proxy's, is not valid; check host and proxy"
+    if isinstance(error, errors.InvalidHeader):
+        return "a header has characters that HTTP cannot carry; check the proxy's user and password"
     for cause in causes:
         if isinstance(cause, socket.gaierror | urllib3_errors.NameResolutionError):
             return "the host name has no address; check host, cloud, DNS and proxy"

@@ -6,6 +6,7 @@ Pure but for the clock and the sleep that are handed in, so tests wait for nothi
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,10 +14,23 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-from airflow_provider_defender.exceptions import ServiceUnavailable, Throttled
+from airflow_provider_defender.exceptions import HostUnreachable, ServiceUnavailable, Throttled
 
-__all__ = ["NO_WAITING", "Pace", "Tries", "WaitLimits", "Waits", "backoff", "parse_retry_after"]
+__all__ = [
+    "LONGEST_ANSWER",
+    "NO_WAITING",
+    "Pace",
+    "Tries",
+    "WaitLimits",
+    "Waits",
+    "backoff",
+    "parse_retry_after",
+]
 
+LONGEST_ANSWER = 300.0
+"""Seconds until an answer of the API must be whole."""
+
+_FIRST_CONTACT = 10.0
 _LONGEST_RETRY_AFTER = 24 * 3600.0
 _DEFAULT_RETRY_AFTER = 30.0
 _LONGEST_PACING = 60.0
@@ -35,7 +49,10 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class WaitLimits:
-    """How long we wait in place: tries of one request, seconds of one `Retry-After`, seconds in all."""
+    """How long we wait in place: tries of one request, seconds of one `Retry-After`, seconds in all.
+
+    The seconds in all count waits, and requests that brought no whole answer.
+    """
 
     tries: int = 8
     single_seconds: float = 30.0
@@ -94,7 +111,18 @@ class Pace:
 
 
 class Waits:
-    """The waits of one drain: sleeps within the limits, then raises what Airflow should do next."""
+    """The waits of one drain: sleeps within the limits, then raises what Airflow should do next.
+
+    Args:
+        log: says what is waited for.
+        sleep: waits for seconds.
+        jitter: a number in [0, 1) for each backoff.
+        limits: how long to wait in place.
+        clock: monotonic seconds.
+        left: seconds that the drain has from now on. None: as many as it needs.
+        reached_before: whether the hosts have answered earlier runs. Then a refused connection is an outage
+            from the start, and not likely a wrong host.
+    """
 
     def __init__(
         self,
@@ -103,36 +131,63 @@ class Waits:
         sleep: Callable[[float], None],
         jitter: Callable[[], float],
         limits: WaitLimits = WaitLimits(),
+        clock: Callable[[], float] = time.monotonic,
+        left: float | None = None,
+        reached_before: bool = False,
     ) -> None:
         self.limits = limits
+        self.reached_before = reached_before
         self.waited_seconds = 0.0
+        """Seconds slept."""
+        self.lost_seconds = 0.0
+        """Seconds of requests that brought no whole answer."""
         self.retries = 0
         self._log = log
         self._sleep = sleep
         self._jitter = jitter
+        self._clock = clock
+        self._page_begun = clock()
+        self._end = float("inf") if left is None else self._page_begun + left
 
     def tries(self, what: str) -> Tries:
         """The tries of one request; `what` names it in messages."""
         return Tries(self, what)
 
+    def begin_page(self) -> None:
+        """Note that a page is asked for from now on."""
+        self._page_begun = self._clock()
+
+    @property
+    def latest_answer(self) -> float:
+        """The moment of the clock by which answers must have come.
+
+        It is the drain's end; a page that was begun before has the time of one answer.
+        """
+        return max(self._end, self._page_begun + LONGEST_ANSWER)
+
     def pace(self, pace: Pace) -> None:
         """Wait until the pace allows one more call, and count it. Raises `Throttled` beyond a minute."""
         delay = pace.delay()
         if delay > 0:
-            if delay > _LONGEST_PACING or not self._fits(delay):
+            if delay > _LONGEST_PACING or not self._within_limits(delay):
                 raise Throttled(
                     "Our own budget of API calls is used up (connection fields calls_per_minute and "
                     f"calls_per_hour): the next call may go out in {delay:.0f} s.",
                     retry_after=delay,
                 )
-            self._wait(delay, "Keeping below the API's quota")
+            self._wait(delay, "to keep below the API's quota")
         pace.note()
 
-    def _fits(self, seconds: float) -> bool:
-        return self.waited_seconds + seconds <= self.limits.total_seconds
+    def _within_limits(self, seconds: float) -> bool:
+        return self.waited_seconds + self.lost_seconds + seconds <= self.limits.total_seconds
 
-    def _wait(self, seconds: float, reason: str) -> None:
-        self._log.info("%s: waiting %.1f s.", reason, seconds)
+    def _fits(self, seconds: float) -> bool:
+        return self._within_limits(seconds) and self._clock() + seconds <= self._end
+
+    def _wait(self, seconds: float, purpose: str, *details: str) -> None:
+        self._log.info("Waiting %.1f s %s.", seconds, purpose)
+        for detail in details:
+            self._log.info("%s", detail)
         self.waited_seconds += seconds
         self._sleep(seconds)
 
@@ -145,9 +200,17 @@ class Tries:
         self._what = what
         self._outages = 0
         self._throttles = 0
+        self._contacts = 0
+        self._contact_seconds = 0.0
+        self._begun: float | None = None
+
+    def begin(self) -> None:
+        """Note that a request goes out now: if it brings no whole answer, its time counts as waiting."""
+        self._begun = self._waits._clock()
 
     def outage(self, seen: str, retry_after: float | None = None) -> None:
         """Wait before the next try after a failure that may heal; raises `ServiceUnavailable` at the end."""
+        self._lose()
         self._outages += 1
         waits = self._waits
         seconds = backoff(self._outages, waits._jitter())
@@ -159,10 +222,11 @@ class Tries:
                 f"{self._what} gave no whole answer in {tries}; the last one: {seen}"
             ) from None
         waits.retries += 1
-        waits._wait(seconds, f"{self._what}, try {self._outages}: {seen}")
+        waits._wait(seconds, f"before try {self._outages + 1} of {waits.limits.tries}", self._what, seen)
 
     def throttled(self, seen: str, retry_after: float | None) -> None:
         """Wait as the service asks; raises `Throttled` where that is longer than we wait in place."""
+        self._lose()
         self._throttles += 1
         waits = self._waits
         asked = _DEFAULT_RETRY_AFTER if retry_after is None else retry_after
@@ -175,4 +239,22 @@ class Tries:
                 retry_after=asked,
             ) from None
         waits.retries += 1
-        waits._wait(seconds, f"{self._what} is throttled ({seen})")
+        waits._wait(seconds, "as the service asks", f"{self._what} is throttled", seen)
+
+    def unreached(self, final: HostUnreachable) -> None:
+        """Wait before the next try of a host that was never reached; raises `final` after about 10 s."""
+        self._contacts += 1
+        waits = self._waits
+        seconds = backoff(self._contacts, waits._jitter())
+        self._contact_seconds += self._lose() + seconds
+        if self._contact_seconds > _FIRST_CONTACT or waits.limits == NO_WAITING or not waits._fits(seconds):
+            raise final from None
+        waits.retries += 1
+        waits._wait(seconds, f"before try {self._contacts + 1}", str(final))
+
+    def _lose(self) -> float:
+        """Count the time of the request that has failed; return it."""
+        lost = 0.0 if self._begun is None else max(0.0, self._waits._clock() - self._begun)
+        self._begun = None
+        self._waits.lost_seconds += lost
+        return lost

@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_defender._connection_fields import with_connection_fields
+from airflow_provider_defender._plural import counted
 from airflow_provider_defender.exceptions import PagingBroken, UnexpectedHost
 from airflow_provider_defender.hooks._connection_test import ALERT_ROLES, describe_token, run_test
 from airflow_provider_defender.hooks._connections import find_connection, finder
@@ -44,12 +45,14 @@ class DefenderEndpointHook(BaseHook):
 
     What heals by itself is waited for in place, within limits: an expired token is renewed once a request;
     `Retry-After` up to 30 s each; outages, resets and broken bodies up to 8 tries with backoff; 15 minutes
-    of waiting in all for one drain. Beyond that `Throttled` or `ServiceUnavailable` tells Airflow to try
-    again; everything else fails at once and says what to do.
+    in all for one drain, waits and fruitless requests together. An answer must be whole within 5 minutes,
+    however its bytes come. A host that refuses at the very first contact is tried for about 10 s. Beyond that
+    `Throttled` or `ServiceUnavailable` tells Airflow to try again; everything else fails at once and says
+    what to do.
 
     :param defender_conn_id: the connection
     :param sleep: waits for seconds; for tests
-    :param clock: monotonic seconds for pacing; for tests
+    :param clock: monotonic seconds; for tests
     """
 
     conn_name_attr = "defender_conn_id"
@@ -69,7 +72,7 @@ class DefenderEndpointHook(BaseHook):
         self.retries = 0
         """Requests repeated so far, to the API and to Entra ID."""
         self.waited_seconds = 0.0
-        """Seconds waited so far for quotas and retries."""
+        """Seconds waited so far for quotas and retries, without the requests between."""
         self._sleep = sleep
         self._clock = clock
 
@@ -83,31 +86,49 @@ class DefenderEndpointHook(BaseHook):
         """Requests sent to the API so far, retries included."""
         return self._api.requests_made
 
-    def alert_pages(self, *, filter: str, expand_evidence: bool = True) -> Iterator[Page]:
+    def alert_pages(
+        self,
+        *,
+        filter: str,
+        expand_evidence: bool = True,
+        max_seconds: float | None = None,
+        reached_before: bool = False,
+    ) -> Iterator[Page]:
         """Yield all pages of the alerts that `filter` (OData) selects, following the links to the end.
 
         Without `$top`, as the API then gives no link; the pages come in the order of the alerts' `id`.
         Only one page is held here: a caller that drops its own before asking for the next holds no more.
 
-        Raises `PagingBroken` where a link repeats, `UnexpectedHost` where one leads to a host that must not
-        get the token, and everything of `EntraIdHook.get_token`; `PermissionMissing` and `RequestRefused`
-        (fail now), `ServiceUnavailable` and `Throttled` (try again).
+        :param filter: the OData condition
+        :param expand_evidence: whether the alerts come with their evidence
+        :param max_seconds: how long this may take. Whoever asks for a page later gets it all the same, if
+            it comes at once; nothing is waited for or tried again after that time, and a page asked for
+            just before its end has the time of one answer, 5 minutes.
+        :param reached_before: whether the API has answered earlier runs: then a connection that is refused
+            at the first contact is an outage, and not likely a wrong host
+
+        Raises `PagingBroken` where a link repeats, is empty or stands under another name, `UnexpectedHost`
+        where one leads to a host that must not get the token, and everything of `EntraIdHook.get_token`;
+        `PermissionMissing` and `RequestRefused` (fail now), `ServiceUnavailable` and `Throttled` (try again).
         """
         parameters = {"$filter": filter, **({"$expand": "evidence"} if expand_evidence else {})}
-        waits = self._new_waits()
+        waits = self._new_waits(left=max_seconds, reached_before=reached_before)
         try:
             yield from self._follow(self._url(parameters), waits)
         finally:
             self.retries += waits.retries
             self.waited_seconds += waits.waited_seconds
 
-    def has_alert_updated_since(self, watermark_ticks: int, filters: AlertFilter | None = None) -> bool:
+    def has_alert_updated_since(
+        self, watermark_ticks: int, filters: AlertFilter | None = None, *, reached_before: bool = False
+    ) -> bool:
         """Whether any alert was updated later than the watermark (ticks of 100 ns): one cheap call.
 
-        Waits in place for half a minute at most: who asks comes again.
+        Waits in place for half a minute at most: who asks comes again. `reached_before` is as for
+        `alert_pages`, which see for what is raised.
         """
         parameters = {"$filter": updated_after_filter(watermark_ticks, filters), "$top": "1"}
-        waits = Waits(self.log, sleep=self._sleep, jitter=random.random, limits=_ONE_QUESTION)
+        waits = self._new_waits(limits=_ONE_QUESTION, reached_before=reached_before)
         try:
             return bool(self._api.get(self._url(parameters), waits).body.value)
         finally:
@@ -150,7 +171,7 @@ class DefenderEndpointHook(BaseHook):
 
     def _checked(self, link: str | None) -> str | None:
         """Let a page link pass only to the connection's own host or the cloud's Defender hosts."""
-        if not link:
+        if link is None:
             return None
         try:
             host = link_host(link)
@@ -171,8 +192,22 @@ class DefenderEndpointHook(BaseHook):
         query = urlencode(parameters, quote_via=quote, safe="$':,()")
         return f"https://{self._settings.host}/api/alerts?{query}"
 
-    def _new_waits(self) -> Waits:
-        return Waits(self.log, sleep=self._sleep, jitter=random.random)
+    def _new_waits(
+        self,
+        *,
+        limits: WaitLimits = WaitLimits(),
+        left: float | None = None,
+        reached_before: bool = False,
+    ) -> Waits:
+        return Waits(
+            self.log,
+            sleep=self._sleep,
+            jitter=random.random,
+            limits=limits,
+            clock=self._clock,
+            left=left,
+            reached_before=reached_before,
+        )
 
     @cached_property
     def _settings(self) -> DefenderSettings:
@@ -195,13 +230,13 @@ class DefenderEndpointHook(BaseHook):
     def _tokens(self) -> TokenSource:
         from airflow_provider_defender.hooks._tokens import TokenSource
 
-        return TokenSource(self._settings.entra)
+        return TokenSource(self._settings.entra, clock=self._clock)
 
     @cached_property
     def _api(self) -> DefenderApi:
         from airflow_provider_defender.hooks._api import DefenderApi
 
-        return DefenderApi(self._settings, self._tokens, self._pace, self.log)
+        return DefenderApi(self._settings, self._tokens, self._pace, self.log, clock=self._clock)
 
 
 class _LoopGuard:
@@ -244,7 +279,7 @@ class _Progress:
 
     def __init__(self, hook: DefenderEndpointHook) -> None:
         self._hook = hook
-        self._reported = time.monotonic()
+        self._reported = hook._clock()
         self.pages = 0
         self._records = 0
         self._bytes = 0
@@ -254,7 +289,7 @@ class _Progress:
         self.pages += 1
         self._records += records
         self._bytes += size
-        now = time.monotonic()
+        now = self._hook._clock()
         if now - self._reported >= _SECONDS_BETWEEN_REPORTS:
             self._reported = now
             self._report("Reading alerts")
@@ -265,5 +300,9 @@ class _Progress:
 
     def _report(self, what: str) -> None:
         self._hook.log.info(
-            "%s: %d in %d pages, %.1f MB.", what, self._records, self.pages, self._bytes / 1_000_000
+            "%s: %d in %s, %.1f MB.",
+            what,
+            self._records,
+            counted(self.pages, "page"),
+            self._bytes / 1_000_000,
         )

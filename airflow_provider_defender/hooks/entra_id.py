@@ -37,6 +37,7 @@ class EntraIdHook(BaseHook):
 
     :param entra_id_conn_id: the connection
     :param sleep: waits for seconds; for tests
+    :param clock: monotonic seconds; for tests
     """
 
     conn_name_attr = "entra_id_conn_id"
@@ -45,11 +46,16 @@ class EntraIdHook(BaseHook):
     hook_name = "Microsoft Entra ID"
 
     def __init__(
-        self, entra_id_conn_id: str = default_conn_name, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        entra_id_conn_id: str = default_conn_name,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self.entra_id_conn_id = entra_id_conn_id
         self._sleep = sleep
+        self._clock = clock
 
     @property
     def tenant_id(self) -> str:
@@ -66,7 +72,8 @@ class EntraIdHook(BaseHook):
         field), `HostUnreachable` and `UnexpectedHost`, all without retry by Airflow; `ServiceUnavailable`
         and `Throttled` after the retries in place.
         """
-        return self._tokens.token(scope, Waits(self.log, sleep=self._sleep, jitter=random.random))
+        waits = Waits(self.log, sleep=self._sleep, jitter=random.random, clock=self._clock)
+        return self._tokens.token(scope, waits)
 
     def test_connection(self) -> tuple[bool, str]:
         """Get a token within ten seconds, and say for whom, until when, and which roles it grants."""
@@ -93,4 +100,4 @@ class EntraIdHook(BaseHook):
     def _tokens(self) -> TokenSource:
         from airflow_provider_defender.hooks._tokens import TokenSource
 
-        return TokenSource(self._settings)
+        return TokenSource(self._settings, clock=self._clock)

@@ -99,7 +99,7 @@ class AlertDrain:
             filters=self.filters.as_dict(),
         ) as draft:
             try:
-                for page in self._timed_pages(self._odata_filter(since)):
+                for page in self._timed_pages(self._odata_filter(since), head):
                     self._land(page, draft, result)
                     if not page.last and self._out_of_time(result):
                         break
@@ -143,9 +143,11 @@ class AlertDrain:
         between = created_between_filter if self.window.basis == "created" else updated_between_filter
         return between(start, end)
 
-    def _timed_pages(self, condition: str) -> Iterator[Page]:
+    def _timed_pages(self, condition: str, head: Head) -> Iterator[Page]:
         self.logger.info("Reading alerts with $filter=%s", condition)
-        pages = self.hook.alert_pages(filter=condition)
+        pages = self.hook.alert_pages(
+            filter=condition, max_seconds=self.clock.left, reached_before=head.record is not None
+        )
         while True:
             with self.clock.stage("reading"):
                 page = next(pages, None)
@@ -172,7 +174,8 @@ class AlertDrain:
 
     def _land(self, page: Page, draft: Draft, result: DrainResult) -> None:
         if result.served_ticks is None:
-            result.served_ticks = datetime_to_ticks(page.served_at)
+            # Both clocks can be wrong, and the earlier moment is the safe one: more is read again.
+            result.served_ticks = datetime_to_ticks(min(page.served_at, self.started))
         versions = ecs.record_versions(self.source, page.records, tenant=self.hook.tenant_id)
         wanted = self.filters.wanted(page.records, result.seen)
         fresh = draft.select_new(list(compress(versions, wanted)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import itertools
 import json
@@ -369,6 +370,16 @@ def test_a_link_that_repeats_is_a_loop(
     assert issubclass(PagingBroken, StopAndLook)
 
 
+@pytest.mark.parametrize("member", ['"@odata.nextLink":""', '"odata.nextLink":"https://host/next"'])
+def test_a_link_that_is_none_is_not_the_end(
+    member: str, hook: DefenderEndpointHook, simulator: Simulator, watch: Watch
+) -> None:
+    simulator.faults.status(200, '{"value":[{"id":"a"}],' + member + "}")
+    message = failure(watch, hook, PagingBroken)
+    assert message.startswith("Connection 'defender_default': a page's link ")
+    assert hook.requests_made == 1
+
+
 def _endless(simulator: Simulator, pages: int, *, same: bool) -> None:
     for number in range(pages):
         record = {"id": "x" if same else f"x{number}"}
@@ -462,27 +473,72 @@ def _closed_port() -> int:
         return int(server.getsockname()[1])
 
 
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"host": "no-such-host.invalid", "port": None}, "the host name has no address"),
-        ({"host": "127.0.0.1:{closed}", "port": None}, "the connection was refused"),
-        ({"ca_bundle": None}, "TLS certificate is not trusted"),
-        ({"proxy": "http://127.0.0.1:{closed}"}, "the proxy refused or cannot be reached"),
-    ],
-)
-def test_an_unreachable_api_fails_at_once(
-    changes: dict[str, Any], text: str, connect: Connect, watch: Watch
-) -> None:
+UNREACHABLE = [
+    ({"host": "no-such-host.invalid", "port": None}, "the host name has no address", True),
+    ({"host": "127.0.0.1:{closed}", "port": None}, "the connection was refused", False),
+    ({"ca_bundle": None}, "TLS certificate is not trusted", True),
+    ({"proxy": "http://127.0.0.1:{closed}"}, "the proxy refused or cannot be reached", False),
+    (
+        {"proxy": "http://me:\u0142\u0142\u0142\u0142-word@127.0.0.1:{closed}"},
+        "a header has characters that HTTP cannot carry",
+        True,
+    ),
+]
+"""What is wrong with the API's address, what is said, and whether it is final at once."""
+
+
+def _unreachable(connect: Connect, changes: dict[str, Any]) -> None:
     changes = {
         name: value.format(closed=_closed_port()) if value else value for name, value in changes.items()
     }
     connect("entra_id_default")
     connect("defender_default", login=None, password=None, entra_id_conn_id="entra_id_default", **changes)
-    message = failure(watch, DefenderEndpointHook(sleep=watch.sleep), HostUnreachable)
+
+
+@pytest.mark.parametrize(("changes", "text", "final"), UNREACHABLE)
+def test_an_api_that_was_never_reached_is_tried_for_ten_seconds(
+    changes: dict[str, Any], text: str, final: bool, connect: Connect, watch: Watch
+) -> None:
+    _unreachable(connect, changes)
+    hook = DefenderEndpointHook(sleep=watch.sleep)
+    message = failure(watch, hook, HostUnreachable)
     assert message.startswith("Connection 'defender_default': cannot reach the API at ")
     assert text in message
-    assert watch.waits == []
+    assert len(watch.waits) == hook.retries == hook.requests_made - 1
+    assert (hook.requests_made == 1) is final
+    assert sum(watch.waits) <= 10
+
+
+@pytest.mark.parametrize(("changes", "text", "final"), UNREACHABLE)
+def test_an_api_that_earlier_runs_have_reached_has_an_outage(
+    changes: dict[str, Any], text: str, final: bool, connect: Connect, watch: Watch
+) -> None:
+    """A refused connection is one; a name without an address is final all the same."""
+    _unreachable(connect, changes)
+    hook = DefenderEndpointHook(sleep=watch.sleep)
+    with pytest.raises(HostUnreachable if final else ServiceUnavailable, match=text):
+        next(hook.alert_pages(filter=EVERYTHING, reached_before=True))
+    assert hook.requests_made == (1 if final else 8)
+    with pytest.raises(HostUnreachable if final else ServiceUnavailable, match=text):
+        hook.has_alert_updated_since(0, reached_before=True)
+
+
+def test_an_api_that_is_about_to_come_back_is_waited_for(
+    connect: Connect, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused at the first contact, and there a moment later: for tokens and for alerts."""
+    hook = DefenderEndpointHook(connect("defender_default"), sleep=watch.sleep)
+    away = iter([True, True, False, True, True, *[False] * 9])  # the token's session, then the API's
+    whole = socket.socket.connect
+
+    def connect_or_refuse(self: socket.socket, address: Any) -> None:
+        if next(away):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+        whole(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_or_refuse)
+    assert len(read(hook)) == 100
+    assert len(watch.waits) == 4
 
 
 def test_an_api_that_was_reached_before_is_an_outage(
@@ -505,7 +561,8 @@ def test_a_throttle_is_waited_for(hook: DefenderEndpointHook, simulator: Simulat
     assert len(read(hook)) == 100
     assert len(watch.waits) == 1
     assert 24 < watch.waits[0] <= 26
-    assert "is throttled (HTTP 429" in watch.text
+    assert "is throttled\n" in watch.text
+    assert "HTTP 429 429: API calls quota exceeded!" in watch.text
 
 
 def test_a_throttle_by_date_is_read_on_the_services_clock(

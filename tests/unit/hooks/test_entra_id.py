@@ -196,7 +196,7 @@ def test_a_machine_without_identities(
     connect("entra_id_mi", login=None, credential="managed_identity")
     message = failure(watch, EntraIdHook("entra_id_mi", sleep=watch.sleep), HostUnreachable)
     assert "the managed identity endpoint of this machine" in message
-    assert watch.waits == []
+    assert 0 < sum(watch.waits) <= 10
 
 
 # -- workload identity
@@ -407,7 +407,7 @@ def _closed_port() -> int:
         ({"host": "plain"}, "does not speak TLS"),
     ],
 )
-def test_a_host_that_cannot_be_reached_fails_at_once(
+def test_a_host_that_cannot_be_reached_fails_within_seconds(
     changes: dict[str, Any], text: str, connect: Connect, simulator: Simulator, watch: Watch
 ) -> None:
     if "refused" in str(changes):
@@ -420,7 +420,8 @@ def test_a_host_that_cannot_be_reached_fails_at_once(
     assert text in message
     assert "Connection 'entra_id_default': cannot reach Entra ID at " in message
     assert " object at 0x" not in message
-    assert watch.waits == []
+    may_be_restarting = "refused" in text
+    assert (0 < sum(watch.waits) <= 10) if may_be_restarting else watch.waits == []
 
 
 def test_a_host_that_was_reached_before_is_an_outage(
