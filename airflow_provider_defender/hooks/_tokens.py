@@ -269,6 +269,7 @@ class TokenSource:
     def _checked(self, result: Mapping[str, Any]) -> AccessToken:
         value = str(result["access_token"])
         if not _SENDABLE.match(value):
+            self._cache = msal.TokenCache()  # or it would be given out again
             raise CredentialError(
                 f"Connection {self._settings.conn_id!r}: {self._where} gave a token with characters that no "
                 "HTTP header can carry. Check host, and what stands between it and this machine."
@@ -279,6 +280,7 @@ class TokenSource:
         try:
             expires_at = datetime.now(timezone.utc) + timedelta(seconds=int(result.get("expires_in", 0)))
         except (TypeError, ValueError, OverflowError):
+            self._cache = msal.TokenCache()
             raise _HealableError(_MayHeal("a token that does not say how long it is valid")) from None
         token = AccessToken(value, expires_at.replace(microsecond=0))
         tenant = token.claims.get("tid")

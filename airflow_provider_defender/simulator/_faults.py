@@ -23,8 +23,20 @@ ALERTS = "/api/*alerts"
 TOKEN = "/*/oauth2/v2.0/token"  # noqa: S105 - a path
 
 Kind = Literal[
-    "answer", "truncated", "cut", "reset", "silent", "slow", "next_link", "revoke", "throttle", "aadsts"
+    "answer",
+    "truncated",
+    "cut",
+    "reset",
+    "silent",
+    "slow",
+    "next_link",
+    "revoke",
+    "throttle",
+    "aadsts",
+    "wire",
+    "large",
 ]
+_MEBIBYTE = b" " * (1 << 20)
 _HTML = (
     "<!DOCTYPE html><html><head><title>Service unavailable</title></head>"
     "<body><h1>Our services aren't available right now</h1></body></html>"
@@ -44,7 +56,9 @@ class Fault:
     `cut` (half of the body, then a reset), `reset` (before the first byte), `silent` (no answer at all),
     `slow` (`seconds` late), `next_link` (`link` in place of the page's own: "same", "first" or a URL),
     `revoke` (401, and the token stays refused), `throttle` (429 for `seconds`, `hour` for the hourly text),
-    `aadsts` (Entra ID's error `code`).
+    `aadsts` (Entra ID's error `code`), `wire` (`body`, a character a byte, is all that is sent, from the
+    status line on, one byte each `seconds` if any are given), `large` (`status` with a body of `size` MiB,
+    which packs to a thousandth).
     """
 
     kind: Kind
@@ -60,6 +74,7 @@ class Fault:
     hour: bool = False
     link: str = "same"
     code: int = 0
+    size: int = 0
     matched: int = 0
     happened: int = 0
 
@@ -94,6 +109,10 @@ class Fault:
             return Answer(
                 self.status, {"Content-Type": "application/json", **self.headers}, [self.body.encode()]
             )
+        if self.kind == "large":
+            return Answer(self.status, {"Content-Type": "application/json"}, [_MEBIBYTE] * self.size)
+        if self.kind == "wire":
+            return Answer(body=[self.body.encode("latin-1")], ending=Ending.WIRE, pause=self.seconds)
         return None
 
 
@@ -196,6 +215,14 @@ class Faults:
     def slow(self, seconds: float, **when: Any) -> Fault:
         """A true answer, late."""
         return self.add(Fault("slow", seconds=seconds, **when))
+
+    def wire(self, text: str, *, seconds: float = 0.0, **when: Any) -> Fault:
+        """These very bytes (a character each) as the whole answer, at once or one each `seconds`."""
+        return self.add(Fault("wire", body=text, seconds=seconds, **when))
+
+    def large(self, mebibytes: int, status: int = 200, **when: Any) -> Fault:
+        """An answer that unpacks to that many MiB."""
+        return self.add(Fault("large", size=mebibytes, status=status, **when))
 
     def repeating_next_link(self, **when: Any) -> Fault:
         """A page whose nextLink leads to itself, for as long as it is asked for."""

@@ -24,6 +24,8 @@ class Ending(str, enum.Enum):
     """The connection is reset before the first byte."""
     SILENT = "silent"
     """No byte is sent; the connection stays open until the client goes or the simulator stops."""
+    WIRE = "wire"
+    """The body is all that is sent, status line and headers included; then the connection is closed."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Answer:
     delay: float = 0.0
     """Seconds to wait before the first byte."""
     ending: Ending = Ending.WHOLE
+    pause: float = 0.0
+    """Seconds after each byte, with the ending `WIRE`."""
 
 
 def json_answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> Answer:

@@ -37,12 +37,13 @@ class _Protocol(H11Protocol):
 
 
 class _BrokenResponse(Response):
-    """An answer that ends in a reset: after some of the body, at once, or when the simulator stops."""
+    """An answer that is no proper HTTP, or ends in a reset: after some of it, at once, or when we stop."""
 
     def __init__(self, answer: Answer, parts: Iterable[bytes], stopping: asyncio.Event) -> None:
         super().__init__(status_code=answer.status, headers=answer.headers)
         del self.headers["content-length"]
         self._ending = answer.ending
+        self._pause = answer.pause
         self._parts = parts
         self._stopping = stopping
 
@@ -56,8 +57,21 @@ class _BrokenResponse(Response):
             await self._flushed(transport)
         elif self._ending is Ending.SILENT:
             await self._until_client_leaves(receive)
-        transport.abort()
+        elif self._ending is Ending.WIRE:
+            await self._write(transport)
+            transport.close()
+        if self._ending is not Ending.WIRE:
+            transport.abort()
         await self._until_client_leaves(receive)  # the protocol has seen that the connection is gone
+
+    async def _write(self, transport: asyncio.Transport) -> None:
+        for part in self._parts:
+            pieces = [part[at : at + 1] for at in range(len(part))] if self._pause else [part]
+            for piece in pieces:
+                if transport.is_closing() or self._stopping.is_set():
+                    return
+                transport.write(piece)
+                await asyncio.sleep(self._pause)
 
     @staticmethod
     async def _flushed(transport: asyncio.Transport) -> None:
@@ -176,6 +190,8 @@ class Server:
         return self._response(answer, asked)
 
     def _response(self, answer: Answer, request: Request) -> Response:
+        if answer.ending is Ending.WIRE:
+            return _BrokenResponse(answer, answer.body, self._stopping)
         compress = "gzip" in request.headers.get("accept-encoding", "") and bool(answer.body)
         answer.headers.setdefault("Vary", "Accept-Encoding")
         if compress:

@@ -67,6 +67,31 @@ def test_slow(simulator, client):
     assert client.get().status_code == 200
 
 
+def test_wire(simulator, client):
+    simulator.faults.wire("HTTP/1.1 203 Odd\r\nContent-Length: 9\r\n\r\nabc", times=2)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.get()
+    reply = client.get(stream=True)
+    assert (reply.status_code, reply.reason, reply.raw.read1(3)) == (203, "Odd", b"abc")
+    assert client.get().status_code == 200
+
+
+def test_wire_byte_by_byte(simulator, client):
+    text = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+    simulator.faults.wire(text, seconds=0.002)
+    reply = client.get()
+    assert reply.text == "abc"
+    assert reply.elapsed.total_seconds() > 0.002 * (len(text) - 10)
+
+
+def test_large(simulator, client):
+    simulator.faults.large(3, status=503)
+    reply = client.get()
+    assert (reply.status_code, reply.content) == (503, b" " * (3 << 20))
+    simulator.faults.large(3)
+    assert len(client.get(stream=True).raw.read(decode_content=False)) < 20_000
+
+
 def test_repeating_next_link(simulator, client, rows):
     simulator.faults.repeating_next_link(page=1)
     first = client.get().json()
