@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_defender.exceptions import ServiceUnavailable, Throttled
+from airflow_provider_defender.exceptions import HostUnreachable, ServiceUnavailable, Throttled
 from airflow_provider_defender.hooks._waiting import (
     NO_WAITING,
     Pace,
@@ -35,10 +37,20 @@ class Clock:
         self.now += seconds
 
 
-def _waits(clock: Clock, limits: WaitLimits | None = None) -> Waits:
+def _waits(clock: Clock, limits: WaitLimits | None = None, **options: Any) -> Waits:
     return Waits(
-        logging.getLogger(__name__), sleep=clock.sleep, jitter=lambda: 0.5, limits=limits or WaitLimits()
+        logging.getLogger(__name__),
+        sleep=clock.sleep,
+        jitter=lambda: 0.5,
+        limits=limits or WaitLimits(),
+        clock=clock,
+        **options,
     )
+
+
+def _for_ever(act: Callable[[], None]) -> None:
+    for _ in range(1000):
+        act()
 
 
 # -- Retry-After
@@ -53,6 +65,8 @@ def _waits(clock: Clock, limits: WaitLimits | None = None) -> Waits:
         (format_datetime(_NOW + timedelta(seconds=90), usegmt=True), 90.0),
         (format_datetime(_NOW - timedelta(seconds=90), usegmt=True), 0.0),
         ("99999999", 86_400.0),
+        (format_datetime(_NOW + timedelta(days=400), usegmt=True), 86_400.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400.0),
         (None, None),
         ("", None),
         ("soon", None),
@@ -216,3 +230,102 @@ def test_a_connection_test_waits_for_nothing(retry_after: float | None) -> None:
     with pytest.raises(ServiceUnavailable, match="1 try;"):
         _waits(clock, NO_WAITING).tries("the API").outage("HTTP 503")
     assert clock.waits == []
+
+
+def test_requests_that_bring_nothing_use_up_the_quarter_of_an_hour_too() -> None:
+    """Each hangs for a minute: the eight tries of a page would fit, those of many pages do not."""
+    clock = Clock()
+    waits = _waits(clock)
+
+    def hang() -> None:
+        tries = waits.tries("the API")
+        tries.begin()
+        clock.now += 60
+        tries.outage("no answer in time")
+
+    with pytest.raises(ServiceUnavailable):
+        _for_ever(hang)
+    assert waits.waited_seconds + waits.lost_seconds == pytest.approx(clock.now - 1000)
+    assert 800 < clock.now - 1000 <= 960
+
+
+def test_a_request_counts_once_and_a_good_one_does_not() -> None:
+    clock = Clock()
+    waits = _waits(clock)
+    tries = waits.tries("the API")
+    tries.begin()
+    clock.now += 60
+    tries.outage("HTTP 503")
+    tries.throttled("HTTP 429", 1.0)
+    tries.begin()
+    clock.now += 500
+    assert waits.lost_seconds == 60
+
+
+def test_nothing_is_waited_for_beyond_the_drains_end() -> None:
+    clock = Clock()
+    waits = _waits(clock, left=20.0)
+    waits.tries("the API").throttled("HTTP 429", 15.0)
+    with pytest.raises(Throttled):
+        waits.tries("the API").throttled("HTTP 429", 6.0)
+    tries = waits.tries("the API")
+    tries.outage("HTTP 503")
+    tries.outage("HTTP 503")
+    with pytest.raises(ServiceUnavailable, match="in 3 tries"):
+        tries.outage("HTTP 503")
+    assert sum(clock.waits) < 20
+
+
+def test_a_page_asked_for_before_the_drains_end_has_the_time_of_one_answer() -> None:
+    clock = Clock()
+    waits = _waits(clock, left=1000.0)
+    assert waits.latest_answer == 2000.0
+    clock.now = 1990.0
+    waits.begin_page()
+    assert waits.latest_answer == 1990.0 + 300.0
+    assert _waits(clock).latest_answer == float("inf")
+
+
+def test_the_pace_is_kept_also_near_the_drains_end() -> None:
+    """It is below a minute, and no failure: the page that follows is taken, and the drain ends."""
+    clock = Clock()
+    waits = _waits(clock, left=10.0)
+    pace = Pace([(1, 60.0)], clock)
+    waits.pace(pace)
+    waits.pace(pace)
+    assert clock.waits == [60.0]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0, 60.0])
+def test_a_host_that_was_never_reached_is_tried_for_about_ten_seconds(seconds: float) -> None:
+    clock = Clock()
+    tries = _waits(clock).tries("the API")
+
+    def refuse() -> None:
+        tries.begin()
+        clock.now += seconds
+        tries.unreached(HostUnreachable("refused"))
+
+    with pytest.raises(HostUnreachable, match="refused"):
+        _for_ever(refuse)
+    assert clock.now - 1000 <= 10 + seconds
+    assert len(clock.waits) == {0.0: 3, 3.0: 2, 60.0: 0}[seconds]
+
+
+def test_a_connection_test_makes_one_contact() -> None:
+    clock = Clock()
+    with pytest.raises(HostUnreachable):
+        _waits(clock, NO_WAITING).tries("the API").unreached(HostUnreachable("refused"))
+    assert clock.waits == []
+
+
+def test_what_is_waited_for_is_said_in_short_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    _waits(Clock()).tries("Connection 'defender_default': the API at api.security.microsoft.com").outage(
+        "x" * 90
+    )
+    assert caplog.messages == [
+        "Waiting 0.8 s before try 2 of 8.",
+        "Connection 'defender_default': the API at api.security.microsoft.com",
+        "x" * 90,
+    ]

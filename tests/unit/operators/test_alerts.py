@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,13 +14,17 @@ import pytest
 from airflow_provider_defender.assets import defender_asset
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
+    HostUnreachable,
     PermissionMissing,
     ServiceUnavailable,
     StopAndLook,
     Throttled,
+    TryAgain,
 )
+from airflow_provider_defender.hooks import DefenderEndpointHook
 from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
+from airflow_provider_defender.operators._timing import DrainClock
 from airflow_provider_defender.simulator import Simulator
 from airflow_provider_defender.timestamps import parse_ticks
 from tests.unit.airflow_fixtures import START, LakeFolder, connect, context, land
@@ -230,6 +236,114 @@ def test_runs_that_max_duration_keeps_from_getting_further_say_so(
     land(lake, max_duration=timedelta(0))
     with pytest.raises(StopAndLook, match="Raise max_duration"):
         land(lake, max_duration=timedelta(0))
+
+
+class Ticks:
+    """A made-up clock for a whole run: it moves with every byte that comes alone, and with every wait."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+        self.now = 0.0
+        self._step = step
+        hook = partial(DefenderEndpointHook, sleep=self.sleep, clock=self)
+        monkeypatch.setattr("airflow_provider_defender.hooks.DefenderEndpointHook", hook)
+        clock = partial(DrainClock, now=self)
+        monkeypatch.setattr("airflow_provider_defender.operators._timing.DrainClock", clock)
+
+    def __call__(self) -> float:
+        self.now += self._step
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+_DRIP = f"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n{' ' * 2000}"
+
+
+@pytest.mark.parametrize("max_duration", [timedelta(minutes=2), timedelta(minutes=10), None])
+@pytest.mark.parametrize(
+    "switch",
+    [
+        lambda faults: faults.wire(_DRIP, seconds=0.001, page=1, times=None),
+        lambda faults: faults.server_error(503, page=1, times=None),
+        lambda faults: faults.status(429, "", {"Retry-After": "29"}, page=1, times=None),
+        lambda faults: faults.status(503, "", {"Retry-After": "29"}, page=1, times=None),
+    ],
+)
+def test_a_run_holds_its_slot_no_longer_than_it_says(
+    switch: Any,
+    max_duration: timedelta | None,
+    simulator: Simulator,
+    lake: LakeFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the service does from the second page on, the first one lands, and the run ends in time."""
+    simulator.tenant.add_alerts(6, evidence=1)
+    simulator.page_size = 2
+    switch(simulator.faults)
+    ticks = Ticks(monkeypatch, step=1.0)
+    with pytest.raises(TryAgain):
+        land(lake, max_duration=max_duration)
+    assert len(lake.landed()) == 2
+    # Its own limit, or the 15 minutes in all of waiting in place; then the answer under way, at most 5.
+    limit = max_duration or timedelta(minutes=15)
+    assert ticks.now < (min(limit, timedelta(minutes=15)) + timedelta(minutes=5, seconds=30)).total_seconds()
+    simulator.faults.clear()
+    assert land(lake)["complete"] is True
+    assert_last_versions_landed(simulator, lake)
+
+
+def test_pages_that_come_slowly_end_with_the_run_and_are_no_failure(
+    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is under way when the time is over is still taken; then the run ends well."""
+    simulator.tenant.add_alerts(60)
+    simulator.page_size = 2
+    Ticks(monkeypatch, step=5.0)
+    summary = land(lake, max_duration=timedelta(minutes=5))
+    assert summary["complete"] is False
+    assert 2 <= len(lake.landed()) < 60
+
+
+def test_an_absurd_date_of_the_service_moves_no_watermark_past_the_run(
+    simulator: Simulator, lake: LakeFolder
+) -> None:
+    """The service's clock says 2099; what is updated while the pages are read must be read again."""
+    alerts = [json.loads(alert.rendered(True)) for alert in simulator.tenant.add_alerts(4)]
+    later = f"{START + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}Z"
+    body = json.dumps({"value": [{**alert, "lastUpdateTime": later} for alert in alerts]})
+    simulator.faults.status(200, body, {"Date": "Thu, 31 Dec 2099 23:59:59 GMT"})
+    watermark = parse_ticks(land(lake)["watermark_after"])
+    assert watermark is not None
+    assert watermark <= (parse_ticks(f"{START:%Y-%m-%dT%H:%M:%S}Z") or 0)
+
+
+def test_a_broken_page_is_not_the_last(simulator: Simulator, lake: LakeFolder) -> None:
+    """An error behind the list, for as long as we ask: nothing is taken for whole, and nothing is lost."""
+    first, *_ = simulator.tenant.add_alerts(6, evidence=1)
+    simulator.page_size = 2
+    alert = first.rendered(True).decode()
+    body = '{"value":[' + alert + ']}{"error":{"code":"InternalServerError","message":""}}'
+    simulator.faults.status(200, body, times=8)
+    with pytest.raises(ServiceUnavailable, match="HTTP 200 with broken JSON"):
+        land(lake)
+    assert lake.records() == []
+    assert land(lake)["complete"] is True
+    assert_last_versions_landed(simulator, lake)
+
+
+def test_a_service_that_is_down_when_the_run_begins_is_an_outage_once_the_lake_knows_it(
+    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.tenant.add_alerts(2)
+    connect(simulator, monkeypatch, proxy="http://127.0.0.1:9")
+    with pytest.raises(HostUnreachable):
+        land(lake)
+    connect(simulator, monkeypatch)
+    land(lake)
+    connect(simulator, monkeypatch, proxy="http://127.0.0.1:9")
+    with pytest.raises(ServiceUnavailable):
+        land(lake)
 
 
 def test_a_last_page_is_never_cut_off(simulator: Simulator, lake: LakeFolder) -> None:
