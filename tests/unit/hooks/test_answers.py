@@ -154,6 +154,19 @@ def test_a_drain_ends_at_its_limit_or_with_the_answer_under_way(
     assert clock.now - begun < limit + 320
 
 
+@pytest.mark.parametrize("path", ["/api/alerts", TOKEN])
+def test_all_requests_of_the_last_page_share_the_time_of_one_answer(
+    path: str, hook: DefenderEndpointHook, simulator: Simulator, clock: Clock
+) -> None:
+    """A refusal of the token that drips for 270 s, and then another answer that drips."""
+    refusal = "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 52\r\n\r\n"
+    simulator.faults.wire(refusal + " " * 52, seconds=0.001)
+    simulator.faults.wire(SLOW_BODY, seconds=0.001, path=path, nth=1 if path != TOKEN else 2, times=None)
+    with pytest.raises(ServiceUnavailable):
+        next(hook.alert_pages(filter=EVERYTHING, max_seconds=20.0))
+    assert 280 < clock.now < 325
+
+
 # -- size
 
 
