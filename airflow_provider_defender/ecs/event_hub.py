@@ -274,7 +274,6 @@ def unread_messages(errors: Sequence[str], digests: Sequence[str], origins: pa.T
 
     `digests`: SHA-256 of each value, in hexadecimal digits, for the key; `origins` has a row for each.
     """
-    rejects = [Reject(b"", error, "", number, 0) for number, error in enumerate(errors)]
-    table = rejects_table(rejects, origins)
-    keys = pa.array([f"reject:{digest}" for digest in digests], pa.string())
-    return table.set_column(table.schema.get_field_index("key"), table.schema.field("key"), keys)
+    found = zip(errors, digests, strict=True)
+    rejects = [Reject(b"", f"reject:{digest}", error, "", n, 0) for n, (error, digest) in enumerate(found)]
+    return rejects_table(rejects, origins)

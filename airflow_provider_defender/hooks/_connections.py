@@ -15,8 +15,8 @@ from airflow_provider_defender.hooks._shown import shown_name
 __all__ = ["find_connection", "finder"]
 
 
-def find_connection(conn_id: str, conn_type: str) -> Connection:
-    """The connection with this ID, which must be of type `conn_type`.
+def find_connection(conn_id: str, conn_type: str | None = None) -> Connection:
+    """The connection with this ID, which must be of type `conn_type`; None takes any type.
 
     Raises `ConfigurationError` where there is none, where its text in the environment is malformed, and
     where it is of another type. Nothing of that text is shown: it may be the secret.
@@ -25,6 +25,8 @@ def find_connection(conn_id: str, conn_type: str) -> Connection:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise _not_found(conn_id, conn_type) from None
+    if conn_type is None:
+        return connection
     if connection.conn_type == "":
         # What Airflow makes of `event_hub://…`: no scheme, so everything goes into the schema.
         raise ConfigurationError(
@@ -40,15 +42,15 @@ def find_connection(conn_id: str, conn_type: str) -> Connection:
     return connection
 
 
-def _not_found(conn_id: str, conn_type: str) -> ConfigurationError:
+def _not_found(conn_id: str, conn_type: str | None) -> ConfigurationError:
     # An ID that another connection names may be a secret in the wrong field.
     what = shown_name(conn_id)
     name = conn_id if what == repr(conn_id) else "<ID>"
-    variable = f"AIRFLOW_CONN_{name.upper()}"
+    wanted, variable = conn_type or "…", f"AIRFLOW_CONN_{name.upper()}"
     if variable in os.environ:  # Airflow passes over what it cannot read
         return ConfigurationError(
             f"Connection {what}: the environment variable {variable} cannot be read: it is neither a JSON "
-            f'object with the fields of a connection, such as {{"conn_type": "{conn_type}", …}}, nor a URI '
+            f'object with the fields of a connection, such as {{"conn_type": "{conn_type or "…"}", …}}, nor a URI '
             "whose parts are percent-encoded."
         )
     return ConfigurationError(

@@ -195,7 +195,7 @@ class DefenderEndpointHook(BaseHook):
     def _new_waits(
         self,
         *,
-        limits: WaitLimits = WaitLimits(),
+        limits: WaitLimits | None = None,
         left: float | None = None,
         reached_before: bool = False,
     ) -> Waits:
@@ -203,7 +203,7 @@ class DefenderEndpointHook(BaseHook):
             self.log,
             sleep=self._sleep,
             jitter=random.random,
-            limits=limits,
+            limits=limits or WaitLimits(),
             clock=self._clock,
             left=left,
             reached_before=reached_before,

@@ -444,7 +444,6 @@ def _describe_ranges(ranges: Mapping[int, Sequence[tuple[int, int]]]) -> str:
     )
 
 
-
 def _hour(path: str) -> str | None:
     """`events/DeviceInfo/date=2026-11-22/hour=13/…` as Airflow's partition mappers read it."""
     found = re.search(r"/date=([^/]+)/hour=(\d\d)/", path)

@@ -92,6 +92,6 @@ class DefenderAlertSensor(SourceSensor["DefenderEndpointHook"]):
         watermark = head.position.watermark
         if watermark is None:
             watermark = datetime_to_ticks(datetime.now(timezone.utc) - self.initial_lookback)
-        found = hook.has_alert_updated_since(watermark, filters)
+        found = hook.has_alert_updated_since(watermark, filters, reached_before=self._reached_before)
         self.log.info("%s was updated after %s", "An alert" if found else "No alert", format_ticks(watermark))
         return found

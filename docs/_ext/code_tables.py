@@ -18,7 +18,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 
-
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown; the cells are Markdown, too."""
     lines = [head, ["---"] * len(head), *rows]
@@ -74,32 +73,6 @@ def clouds() -> str:
 
 
 # Operators ----------------------------------------------------------------------------------------
-
-
-def option_defaults(operator: type) -> str:
-    """Every option of an operator with its default, its type, and what it does."""
-    meanings = documented_arguments(operator)
-    templated = set(getattr(operator, "template_fields", ()))
-    rows = [
-        (
-            code(name) + (" (templated)" if name in templated else ""),
-            "required" if parameter.default is parameter.empty else code(_value(parameter.default)),
-            meanings.get(name, ""),
-            code(str(parameter.annotation)),
-        )
-        for name, parameter in inspect.signature(operator.__init__).parameters.items()
-        if name not in ("self", "kwargs")
-    ]
-    return markdown_table(("Option", "Default", "Meaning", "Type"), rows)
-
-
-def documented_arguments(operator: type) -> dict[str, str]:
-    """What the section `Args` of a docstring says about each argument, as one line of Markdown."""
-    arguments = _ARGUMENTS.search(inspect.getdoc(operator) or "")
-    return {
-        match["name"]: " ".join(match["text"].split())
-        for match in _ARGUMENT.finditer(arguments["text"] if arguments else "")
-    }
 
 
 def _value(value: Any) -> str:
