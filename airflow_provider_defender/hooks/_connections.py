@@ -50,7 +50,7 @@ def _not_found(conn_id: str, conn_type: str | None) -> ConfigurationError:
     if variable in os.environ:  # Airflow passes over what it cannot read
         return ConfigurationError(
             f"Connection {what}: the environment variable {variable} cannot be read: it is neither a JSON "
-            f'object with the fields of a connection, such as {{"conn_type": "{conn_type or "…"}", …}}, nor a URI '
+            f'object with the fields of a connection, such as {{"conn_type": "{wanted}", …}}, nor a URI '
             "whose parts are percent-encoded."
         )
     return ConfigurationError(
