@@ -140,8 +140,9 @@ class HostUnreachable(FailNow):
 
     What to do: check `host`, `cloud`, `proxy` and `ca_bundle`.
 
-    Later in a drain the same failure is an outage: it is retried, then `ServiceUnavailable`. So is, from the
-    start, a name server that does not answer: it says nothing of the host.
+    A refused connection is tried again for about ten seconds before. Later in a drain, and from the start
+    where earlier runs have reached the host, it is an outage: it is retried, then `ServiceUnavailable`. So is
+    a name server that does not answer: it says nothing of the host.
     """
 
 

@@ -53,9 +53,10 @@ _LINK = "@odata.nextLink"
 _KNOWN = frozenset({"value", _LINK, "@odata.context", "@odata.count"})
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-# No pattern repeats a group: on hostile bodies that would take memory, or time beyond the linear.
+# No pattern repeats a group without a bound: on hostile bodies that would take memory, or quadratic time.
 _SPACE = re.compile(rb"[ \t\n\r]*")
-_MARK = re.compile(rb'["\[\]{}\\]')
+# Some strings without escapes and what is between them, or one mark.
+_MARK = re.compile(rb'(?:"[^"\\]*"[^"\[\]{}\\]*){1,64}|["\[\]{}\\]')
 _IN_STRING = re.compile(rb'\\.|"', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s,:\[\]{}"]+')
 _CLOSING = {b"[": b"]", b"{": b"}"}
@@ -243,9 +244,11 @@ def _value_end(body: bytes, at: int) -> int:
         return scalar.end()
     closing: list[bytes] = []
     while (mark := _MARK.search(body, at)) is not None:
-        at, char = mark.end(), mark.group()
+        begin, at = mark.span()
+        char = body[begin : begin + 1]
         if char == b'"':
-            at = _string_end(body, at)
+            if at == begin + 1:
+                at = _string_end(body, at)
         elif char == b"\\":
             # Strings and what is between them may have changed places: after a quote too many, the escaped
             # quote of a later record would put that right, and hide where this record ends.

@@ -14,7 +14,7 @@ from airflow_provider_defender.exceptions import PagingBroken
 from airflow_provider_defender.hooks._pages import PageBody, read_page
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("value"), inner),
     max_leaves=15,
 )
