@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from airflow_provider_defender.exceptions import (
+    ConnectionFailed,
     CredentialError,
     DefenderError,
     HostUnreachable,
@@ -200,7 +201,7 @@ def test_nothing_listens(broker: KafkaBroker, connect: Connect) -> None:
     with closing(socket.socket()) as bound:
         bound.bind(("127.0.0.1", 0))  # taken, and refuses
         hook = connect({**broker.connection("hub"), "port": bound.getsockname()[1]})
-        check_that_it_fails(hook, HostUnreachable)
+        check_that_it_fails(hook, ConnectionFailed)
 
 
 def test_a_host_without_an_address(

@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError
 
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
+    ConnectionFailed,
     CredentialError,
     DefenderError,
     FailNow,
@@ -384,7 +385,7 @@ def test_a_hub_without_a_leader_may_heal(make: MakeHook, cluster: MockCluster, w
 def test_nothing_listens(make: MakeHook, watch: Watch) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
-    assert "nothing listens there" in failure(watch, HostUnreachable, make(port=port).partitions)
+    assert "nothing listens there" in failure(watch, ConnectionFailed, make(port=port).partitions)
 
 
 def test_no_address(make: MakeHook, watch: Watch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
+    ConnectionFailed,
     DefenderError,
     HostUnreachable,
     ServiceUnavailable,
@@ -155,5 +156,5 @@ def test_a_host_that_does_not_answer_is_final(
     """Its name is known, so that a firewall or a wrong port may be the reason as well."""
     monkeypatch.setattr(socket, "create_connection", hanging)
     found = diagnose(("localhost", 9093), tls=False, ca_bundle=None, prefix="c", seconds=1.0)
-    assert type(found) is HostUnreachable
+    assert type(found) is ConnectionFailed
     assert "no connection in time" in str(found)
