@@ -26,7 +26,7 @@
         ├── ConflictingRun                       another run of the same log was faster
         ├── CommitUncertain                      nobody knows whether the commit counts
         ├── MessagesLost (no retry)              a hub's retention deleted messages before they were read
-        │   └── MessagesDamaged                  a hub still has messages that cannot be read any more
+        │   └── MessagesDamaged (no retry)       a hub still has messages that cannot be read any more
         ├── PositionAhead (no retry)             a hub ends before the position, or lacks partitions
         └── RecordDamaged (no retry)             a record of the lake's log is missing, damaged or too new
 

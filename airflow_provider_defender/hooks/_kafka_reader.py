@@ -427,11 +427,16 @@ class RangeReader:
             return end_of_damage(look, lane.position, high)
 
     def _give_up(self, lane: _Lane, end: int, what: str, batch: MessageBatch) -> None:
+        low = self._watermarks(lane).low  # retention may have been there meanwhile
+        gone = lane.advance(min(low, end))
         passed = lane.advance(end)
+        batch.lost += [(lane.partition, *each) for each in gone]
         batch.damaged += [(lane.partition, *each) for each in passed]
         batch.reached[lane.partition] = lane.position
         lane.pauses = _PAUSES_AT_MORE_DAMAGE
         lane.moved = time.monotonic()
+        if not passed:
+            return
         self._log.warning(
             "Partition %d: offsets %d to %d are damaged and passed over.\n%s",
             lane.partition,

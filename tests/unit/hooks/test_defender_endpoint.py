@@ -478,11 +478,6 @@ UNREACHABLE = [
     ({"host": "127.0.0.1:{closed}", "port": None}, "the connection was refused", False),
     ({"ca_bundle": None}, "TLS certificate is not trusted", True),
     ({"proxy": "http://127.0.0.1:{closed}"}, "the proxy refused or cannot be reached", False),
-    (
-        {"proxy": "http://me:\u0142\u0142\u0142\u0142-word@127.0.0.1:{closed}"},
-        "a header has characters that HTTP cannot carry",
-        True,
-    ),
 ]
 """What is wrong with the API's address, what is said, and whether it is final at once."""
 

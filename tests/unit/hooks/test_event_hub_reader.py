@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -246,6 +246,7 @@ def _histories(
 
 
 @given(_histories())
+@example(({0: Log([7, 8], 10, 7, [(9, 10)])}, {0: [(0, 9)]}, [(0, 9)], True, 1))  # retention, then damage
 @hypothesis_settings(max_examples=400, deadline=None)
 def test_every_offset_is_handed_out_once_or_lost_or_empty(history: Any) -> None:
     logs, ranges, retention, silent, size = history

@@ -927,7 +927,7 @@ def test_long_drains_report_progress(
     monkeypatch.setattr(DrainClock, "report_every", 0.0)
     hub.fill(6)
     drain(event_lake)
-    assert "messages to come 3" in capsys.readouterr().out
+    assert "3 messages still to come" in capsys.readouterr().out
 
 
 # Parameters ---------------------------------------------------------------------------------------
