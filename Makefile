@@ -56,6 +56,7 @@ test: $(VENV)/.installed ## all tests but those that start servers (make test-se
 test-servers: $(VENV)/.installed $(SPARK)/.installed $(AZURITE)/.installed ## the tests that start servers: object stores, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
 	for file in tests/integration/test_*.py; do $(BIN)/python -m pytest $$file || exit 1; done
+	$(BIN)/python -m pytest tests/reliability -m integration --numprocesses 2
 	$(BIN)/python -m pytest tests -m system
 
 test-oldest: $(OLDEST)/.installed ## hooks, operators and DAGs on the oldest supported Airflow

@@ -28,6 +28,7 @@ from tests.object_stores.fixtures import running_store, store
 from tests.object_stores.front import Request
 from tests.object_stores.store import BUCKET, CONNECTION, Store
 from tests.reliability.conftest import unmasked
+from tests.reliability.drills import bounded
 from tests.reliability.support import (
     RememberedBatches,
     assert_log_is_sound,
@@ -183,11 +184,12 @@ def test_a_fault_at_any_request(scenario: Scenario, times: int) -> None:
     for number in range(0, scenario.requests(lambda request: True), EACH[scenario.store.name]):
         lake, seen = scenario.lake(), itertools.count()
         scenario.store.front.fail(next(kinds), partial(_is_from, seen, number), times)
-        try:
-            land(lake, **scenario.arguments)  # type: ignore[arg-type]
-            landed = True
-        except Exception:
-            landed = False
+        with bounded():
+            try:
+                land(lake, **scenario.arguments)  # type: ignore[arg-type]
+                landed = True
+            except Exception:
+                landed = False
         scenario.store.front.calm()
         mirror = scenario.mirrored(lake)
         assert not landed or whole_tables(mirror) == scenario.after
