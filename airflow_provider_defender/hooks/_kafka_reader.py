@@ -72,6 +72,7 @@ class _Lane:
         "broken",
         "end",
         "failures",
+        "hole",
         "moved",
         "partition",
         "patience",
@@ -92,6 +93,8 @@ class _Lane:
         """How often the position was out of the broker's range."""
         self.failures = 0
         """How often what is at the position could not be read."""
+        self.hole = 1
+        """How many offsets without a message are believed at once: a transaction's mark is one."""
         self.broken: str | None = None
         """What librdkafka said of that just now; until it reads here again, nothing it gives is trusted."""
         self.pauses = _PAUSES_AT_DAMAGE
@@ -262,6 +265,8 @@ class RangeReader:
         for lane in adrift:
             self._recover(lane, batch)
         for lane in [each for each in self._lanes.values() if each.broken is not None]:
+            if self._late():
+                return
             self._try_again(lane, batch)
         self._follow()
         taken = len(batch) - count
@@ -277,7 +282,7 @@ class RangeReader:
         if offset < lane.position:
             return  # between two ranges, or given twice
         if offset > lane.position:
-            self._pass(lane, offset, batch, marks)
+            self._pass(lane, offset, batch, marks, end=offset + 1)
             if self._lanes.get(lane.partition) is None or offset < lane.position or lane.broken is not None:
                 return
         self._add(message, lane.partition, batch)
@@ -311,13 +316,21 @@ class RangeReader:
         if lane.done or self._limits.one_each:
             self._drop(lane)
 
-    def _pass(self, lane: _Lane, offset: int, batch: MessageBatch, marks: dict[int, Offsets]) -> None:
-        """Pass over offsets that give no message: because of compaction, control marks or retention."""
+    def _pass(
+        self, lane: _Lane, offset: int, batch: MessageBatch, marks: dict[int, Offsets], *, end: int
+    ) -> None:
+        """Pass over offsets that give no message: because of compaction, control marks or retention.
+
+        The partition must reach to `end` at least: behind the message at `offset`, if there is one.
+        """
         if not marks:
             marks.update(self._client.watermarks(self._hub, self._lanes, seconds=self._question_seconds))
-        there = marks.get(lane.partition) or Offsets(0, offset)
-        if offset > there.high:
+        there = marks.get(lane.partition) or Offsets(0, end)
+        if end > there.high:
             lane.broken = f"a message of offset {offset}, though the partition ends at {there.high}"
+            return
+        if end > offset > there.low and not self._is_hole(lane, offset - lane.position):
+            lane.broken = f"a message of offset {offset}, though others come before it"
             return
         for start, end in lane.advance(offset):
             gone = max(start, min(end, there.low))
@@ -326,6 +339,17 @@ class RangeReader:
         batch.reached[lane.partition] = lane.position
         if lane.done:
             self._drop(lane)
+
+    def _is_hole(self, lane: _Lane, size: int) -> bool:
+        """Whether so many offsets really have no message; looked at where none was as large as half of it."""
+        if size <= lane.hole or self._prober is None:
+            return True
+        with self._looking(lane) as look:
+            seen = look(lane.position)
+        if seen is not None and not seen.readable:
+            return False
+        lane.hole = 2 * size
+        return True
 
     def _drop(self, lane: _Lane) -> None:
         del self._lanes[lane.partition]
@@ -358,7 +382,7 @@ class RangeReader:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
             if lane is not None and message.offset() > lane.position:
-                self._pass(lane, message.offset(), batch, marks)
+                self._pass(lane, message.offset(), batch, marks, end=message.offset())
             if lane is not None and not lane.done and message.offset() >= lane.position:
                 self._check_end(lane)
         elif code in _OUT_OF_RANGE:
@@ -448,7 +472,8 @@ class RangeReader:
     def _look_at_stuck(self, now: float, batch: MessageBatch) -> None:
         """Of some damage librdkafka says nothing: look where a partition has not moved for long."""
         stuck = [each for each in self._lanes.values() if now - each.moved > each.patience]
-        for lane in stuck if self._prober is not None else ():
+        # One at a time: in an outage each look takes long, and the time may be up meanwhile.
+        for lane in stuck[:1] if self._prober is not None else ():
             with self._looking(lane) as look:
                 try:
                     seen = look(lane.position)
@@ -456,7 +481,7 @@ class RangeReader:
                     seen = None
             lane.moved = time.monotonic()
             if seen is None or seen.readable:
-                lane.patience = min(2 * lane.patience, _LONGEST_STUCK_SECONDS)
+                lane.patience = min(max(2 * lane.patience, _STUCK_SECONDS), _LONGEST_STUCK_SECONDS)
             else:
                 lane.broken = "what the broker gives there is no message"
                 lane.patience = 0.0

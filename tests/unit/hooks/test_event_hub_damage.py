@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from airflow_provider_defender.exceptions import ConfigurationError, RequestRefused
+from airflow_provider_defender.exceptions import ConfigurationError, RequestRefused, ServiceUnavailable
 from airflow_provider_defender.hooks import EventHubHook, MessageBatch, _kafka_reader
 from airflow_provider_defender.hooks._kafka_damage import Look, end_of_damage
 from tests.unit.hooks.raw_broker import RawBroker, batch, packed, record, sealed
@@ -190,6 +190,78 @@ def test_damage_that_heals_loses_nothing(broker: RawBroker, hook: EventHubHook, 
     assert times == 0
 
 
+@pytest.mark.parametrize("answer", [b"", -1], ids=["empty", "unknown"])
+def test_a_broker_that_gives_nothing_at_all_has_an_outage(
+    broker: RawBroker, hook: EventHubHook, answer: bytes | int
+) -> None:
+    """Nothing is called damaged while no message behind it can be read; all is read once it is over."""
+    [there] = broker.create("hub")
+    for value in (b"a", b"b", b"c"):
+        there.add(value)
+    first = there.batches[0][2]
+    broker.spoil = lambda _, offset, data: (
+        data[: len(first)] if offset == 0 else answer if offset < 3 else data
+    )
+    patient = EventHubHook(outage_seconds=10)
+    batches = patient.batches({0: [(0, 3)]})
+    assert next(batches).offsets == [0]
+    with pytest.raises(ServiceUnavailable):
+        next(batches)
+    broker.spoil = lambda partition, offset, data: data
+    assert offsets(read(hook, (1, 3))) == [1, 2]
+
+
+@pytest.mark.parametrize("answer", [b"", -1, KafkaError.INVALID_MSG], ids=["empty", "unknown", "damaged"])
+def test_a_read_goes_on_behind_what_the_broker_never_gives(
+    broker: RawBroker, hook: EventHubHook, answer: bytes | int
+) -> None:
+    [there] = broker.create("hub")
+    there.add(b"a")
+    there.add(b"b", b"c", b"d")
+    there.add(b"e")
+    first = there.batches[0][2]
+    broker.spoil = lambda _, offset, data: (
+        data[: len(first)] if offset == 0 else answer if offset < 4 else data
+    )
+    batches = read(hook, (0, 5))
+    assert (offsets(batches), damaged(batches)) == ([0, 4], [(0, 1, 4)])
+
+
+@pytest.mark.parametrize("claimed", [40, 90], ids=["inside the hub", "the hub's end"])
+def test_a_batch_that_claims_later_offsets_hides_nothing(
+    broker: RawBroker, hook: EventHubHook, claimed: int
+) -> None:
+    """The checksum does not cover a batch's first offset."""
+    [there] = broker.create("hub")
+    for base in range(0, 90, 3):
+        there.add(*(b"%d" % (base + delta) for delta in range(3)))
+    there.batches[3] = (9, 12, put(0, struct.pack(">q", claimed))(there.batches[3][2]))
+    batches = read(hook, (0, 90))
+    assert offsets(batches) == [*range(9), *range(12, 90)]
+    assert damaged(batches) == [(0, 9, 12)]
+
+
+def test_holes_are_looked_at_once_in_a_while(
+    broker: RawBroker, hook: EventHubHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compaction leaves holes of any size, and many of them."""
+    [there] = broker.create("hub")
+    ends = [offset for start in range(0, 4000, 40) for offset in (start, start + 30)]
+    for offset in ends:
+        there.batches.append((offset, offset + 1, batch(offset, [b"%d" % offset])))
+    looks = []
+    prober = hook._prober
+
+    def counted(partition: int) -> Any:
+        looks.append(partition)
+        return prober(partition)
+
+    monkeypatch.setattr(hook, "_prober", counted)
+    batches = read(hook, (0, there.high))
+    assert (offsets(batches), damaged(batches)) == (ends, [])
+    assert len(looks) == 1
+
+
 @pytest.mark.parametrize(
     ("code", "error", "cure"),
     [
@@ -308,3 +380,23 @@ def test_the_search_takes_few_looks_where_batches_are_named() -> None:
 
     assert end_of_damage(look, 10, 1_000_000) == 70_000
     assert len(looks) < 40
+
+
+def test_the_search_needs_no_end_that_can_be_read() -> None:
+    """Where damaged batches come all the time, the newest is one, too."""
+
+    def look(offset: int) -> Look:
+        return Look(readable=3 <= offset < 20, base=None if 3 <= offset < 20 else 0 if offset < 3 else 20)
+
+    assert end_of_damage(look, 0, 20) == 3
+
+
+def test_a_search_that_takes_too_long_calls_nothing_damaged_that_it_has_not_seen() -> None:
+    times = iter(range(0, 100_000, 30))
+
+    def look(offset: int) -> Look:
+        return Look(readable=offset >= 700, base=0 if offset < 700 else None)
+
+    end = end_of_damage(look, 0, 1_000, now=lambda: next(times))
+    assert end is not None
+    assert 512 < end < 700
