@@ -220,7 +220,7 @@ class RangeReader:
             if messages:
                 self._take(messages, batch)
             if messages and (len(batch) > before or batch.reached):
-                self._progress(now)
+                self._progress(max(now, self._progressed))
             else:
                 self._wait(now)
             self._look_at_stuck(now, batch)
@@ -264,7 +264,9 @@ class RangeReader:
                 self._take_message(message, lane, batch, marks)
         for lane in adrift:
             self._recover(lane, batch)
-        for lane in [each for each in self._lanes.values() if each.broken is not None]:
+        broken = [each for each in self._lanes.values() if each.broken is not None]
+        self._pause(broken)
+        for lane in broken:
             if self._late():
                 return
             self._try_again(lane, batch)
@@ -421,11 +423,15 @@ class RangeReader:
 
     # Damage ---------------------------------------------------------------------------------------
 
+    def _pause(self, lanes: Sequence[_Lane]) -> None:
+        """Wait before another try, once for all partitions: a hub may have a thousand."""
+        pauses = [each.pauses[each.failures] for each in lanes if each.failures < len(each.pauses)]
+        time.sleep(max(pauses, default=0.0))
+
     def _try_again(self, lane: _Lane, batch: MessageBatch) -> None:
         """Read once more what could not be read; after some tries, go on behind it."""
         lane.failures += 1
         if lane.failures <= len(lane.pauses):
-            time.sleep(lane.pauses[lane.failures - 1])
             self._jump(lane)
             return
         what = lane.broken or "nothing"
@@ -458,7 +464,7 @@ class RangeReader:
         batch.damaged += [(lane.partition, *each) for each in passed]
         batch.reached[lane.partition] = lane.position
         lane.pauses = _PAUSES_AT_MORE_DAMAGE
-        lane.moved = time.monotonic()
+        lane.moved = self._progressed = time.monotonic()  # a search is no silence of the broker's
         if not passed:
             return
         self._log.warning(
@@ -473,6 +479,7 @@ class RangeReader:
         """Of some damage librdkafka says nothing: look where a partition has not moved for long."""
         stuck = [each for each in self._lanes.values() if now - each.moved > each.patience]
         # One at a time: in an outage each look takes long, and the time may be up meanwhile.
+        stuck.sort(key=lambda lane: lane.moved + lane.patience)
         for lane in stuck[:1] if self._prober is not None else ():
             with self._looking(lane) as look:
                 try:
@@ -485,6 +492,7 @@ class RangeReader:
             else:
                 lane.broken = "what the broker gives there is no message"
                 lane.patience = 0.0
+                self._pause([lane])
                 self._try_again(lane, batch)
 
     @contextmanager

@@ -157,6 +157,21 @@ def test_whatever_bytes_change_all_that_is_whole_is_read(
     assert values == [b"%d" % offset for offset in handed]
 
 
+def test_damage_in_many_partitions_at_once_is_no_outage(
+    broker: RawBroker, hook: EventHubHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share the pauses, and a search behind damage counts as no silence."""
+    monkeypatch.setattr(_kafka_reader, "_PAUSES_AT_DAMAGE", (0.5, 0.5, 0.5))
+    partitions = broker.create("hub", 20)
+    for there in partitions:
+        there.batches.append((0, 3, KINDS["zstd that is none"](0)[1]))
+        there.add(b"whole")
+    patient = EventHubHook(outage_seconds=8)
+    batches = list(patient.batches({number: [(0, 4)] for number in range(20)}))
+    assert sorted(damaged(batches)) == [(number, 0, 3) for number in range(20)]
+    assert sorted(number for each in batches for number in each.partitions) == list(range(20))
+
+
 def test_damage_at_the_end_of_the_hub(broker: RawBroker, hook: EventHubHook) -> None:
     [there] = broker.create("hub")
     there.add(b"a")
