@@ -53,6 +53,10 @@ __all__ = ["TokenSource"]
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z", re.ASCII)
 _SENDABLE = re.compile(r"[\x21-\x7e]+\Z", re.ASCII)
+# A token nobody has seen before, so that it could not be masked: by its name, or by how a JWT begins.
+_UNSEEN_TOKEN = re.compile(
+    r"""((?:token|assertion|secret)["']?\s*[:=]\s*["']?)[^"'&,}\s]+|eyJ[\w-]{7,}[\w.=+/-]*""", re.IGNORECASE
+)
 _LONGEST_ANSWER = 60.0
 _LARGEST_ANSWER = 1 << 20
 _LOCAL = "the managed identity endpoint of this machine"
@@ -183,8 +187,13 @@ class TokenSource:
         return _LOCAL if self._local else f"Entra ID at {self._settings.authority}"
 
     def _note(self, answer: requests.Response, **_: object) -> None:
-        """Keep the last answer: msal's exceptions do not carry it."""
+        """Keep the last answer: msal's exceptions do not carry it.
+
+        Raises `ValueError` for one that is no JSON, before msal does: it would log the whole text first, and a
+        token that may stand in it.
+        """
         self._answer = answer
+        _json_of(answer)
 
     def _request(self, scope: str, reached_before: bool) -> Mapping[str, Any]:
         self._answer = None
@@ -358,13 +367,20 @@ class TokenSource:
         )
 
     def _seen(self, refusal: _Refusal, answer: requests.Response) -> str:
-        text = refusal.description or answer.text
+        text = refusal.description or _UNSEEN_TOKEN.sub(r"\1***", answer.text[:4096])
         return excerpt(f"HTTP {refusal.status}: {text}", self.hide)
+
+
+def _json_of(answer: requests.Response) -> Any:
+    try:
+        return json.loads(answer.text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _read_refusal(answer: requests.Response) -> _Refusal:
     try:
-        body = json.loads(answer.text)
+        body = _json_of(answer)
     except ValueError:
         body = None
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}

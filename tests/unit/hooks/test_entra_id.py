@@ -340,6 +340,45 @@ def test_a_server_that_repeats_the_secret_does_not_get_it_logged(
     assert "you sent ***" in message
 
 
+_ISSUED = "eyJ0eXAiOiJKV1QifQ.eyJ0aWQiOiIxIn0.c2lnbmF0dXJl"
+_OPAQUE = "opaque-0a1b2c3d4e5f6a7b8c9d"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"access_token":"{_ISSUED}","expires_in":3599',
+        f'{{"access_token":"{_ISSUED}","expires_in":3599}} trailing',
+        f'{{"token_type":"Bearer","access_token":"{_OPAQUE}',
+        f'{{"access_token":"{_OPAQUE}","expires_in":"soon"}}',
+        f'{{"access_token" : "{_OPAQUE}","expires_in":[]}}',
+        f'{{"AccessToken":"{_OPAQUE}"}}',
+        f'[{{"access_token":"{_ISSUED}"}}]',
+        f'"{_ISSUED}"',
+        f"access_token={_OPAQUE}&expires_in=3599",
+        f"<html>{_ISSUED}</html>",
+    ],
+)
+def test_a_token_in_an_answer_that_cannot_be_read_is_not_shown(
+    body: str, hook: EntraIdHook, simulator: Simulator, watch: Watch
+) -> None:
+    """Nobody has masked it, and msal would log the whole answer."""
+    watch.secrets += [_ISSUED, _OPAQUE]
+    simulator.faults.status(200, body, path=TOKEN, times=None)
+    message = failure(watch, hook, ServiceUnavailable)
+    assert "HTTP 200" in message or "how long it is valid" in message
+    simulator.faults.clear()
+    assert hook.get_token(SCOPE)
+
+
+def test_an_answer_nested_without_end_is_an_outage(
+    hook: EntraIdHook, simulator: Simulator, watch: Watch
+) -> None:
+    simulator.faults.status(200, "[" * 100_000, path=TOKEN, times=2)
+    assert hook.get_token(SCOPE)
+    assert len(watch.waits) == 2
+
+
 def test_a_refusal_is_not_remembered(hook: EntraIdHook, simulator: Simulator, watch: Watch) -> None:
     """Msal itself would replay a 400 for a minute without asking."""
     simulator.faults.aadsts(700016)
