@@ -53,6 +53,14 @@ _LINK = "@odata.nextLink"
 _KNOWN = frozenset({"value", _LINK, "@odata.context", "@odata.count"})
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+_ERROR_MARKS = (b"rror", b"RROR", b"xception", b'"code"', b'"Code"', b'"message"', b'"Message"')
+_ERROR_NAME = re.compile(r"error|exception")
+# RFC 9457, and what ASP.NET adds to it.
+_PROBLEM = frozenset({"type", "title", "status", "detail", "instance", "traceid", "errors"})
+# What a link, or another way to the next page, is called.
+_LIKE_A_LINK = re.compile(r"next|link|skip|continu|cursor|token", re.IGNORECASE)
+_LIKE_AN_ADDRESS = re.compile(r'://|\?|"/')
+
 # No pattern repeats a group without a bound: on hostile bodies that would take memory, or quadratic time.
 _SPACE = re.compile(rb"[ \t\n\r]*")
 # Some strings without escapes and what is between them, or one mark.
@@ -122,19 +130,37 @@ def _cut_by_brackets(body: bytes, begin: int) -> tuple[list[msgspec.Raw], int]:
 
 def _refuse_errors(body: bytes, records: list[msgspec.Raw]) -> None:
     """Refuse a page with an error among its records: the service broke off in the middle of the answer."""
-    # A quick look first. Microsoft's own errors are `{"error": {"code": …, "message": …}}`.
-    if any(mark in body for mark in (b'rror"', b'RROR"', b'"code"')) and any(map(_is_error, records)):
+    # A quick look first, but for the last, behind which an answer breaks off. Microsoft's own errors are
+    # `{"error": {"code": …, "message": …}}`.
+    suspects = records if any(mark in body for mark in _ERROR_MARKS) else records[-1:]
+    if any(map(_is_error, suspects)):
         raise ValueError("an error among its records")
 
 
 def _is_error(record: msgspec.Raw) -> bool:
+    """Whether this is no alert, but what a service says of an error: by its names, and it has no `id`."""
+    names = {name.lower() for name, value in _members_of(record).items() if value is not None}
+    if not names or "id" in names:
+        return False
+    return (
+        "message" in names or {"title", "status"} <= names <= _PROBLEM or any(map(_ERROR_NAME.search, names))
+    )
+
+
+def _members_of(record: msgspec.Raw) -> dict[str, Any]:
+    """A record's members, also where it is no strict JSON: an error's text may have raw line feeds."""
     try:
-        names = {name.lower() for name in _MEMBERS.decode(record)}
+        return {
+            name: None if bytes(value) == b"null" else value
+            for name, value in _MEMBERS.decode(record).items()
+        }
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    if "id" in names:
-        return False
-    return {"code", "message"} <= names or any(re.split(r"[.@]", name)[-1] == "error" for name in names)
+        pass
+    try:
+        members = json.loads(bytes(record).decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError):
+        return {}
+    return members if isinstance(members, dict) else {}
 
 
 # What stands around the records -------------------------------------------------------------------
@@ -188,10 +214,12 @@ def _check_annotation(name: str, value: Any) -> None:
     One whose value holds an address may be the page link with a damaged name: then this would not be the
     last page.
     """
-    if "@" not in name or "error" in name.lower():
+    if "@" not in name or _ERROR_NAME.search(name.lower()):
         raise ValueError(_shape(f"the unknown member {excerpt(name, length=40)!r}"))
-    if "://" in json.dumps(value):
+    if _LIKE_AN_ADDRESS.search(json.dumps(value)):
         raise ValueError(_shape(f"an address as {excerpt(name, length=40)!r}"))
+    if _LIKE_A_LINK.search(name):
+        raise ValueError(_shape(f"{excerpt(name, length=40)!r}, which may lead to a next page"))
 
 
 def _link(members: dict[str, Any]) -> str | None:

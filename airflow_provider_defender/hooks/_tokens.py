@@ -189,8 +189,8 @@ class TokenSource:
     def _note(self, answer: requests.Response, **_: object) -> None:
         """Keep the last answer: msal's exceptions do not carry it.
 
-        Raises `ValueError` for one that is no JSON, before msal does: it would log the whole text first, and a
-        token that may stand in it.
+        Raises `ValueError` for one that is no JSON, before msal does: it would log the whole text first, and
+        a token that may stand in it.
         """
         self._answer = answer
         _json_of(answer)

@@ -219,9 +219,9 @@ def served_at(response: requests.Response) -> datetime | None:
     """The service's own time of a response (header `Date`, UTC), or None without a readable one."""
     try:
         moment = parsedate_to_datetime(response.headers["Date"])
+        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return None
-    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def redirect_target(response: requests.Response) -> str | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -247,6 +249,7 @@ class _LoopGuard:
         self._links: set[str] = set()
         self._last: tuple[int, bytes, bytes] | None = None
         self._repeats = 0
+        self._seen: Counter[bytes] = Counter()
 
     def enter(self, link: str) -> None:
         """Note a link that is about to be followed; a link seen before is a loop."""
@@ -258,7 +261,7 @@ class _LoopGuard:
         self._links.add(link)
 
     def look(self, body: PageBody) -> None:
-        """Note a page's content: ten times the same in a row is a loop, too.
+        """Note a page's content: ten times the same is a loop, too; empty pages only in a row.
 
         Once or twice is not: as many new alerts as a page holds, entering before our place, show the same
         page again under the next link.
@@ -267,9 +270,14 @@ class _LoopGuard:
         content = (len(records), bytes(records[0]), bytes(records[-1])) if records else (0, b"", b"")
         self._repeats = self._repeats + 1 if content == self._last else 1
         self._last = content
-        if self._repeats >= _SAME_PAGES and body.next_link:
+        times = self._repeats
+        if records:  # also where others lie between, as in a circle of pages whose links are ever new
+            digest = sha256(b"%d %b %b" % content).digest()
+            self._seen[digest] += 1
+            times = self._seen[digest]
+        if times >= _SAME_PAGES and body.next_link:
             raise PagingBroken(
-                f"Connection {self._conn_id!r}: {self._repeats} pages in a row are the same under different "
+                f"Connection {self._conn_id!r}: {times} pages are the same under different "
                 "links, so the pages would never end. Look at the API's answers."
             )
 

@@ -392,8 +392,25 @@ def test_a_page_that_repeats_itself_under_new_links_is_a_loop(
     hook: DefenderEndpointHook, simulator: Simulator, watch: Watch
 ) -> None:
     _endless(simulator, 30, same=True)
-    assert "10 pages in a row are the same" in failure(watch, hook, PagingBroken)
+    assert "10 pages are the same" in failure(watch, hook, PagingBroken)
     assert hook.requests_made == 10
+
+
+def test_pages_in_a_circle_under_new_links_are_a_loop(
+    hook: DefenderEndpointHook, simulator: Simulator, watch: Watch
+) -> None:
+    for number in range(60):
+        link = f"{simulator.url}/api/alerts?$skip={number}"
+        body = {"value": [{"id": f"x{number % 3}"}], "@odata.nextLink": link}
+        simulator.faults.status(200, json.dumps(body))
+    assert "10 pages are the same" in failure(watch, hook, PagingBroken)
+    assert hook.requests_made == 28
+
+
+def test_a_date_that_utc_has_no_year_for_is_none(hook: DefenderEndpointHook, simulator: Simulator) -> None:
+    simulator.faults.status(200, '{"value":[]}', {"Date": "Fri, 31 Dec 9999 23:59:59 -1000"})
+    (page,) = hook.alert_pages(filter=EVERYTHING)
+    assert abs(page.served_at - datetime.now(timezone.utc)) < timedelta(minutes=5)
 
 
 def test_different_pages_are_no_loop(hook: DefenderEndpointHook, simulator: Simulator) -> None:

@@ -258,6 +258,32 @@ ERROR = b'{"error":{"code":"InternalServerError","message":"boom"}}'
             PAGE.replace(b"}]", b'},{"code":"InternalServerError","message":""}]'),
             "an error among its records",
         ),
+        *(
+            (PAGE.replace(b"}]", b"}," + error + b"]"), "an error among its records")
+            for error in (
+                b'{"error":{"code":"InternalServerError","message":"at A\n  at B"}}',
+                rb'{"error":{"code":"x","message":"\ud83d"}}',
+                b'{"error":"\xff"}',
+                rb'{"\u0065rror":{"code":"x"}}',
+                b'{"id":null,"error":{"code":"x"}}',
+                b'{"errors":[{"code":"x"}]}',
+                b'{"Code":"InternalServerError","Message":"boom"}',
+                b'{"errorCode":"x","errorMessage":"boom"}',
+                b'{"Message":"An error has occurred."}',
+                b'{"type":"about:blank","title":"An error occurred","status":500,"traceId":"x"}',
+            )
+        ),
+        *(
+            (PAGE.replace(b'"@odata.nextLink":"https://host/next"', member), reason)
+            for member, reason in (
+                (b'"@odata.next":"/api/alerts?$skip=2"', "an address as '@odata.next'"),
+                (b'"@odata.next_link":"alerts?$skip=2"', "an address as '@odata.next_link'"),
+                (b'"@odata.nextLinks":["/api/alerts"]', "an address as '@odata.nextLinks'"),
+                (b'"@odata.skipToken":"abc"', "'@odata.skipToken', which may lead to a next page"),
+                (b'"@odata.deltaLink":"abc"', "'@odata.deltaLink', which may lead to a next page"),
+                (b'"@odata.exception":{"code":"x"}', "the unknown member '@odata.exception'"),
+            )
+        ),
         (PAGE.replace(b"}]", b"},]"), "broken JSON"),
         (PAGE.replace(b"},{", b"},,{"), "broken JSON"),
         (PAGE.replace(b"},{", b"}{"), "broken JSON"),
