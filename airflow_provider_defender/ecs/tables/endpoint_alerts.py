@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .._attack import tactic_of, techniques_in
+from .._attack import category_names, tactic_of, techniques_in
 from ..columns import (
     URL_PARTS,
     by_distinct,
@@ -199,11 +199,12 @@ def categories_and_types(entity_type: pa.Array, category: pa.Array, status: pa.A
 
 
 def tactic(category: pa.Array) -> tuple[pa.Array, ...]:
-    """`threat.tactic.id` and `.name` where the category is the name of a MITRE tactic."""
+    """`threat.tactic.id` and `.name` where the category is the name of a MITRE tactic, or of several."""
 
     def find(text: str | None) -> tuple[list[str] | None, list[str] | None]:
-        found = tactic_of(text or "")
-        return ([found[0]], [found[1]]) if found else (None, None)
+        names = map(tactic_of, category_names(text))
+        found = list(dict.fromkeys(each for each in names if each))
+        return ([each[0] for each in found], [each[1] for each in found]) if found else (None, None)
 
     return by_distinct(find, (_TEXTS, _TEXTS), category)
 

@@ -202,6 +202,14 @@ def test_tactic_by_name(category: str, tactic: Any) -> None:
     assert threat.get("tactic") == (tactic and {"id": [tactic[0]], "name": [tactic[1]]})
 
 
+@pytest.mark.parametrize(
+    "category", ["Malware, Stealth,DefenseImpairment", '["Stealth", "Defense Impairment", "Stealth"]']
+)
+def test_tactics_of_several_categories(category: str) -> None:
+    tactic = row(alert(category=category))["threat"]["tactic"]
+    assert tactic == {"id": ["TA0005", "TA0112"], "name": ["Stealth", "Defense Impairment"]}
+
+
 def test_techniques_and_sub_techniques() -> None:
     technique = row(alert(mitreTechniques=["T1059.001", "T1059.003", "T1003", "T1059.001"]))["threat"][
         "technique"
