@@ -51,6 +51,9 @@ _NAME = msgspec.json.Decoder(str)
 
 _LINK = "@odata.nextLink"
 _KNOWN = frozenset({"value", _LINK, "@odata.context", "@odata.count"})
+_MOST_RECORDS = 500_000
+"""Fifty times the largest page of the API: each record takes 64 to 250 bytes here, however short it is."""
+_LARGEST_ENVELOPE = 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _ERROR_MARKS = (b"rror", b"RROR", b"xception", b'"code"', b'"Code"', b'"message"', b'"Message"')
@@ -99,6 +102,8 @@ def read_page(body: bytes) -> PageBody:
 
 def _records(body: bytes, begin: int) -> tuple[list[msgspec.Raw], int]:
     """The records of the list that begins at `begin`, and where the list ends."""
+    if body.count(b",") > 4 * _MOST_RECORDS:  # there may be too many of them, which the faster way finds late
+        return _cut_by_brackets(body, begin)
     try:
         text = _SHAPE.decode(body).value
         records = _LIST.decode(text)
@@ -119,6 +124,8 @@ def _cut_by_brackets(body: bytes, begin: int) -> tuple[list[msgspec.Raw], int]:
         end = _value_end(body, at)
         if body[at : at + 1] not in b'[{"':
             _strict(body[at:end])  # what has no quotes or brackets is cut out by nothing
+        if len(records) == _MOST_RECORDS:
+            raise ValueError(f"more than {_MOST_RECORDS:,} records")
         records.append(msgspec.Raw(view[at:end]))
         at = _after_space(body, end)
         if body[at : at + 1] == b"]":
@@ -190,6 +197,8 @@ def _list_begin(body: bytes) -> int:
 
 def _members(envelope: bytes) -> dict[str, Any]:
     """The page's members, read strictly; the list of records is empty here."""
+    if len(envelope) > _LARGEST_ENVELOPE:
+        raise ValueError(_shape("more than a page has around its records"))
     _strict(envelope)  # `json` lets pass some of what is no JSON
     try:
         members: dict[str, Any] = json.loads(envelope.decode(), object_pairs_hook=_each_once)

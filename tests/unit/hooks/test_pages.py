@@ -312,6 +312,25 @@ def test_what_is_not_whole_is_an_outage(body: bytes, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"value":[' + b"0," * 2_000_001 + b"0]}", "more than 500,000 records"),
+        (rb'{"value":["\ud83d",' + b"{}," * 500_000 + b"{}]}", "more than 500,000 records"),
+        (b'{"@a.b":[' + b"0," * 600_000 + b'0],"value":[]}', "more than a page has around its records"),
+    ],
+    ids=["numbers", "objects", "annotation"],
+)
+def test_a_page_of_too_many_small_things_does_not_fill_the_memory(body: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read_page(body)
+
+
+def test_a_record_of_many_values_is_one_record() -> None:
+    record = b'{"id":"a","n":[' + b"0," * 2_000_001 + b"0]}"
+    assert texts(b'{"value":[' + record + b',{"id":"b"}]}') == [record, b'{"id":"b"}']
+
+
+@pytest.mark.parametrize(
     "member",
     [
         '"@odata.nextLink":""',
