@@ -102,6 +102,10 @@ class _HealableError(Exception):
         self.failure = failure
 
 
+class _NoJsonError(Exception):
+    """An answer is no JSON."""
+
+
 @dataclass(frozen=True)
 class _Refusal:
     """What an answer of Entra ID or IMDS says about an error."""
@@ -189,11 +193,14 @@ class TokenSource:
     def _note(self, answer: requests.Response, **_: object) -> None:
         """Keep the last answer: msal's exceptions do not carry it.
 
-        Raises `ValueError` for one that is no JSON, before msal does: it would log the whole text first, and
-        a token that may stand in it.
+        Raises `_NoJsonError` for one that is no JSON, before msal looks: it would log the whole text, and a
+        token that may stand in it.
         """
         self._answer = answer
-        _json_of(answer)
+        try:
+            _json_of(answer)
+        except ValueError:
+            raise _NoJsonError from None
 
     def _request(self, scope: str, reached_before: bool) -> Mapping[str, Any]:
         self._answer = None

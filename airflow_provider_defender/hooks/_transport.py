@@ -71,6 +71,11 @@ class _Session(requests.Session):
         except UnicodeError:
             # Not the error's text: it shows the header, and that is the token or the proxy's password.
             raise errors.InvalidHeader("characters that HTTP cannot carry") from None
+        except errors.RequestException:
+            raise
+        except ValueError:
+            # urllib3 lets pass what Python says of a chunk that is less than nothing long.
+            raise errors.ChunkedEncodingError("a chunk of no length") from None
 
 
 class HttpSession(_Session):

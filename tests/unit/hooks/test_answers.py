@@ -80,6 +80,14 @@ def test_an_answer_that_drips_is_given_up_and_asked_for_again(
     assert "the answer was not whole in its time" in watch.text
 
 
+def test_a_chunk_of_negative_length_is_an_outage(
+    hook: DefenderEndpointHook, simulator: Simulator, watch: Watch
+) -> None:
+    simulator.faults.wire(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n-5\r\n{{}}", seconds=0.0, page=1)
+    assert read(hook) == 100
+    assert len(watch.waits) == 1
+
+
 @pytest.mark.parametrize("text", [SLOW_HEADER, SLOW_BODY])
 def test_answers_that_drip_for_ever_end_within_twenty_minutes(
     text: str, hook: DefenderEndpointHook, simulator: Simulator, clock: Clock, watch: Watch
