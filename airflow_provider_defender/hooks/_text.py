@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 __all__ = ["excerpt"]
 
@@ -10,12 +13,26 @@ _SHORTEST_SECRET = 4
 
 
 def excerpt(text: str | bytes, hide: Iterable[str] = (), length: int = 200) -> str:
-    """The first characters of `text` as one printable line, with every text of `hide` replaced."""
+    """The first characters of `text` as one printable line, with every text of `hide` replaced.
+
+    Also where a server repeats it as it stands in a URL, a form, JSON or HTML.
+    """
     if isinstance(text, bytes):
         # Far more than `length`, so that a secret is replaced whole before the cut.
         text = text[: 64 * 1024].decode("utf-8", "replace")
-    for secret in sorted(hide, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
+    forms = {form for secret in hide if len(secret) >= _SHORTEST_SECRET for form in _forms(secret)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: length * 4]).split())
     return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _forms(secret: str) -> set[str]:
+    return {
+        secret,
+        quote(secret, safe="", errors="replace"),
+        quote_plus(secret, errors="replace"),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        html.escape(secret),
+    }

@@ -374,7 +374,10 @@ class TokenSource:
         )
 
     def _seen(self, refusal: _Refusal, answer: requests.Response) -> str:
-        text = refusal.description or _UNSEEN_TOKEN.sub(r"\1***", answer.text[:4096])
+        text = refusal.description
+        if not text:
+            # What is known is hidden first: else a part of it could be left.
+            text = _UNSEEN_TOKEN.sub(r"\1***", excerpt(answer.text, self.hide, length=4096))
         return excerpt(f"HTTP {refusal.status}: {text}", self.hide)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import json
 import socket
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -338,6 +342,28 @@ def test_a_server_that_repeats_the_secret_does_not_get_it_logged(
     simulator.faults.status(400, body, path=TOKEN)
     message = failure(watch, hook, CredentialError)
     assert "you sent ***" in message
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        str,
+        lambda secret: quote(secret, safe=""),
+        quote_plus,
+        lambda secret: json.dumps(secret)[1:-1],
+        html.escape,
+    ],
+    ids=["raw", "url", "form", "json", "html"],
+)
+@pytest.mark.parametrize("body", ["<pre>POST client_secret={}&scope=y</pre>", "<pre>you sent {} here</pre>"])
+def test_a_server_that_repeats_the_secret_in_another_form_does_not_get_it_logged(
+    body: str, form: Callable[[str], str], connect: Connect, simulator: Simulator, watch: Watch
+) -> None:
+    secret = 'Ab1~8Q+/=&%x<>"\\ü9Zk'
+    hook = EntraIdHook(connect("entra_id_default", password=secret), sleep=watch.sleep)
+    watch.secrets += [form(secret), form(secret)[-5:]]
+    simulator.faults.status(400, body.format(form(secret)), path=TOKEN)
+    assert "***" in failure(watch, hook, CredentialError)
 
 
 _ISSUED = "eyJ0eXAiOiJKV1QifQ.eyJ0aWQiOiIxIn0.c2lnbmF0dXJl"
