@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from hashlib import sha256
@@ -35,7 +34,7 @@ __all__ = ["DefenderEndpointHook"]
 _MINUTE, _HOUR = 60.0, 3600.0
 _ONE_QUESTION = WaitLimits(tries=3, single_seconds=10.0, total_seconds=30.0)
 _SECONDS_BETWEEN_REPORTS = 15.0
-_SAME_PAGES = 10
+_REPEATED_PAGES = 9
 
 
 @with_connection_fields("defender")
@@ -247,9 +246,8 @@ class _LoopGuard:
     def __init__(self, conn_id: str) -> None:
         self._conn_id = conn_id
         self._links: set[str] = set()
-        self._last: tuple[int, bytes, bytes] | None = None
+        self._contents: set[bytes] = set()
         self._repeats = 0
-        self._seen: Counter[bytes] = Counter()
 
     def enter(self, link: str) -> None:
         """Note a link that is about to be followed; a link seen before is a loop."""
@@ -261,23 +259,19 @@ class _LoopGuard:
         self._links.add(link)
 
     def look(self, body: PageBody) -> None:
-        """Note a page's content: ten times the same is a loop, too; empty pages only in a row.
+        """Note a page's content: nine in a row that have come before are a loop, or a circle, too.
 
         Once or twice is not: as many new alerts as a page holds, entering before our place, show the same
         page again under the next link.
         """
         records = body.value
-        content = (len(records), bytes(records[0]), bytes(records[-1])) if records else (0, b"", b"")
-        self._repeats = self._repeats + 1 if content == self._last else 1
-        self._last = content
-        times = self._repeats
-        if records:  # also where others lie between, as in a circle of pages whose links are ever new
-            digest = sha256(b"%d %b %b" % content).digest()
-            self._seen[digest] += 1
-            times = self._seen[digest]
-        if times >= _SAME_PAGES and body.next_link:
+        content = b"%d %b %b" % (len(records), records[0], records[-1]) if records else b""
+        digest = sha256(content).digest()
+        self._repeats = self._repeats + 1 if digest in self._contents else 0
+        self._contents.add(digest)
+        if self._repeats >= _REPEATED_PAGES and body.next_link:
             raise PagingBroken(
-                f"Connection {self._conn_id!r}: {times} pages are the same under different "
+                f"Connection {self._conn_id!r}: {self._repeats} pages in a row have come before under other "
                 "links, so the pages would never end. Look at the API's answers."
             )
 
