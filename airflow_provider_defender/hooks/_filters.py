@@ -180,7 +180,10 @@ def _plain(name: str) -> str:
 def _texts(name: str, values: Collection[str] | str | None) -> tuple[str, ...]:
     if isinstance(values, str):
         values = [values] if values.strip() else []  # a template that renders to nothing
-    texts = list(values or ())
+    try:
+        texts = list(values or ())
+    except TypeError:
+        raise ConfigurationError(f"Filter {name}: {values!r} is not a list of names.") from None
     for text in texts:
         if not isinstance(text, str) or not text.strip() or any(mark in text for mark in ",[]"):
             raise ConfigurationError(

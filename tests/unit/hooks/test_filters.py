@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -152,3 +153,9 @@ def test_what_is_seen_is_bounded() -> None:
     records = [msgspec.Raw(b'{"category":"%d"}' % number) for number in range(1000)]
     AlertFilter(category="Malware").wanted(records, seen)
     assert len(seen["category"]) <= 200
+
+
+@pytest.mark.parametrize("values", [5, True, 1.5])
+def test_a_filter_that_is_no_list_is_named(values: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"Filter category: {values} is not a list of names"):
+        AlertFilter(category=values)
