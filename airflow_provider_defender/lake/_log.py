@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any, Generic, overload
 
 import msgspec
@@ -175,24 +176,26 @@ class Log(Generic[P]):
 
     def _check_whole(self, numbers: list[int], whole: bool) -> None:
         """Complete the numbers of a listing; a warning or `RecordUnreadable` where records are missing."""
-        missing = self._missing(numbers)
         # A listing that is made while commits go on may have one of them, but not the one before it.
-        there = [number for number in missing[-_READ_AT_ONCE:] if self.record(number) is not None]
+        latest = chain.from_iterable(map(reversed, reversed(self._missing(numbers))))
+        there = [number for number in islice(latest, _READ_AT_ONCE) if self.record(number) is not None]
         numbers[:] = sorted({*numbers, *there})
-        missing = [number for number in missing if number not in there]
+        missing = self._missing(numbers)
         if missing and whole:
             raise RecordUnreadable(self._missing_text(missing))
         if missing:
             _logger.warning("%s", self._missing_text(missing))
 
     @staticmethod
-    def _missing(numbers: list[int]) -> list[int]:
-        """The numbers up to the highest that are not there."""
-        return sorted(set(range(1, numbers[-1])).difference(numbers)) if numbers else []
+    def _missing(numbers: list[int]) -> list[range]:
+        """The numbers up to the highest that are not there; it may be a stray file's, and huge."""
+        gaps = (range(low + 1, high) for low, high in zip([0, *numbers], numbers, strict=False))
+        return [gap for gap in gaps if gap]
 
-    def _missing_text(self, missing: list[int]) -> str:
-        named = ", ".join(map(str, missing[:_NAMED_AT_ONCE]))
-        more = f" and {len(missing) - _NAMED_AT_ONCE} more" if len(missing) > _NAMED_AT_ONCE else ""
+    def _missing_text(self, missing: list[range]) -> str:
+        count = sum(map(len, missing))
+        named = ", ".join(map(str, islice(chain.from_iterable(missing), _NAMED_AT_ONCE)))
+        more = f" and {count - _NAMED_AT_ONCE} more" if count > _NAMED_AT_ONCE else ""
         return (
             f"{self.name} lacks commit {named}{more} in {self.storage.url(self.paths.commits)}, although its "
             "numbers have no gaps: records were deleted, and only they name the files that count. Restore "
@@ -202,6 +205,12 @@ class Log(Generic[P]):
 
     def _parsed(self, body: bytes, path: str) -> Record[P]:
         record = Record.parse(body, path)
+        if self.paths.record(record.number) != path or record.log != self.name:
+            raise RecordUnreadable(
+                f"{path} holds commit {record.number} of {record.log}, so it was put there by hand, "
+                "perhaps as a copy: restore the record that belongs there, for example from a version that "
+                "the store kept; do not delete it"
+            )
         if self._kind is not None and not isinstance(record.position, (self._kind, type(None))):
             raise RecordUnreadable(
                 f"{path} has a {type(record.position).__name__} in the place of a {self._kind.__name__}: the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any, Generic
+from typing import Annotated, Any, Generic
 
 import msgspec
 
@@ -29,6 +29,59 @@ _UNREADABLE = (
 """What text that is no record can raise when it is taken apart."""
 
 KINDS = ("drain", "backfill", "compaction")
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]+$")]
+_Path = Annotated[str, msgspec.Meta(pattern=r"^(?!.*/\.\.?/)[A-Za-z_][A-Za-z0-9_./=-]*-[0-9]+\.parquet$")]
+_Ranges = list[tuple[int, int]]
+
+
+class _File(msgspec.Struct):
+    path: _Path
+    rows: int
+    bytes: int
+    offsets: dict[str, tuple[int, int]] | None = None
+
+
+class _Keys(msgspec.Struct):
+    key: list[str]
+    version: list[str]
+
+
+class _Rest(msgspec.Struct, tag_field="type", tag="rest"):
+    watermark: str | None
+    filters: dict[str, Any]
+    keys: _Keys
+    keys_from: str | None
+    keys_capped: bool
+
+
+class _Partition(msgspec.Struct):
+    next: int | None
+    covered: _Ranges
+    lost: _Ranges
+    damaged: _Ranges = []
+
+
+class _Hub(msgspec.Struct, tag_field="type", tag="hub"):
+    partitions: dict[str, _Partition]
+
+
+class _Shape(msgspec.Struct):
+    """The types of what stands in a record: a value of another type would fail later, or be misread."""
+
+    log: str
+    number: int
+    token: _Name
+    kind: str
+    started_at: _Moment
+    committed_at: _Moment
+    window: dict[str, Any]
+    added: list[_File]
+    removed: list[_Path]
+    rejects: list[_File]
+    counts: dict[str, int]
+    position: _Rest | _Hub | None
 
 
 @dataclass(frozen=True)
@@ -123,6 +176,7 @@ class Record(Generic[P]):
                     f"{path} has format {values['format']}, this release reads up to {FORMAT}: "
                     "upgrade airflow-provider-defender before going on with this lake"
                 )
+            msgspec.convert(values, _Shape)
             position: Any = None if values["position"] is None else parse_position(values["position"])
             return cls(
                 log=values["log"],

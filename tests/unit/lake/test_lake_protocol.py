@@ -43,6 +43,7 @@ from airflow_provider_defender.lake import (
     RecordUnreadable,
     StoreRefused,
     Watermark,
+    committed_files,
 )
 from airflow_provider_defender.lake._storage import NotCreated
 from airflow_provider_defender.timestamps import datetime_to_ticks
@@ -303,6 +304,64 @@ def test_a_record_with_any_value_in_it_reads_or_is_unreadable(data: st.DataObjec
 def test_a_record_that_is_rubbish_is_unreadable(body: bytes) -> None:
     with pytest.raises(RecordUnreadable):
         Record.parse(body, "commits/00000001.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("number", "1"),
+        ("number", 1.0),
+        ("number", None),
+        ("token", 5),
+        ("token", ""),
+        ("token", "../x"),
+        ("removed", "alerts"),
+        ("removed", [1]),
+        ("removed", ["../../a-1.parquet"]),
+        ("removed", ["alerts/../../../a-1.parquet"]),
+        ("removed", ["/data/a-1.parquet"]),
+        ("added", [{"path": 5, "rows": 1, "bytes": 1}]),
+        ("added", [{"path": "alerts", "rows": 1, "bytes": 1}]),
+        ("added", [{"path": "alerts/date=2026-11-22/a-1.parquet", "rows": "1", "bytes": 1}]),
+        ("committed_at", "2026-11-22T12:00:00"),
+        ("counts", None),
+        ("window", []),
+        ("log", "another-log"),
+        ("number", 2),
+        ("number", 7),
+    ],
+)
+def test_a_record_that_is_not_what_was_committed_stops_everybody(
+    tmp_path: Path, name: str, value: Any
+) -> None:
+    """Such as one of another type, or a copy of another record or log: it must not be misread."""
+    drain(local_lake(tmp_path), [("a", START)])
+    path = home(tmp_path) / "commits" / "00000001.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {name: value}))
+    with pytest.raises(RecordUnreadable, match=r"00000001\.json.*do not delete"):
+        local_lake(tmp_path).log(LOG).head()
+    with pytest.raises(RecordUnreadable):
+        committed_files(tmp_path, "alerts")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("filters", [1]), ("filters", None), ("keys", {"key": "a", "version": "b"})]
+)
+def test_a_position_of_other_types_stops_everybody(tmp_path: Path, name: str, value: Any) -> None:
+    drain(local_lake(tmp_path), [("a", START)])
+    path = home(tmp_path) / "commits" / "00000001.json"
+    body = json.loads(path.read_bytes())
+    body["position"][name] = value
+    path.write_text(json.dumps(body))
+    with pytest.raises(RecordUnreadable, match=r"00000001\.json"):
+        local_lake(tmp_path).log(LOG).head()
+
+
+def test_a_stray_file_with_a_huge_number_is_told_at_once(tmp_path: Path) -> None:
+    drain(local_lake(tmp_path), [("a", START)])
+    (home(tmp_path) / "commits" / "999999999999.json").write_bytes(b"{}")
+    with pytest.raises(RecordUnreadable, match="lacks commit 2, 3, 4, 5, 6 and 999999999992 more"):
+        committed_files(tmp_path, "alerts")
 
 
 def test_only_an_empty_listing_means_a_new_log(tmp_path: Path) -> None:
