@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from airflow_provider_defender.exceptions import (
     RunTooOld,
     TooManyRanges,
 )
+from airflow_provider_defender.hooks._shown import not_shown, shown_name
 from airflow_provider_defender.operators._store_errors import translated
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["lake_errors", "meanings", "opened_lake", "opened_log"]
 
 _ABSOLUTE = "for example lake='/data/lake' or lake='s3://aws_default@bucket/lake'"
+_CREDENTIAL = re.compile(
+    r"://(?!arn:)[^/@:]*:[^@]*@"
+    r"|(?:^|[?&;])(?:sig|[\w-]*(?:signature|token|credential|accesskey(?:id)?|accountkey|secret|password))=",
+    re.IGNORECASE,
+)
+"""Such as a name and password before a host, a signed URL, or the parts of a connection string."""
 
 
 def opened_lake(
@@ -48,6 +56,7 @@ def opened_lake(
     """
     from airflow_provider_defender.lake import Lake
 
+    _check_text(str(root))
     with lake_errors(root):
         try:
             lake = Lake(*_store(root), single_writer=single_writer, settings=settings)
@@ -56,7 +65,8 @@ def opened_lake(
                 raise known from error
             raise ConfigurationError(
                 f"lake={str(root)!r} cannot be opened: {error}. Schemes other than file:// need an extra of "
-                "this package: [azure], [s3] or [gcs]."
+                "this package ([azure], [s3] or [gcs]), and a connection or an environment with the account and "
+                "its credential."
             ) from error
         if writes_to is not None:
             lake.storage.check_folder(writes_to)
@@ -66,6 +76,26 @@ def opened_lake(
 def opened_log(root: Any, name: str, *, single_writer: bool = False, writes_to: str | None = None) -> Log:
     """The log `name` of the lake below `root`; raises as `opened_lake` does."""
     return opened_lake(root, single_writer=single_writer, writes_to=writes_to).log(name)
+
+
+def _check_text(text: str) -> None:
+    """Refuse what is no address but would pass for one: every message and log from here on may show it."""
+    if _CREDENTIAL.search(text):
+        raise ConfigurationError(
+            f"lake {not_shown(text)} is wrong: it holds a password, a key or a signature. Put that into an "
+            f"Airflow connection, and name the connection before the @, {_ABSOLUTE}"
+        )
+    if text.strip() and text != text.strip():
+        raise ConfigurationError(
+            f"lake={text!r} begins or ends with white space, which would make another lake of it: write "
+            f"lake={text.strip()!r}"
+        )
+    try:
+        unusable = "\0" in text or not os.fsencode(text)
+    except UnicodeEncodeError:
+        unusable = True
+    if unusable and text:
+        raise ConfigurationError(f"lake={text!r} holds a character that no path can have: enter it again")
 
 
 def _store(root: Any) -> tuple[AbstractFileSystem, str]:
@@ -109,8 +139,9 @@ def _object_store_path(root: Any) -> ObjectStoragePath:
         try:
             find_connection(path.conn_id)
         except ConfigurationError as error:
+            shown = text if shown_name(path.conn_id) == repr(path.conn_id) else f"…@{path.path}"
             raise ConfigurationError(
-                f"lake={text!r}: what stands before the @ is an Airflow connection. {error} Without it and "
+                f"lake={shown!r}: what stands before the @ is an Airflow connection. {error} Without it and "
                 "the @ the worker's own credential counts."
             ) from error
     return path

@@ -74,6 +74,12 @@ _UNWRITABLE = Meaning(
     "the lake cannot be written",
     "Let the user that Airflow's workers run as write there, or set another lake",
 )
+_PLACE = Meaning(
+    ConfigurationError,
+    "the file system cannot have such a file there",
+    "A folder stands in its place, or the path is too long or has characters that this file system does not "
+    "know: take the folder away, or set another lake",
+)
 
 CODES: Mapping[str, Meaning] = MappingProxyType(
     {
@@ -163,8 +169,11 @@ STATUSES: Mapping[int, Meaning] = MappingProxyType(
 LOCAL: Mapping[int, Meaning] = MappingProxyType(
     {
         **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP), _UNWRITABLE),
+        **dict.fromkeys((errno.EISDIR, errno.ENAMETOOLONG, errno.EILSEQ), _PLACE),
         **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
         **dict.fromkeys((errno.EIO, errno.ESTALE, errno.EBUSY, errno.ETIMEDOUT), _AWAY),
+        **dict.fromkeys((errno.ENOTCONN, errno.EHOSTDOWN, errno.EREMOTEIO, errno.ENOLCK), _AWAY),
+        **dict.fromkeys((errno.ENXIO, errno.ENODEV, errno.EMFILE, errno.ENFILE), _AWAY),
     }
 )
 

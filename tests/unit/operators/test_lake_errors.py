@@ -101,6 +101,46 @@ def test_a_connection_that_does_not_exist_is_named() -> None:
         opened_lake("s3://nosuch@bucket/lake")
 
 
+@pytest.mark.parametrize(
+    "root",
+    [
+        "https://acct.blob.core.windows.net/c?sv=2022-11-02&sig={}%3D",
+        "abfs://c@acct.dfs.core.windows.net/lake?sp=rw&SIG={}",
+        "s3://AKIAIOSFODNN7EXAMPLE:{}@bucket/lake",
+        "s3://AKIAIOSFODNN7EXAMPLE:a/{}@bucket/lake",
+        "s3://{}1234567890abcdefghij@bucket/lake",
+        "s3://bucket/lake?X-Amz-Security-Token={}",
+        "s3://bucket/lake?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={}",
+        "sftp://user:{}@host/lake",
+        "DefaultEndpointsProtocol=https;AccountName=a;AccountKey={};EndpointSuffix=core.windows.net",
+        "AccountKey={}",
+    ],
+)
+def test_a_secret_in_the_address_is_refused_and_not_shown(root: str) -> None:
+    with pytest.raises(ConfigurationError, match="Airflow connection") as raised:
+        opened_lake(root.format("hiddenthing"))
+    assert "hiddenthing" not in str(raised.value)
+
+
+@pytest.mark.parametrize("root", ["s3://bucket/a:b@c", "s3://bucket/a?b&c=d", "s3://arn:aws:s3:x:1:y/a@b"])
+def test_what_only_resembles_a_secret_is_an_address(root: str) -> None:
+    assert opened_lake(root).storage.url("x").endswith("/x")
+
+
+@pytest.mark.parametrize("space", ["\n", "\r\n", " ", "\t", "\u00a0"])
+@pytest.mark.parametrize("root", ["/data/lake", "s3://bucket/lake"])
+def test_white_space_from_copying_makes_no_lake_of_its_own(root: str, space: str) -> None:
+    for given in (root + space, space + root):
+        with pytest.raises(ConfigurationError, match=f"white space.*write lake='{root}'"):
+            opened_lake(given)
+
+
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
+def test_what_no_path_can_have_is_refused(character: str) -> None:
+    with pytest.raises(ConfigurationError, match="no path can have"):
+        opened_lake(f"/data/la{character}ke")
+
+
 def test_every_task_that_takes_a_lake_asks_where_it_lies(simulator: Simulator, hub: Any) -> None:
     tasks: list[Any] = [
         DefenderAlertsToParquetOperator(task_id="land", lake="data/lake"),
@@ -308,6 +348,10 @@ def test_s3fs_own_errors_are_told_by_what_they_were_made_of(code: str, expected:
         (errno.ELOOP, ConfigurationError),
         (errno.ENOSPC, StoreUnavailable),
         (errno.EDQUOT, StoreUnavailable),
+        (errno.EISDIR, ConfigurationError),
+        (errno.ENAMETOOLONG, ConfigurationError),
+        (errno.ENOTCONN, StoreUnavailable),
+        (errno.EMFILE, StoreUnavailable),
         (errno.EIO, StoreUnavailable),
         (errno.ESTALE, StoreUnavailable),
     ],
