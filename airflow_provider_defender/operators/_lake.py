@@ -65,8 +65,8 @@ def opened_lake(
                 raise known from error
             raise ConfigurationError(
                 f"lake={str(root)!r} cannot be opened: {error}. Schemes other than file:// need an extra of "
-                "this package ([azure], [s3] or [gcs]), and a connection or an environment with the account and "
-                "its credential."
+                "this package ([azure], [s3] or [gcs]), and a connection or an environment that gives the "
+                "account and its credential."
             ) from error
         if writes_to is not None:
             lake.storage.check_folder(writes_to)
