@@ -77,4 +77,4 @@ class RecordUnreadable(LakeError):
 
 
 class StoreRefused(LakeError):
-    """The store cannot create an object only if it is absent, so two runs could overwrite each other."""
+    """The store cannot create an object only if it is absent, or not keep files where the lake is to lie."""

@@ -48,6 +48,11 @@ class ObjectStorage:
     def __init__(self, filesystem: AbstractFileSystem, root: str, *, single_writer: bool = False) -> None:
         self._fs = filesystem
         self._root = filesystem._strip_protocol(root).rstrip("/")
+        if self._root.partition("/")[2].startswith("/"):
+            # Clients write below such a name, but list another: staged files would never be shown.
+            raise StoreRefused(
+                f"{self._root!r} has an empty folder name after the bucket or container: take one slash out"
+            )
         self._single_writer = single_writer
         self._create_checked = False
         self._is_azure = type(filesystem).__module__.split(".")[0] == "adlfs"

@@ -54,13 +54,17 @@ def opened_lake(
             or it cannot be written.
         CredentialError, StoreUnavailable: the store's client cannot be made.
     """
-    from airflow_provider_defender.lake import Lake
+    from airflow_provider_defender.lake import Lake, LakeError
 
     _check_text(str(root))
     with lake_errors(root):
         try:
             lake = Lake(*_store(root), single_writer=single_writer, settings=settings)
-        except (ValueError, ImportError) as error:
+        except (DefenderError, LakeError):
+            raise
+        except (
+            Exception
+        ) as error:  # what the constructors of clients raise for settings that they do not like
             if (known := translated(error, root)) is not None:
                 raise known from error
             raise ConfigurationError(
@@ -134,6 +138,11 @@ def _object_store_path(root: Any) -> ObjectStoragePath:
     text = str(root)
     if not text.partition("://")[2].partition("/")[0].rpartition("@")[2]:
         raise ConfigurationError(f"lake={text!r} names no bucket or container: write {_ABSOLUTE}.")
+    if lost := re.search(r"[\t\r\n]|[?#]\Z", text):
+        raise ConfigurationError(
+            f"lake={text!r} holds {lost[0]!r}, which is lost when Airflow reads it as a URL, so that another "
+            "lake is meant: take it out"
+        )
     path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(text)
     if path.conn_id:
         try:

@@ -60,7 +60,8 @@ _MISSING = Meaning(
 _SETTINGS = Meaning(
     ConfigurationError,
     "the store does not take requests with these settings",
-    "Check region, endpoint, account, encryption and certificates in the connection",
+    "Check region, endpoint, account, encryption and certificates in the connection, and that no line break was "
+    "copied into a field",
 )
 _CLOCK = Meaning(ConfigurationError, "the worker's clock is wrong", "Set it by NTP")
 _AWAY = Meaning(
@@ -74,6 +75,9 @@ _UNWRITABLE = Meaning(
     "the lake cannot be written",
     "Let the user that Airflow's workers run as write there, or set another lake",
 )
+_TEXTS = ("header injection", "Invalid header value", "Invalid endpoint")
+"""In errors about settings that cannot be sent, such as a key with a line break: a network's they are not."""
+
 _PLACE = Meaning(
     ConfigurationError,
     "the file system cannot have such a file there",
@@ -139,6 +143,7 @@ CLASSES: Mapping[str, Meaning] = MappingProxyType(
         "google.TransportError": _AWAY,
         "google.GoogleAuthError": _CREDENTIAL,
         "gcsfs.ChecksumError": _AWAY,
+        "binascii.Error": _CREDENTIAL,
         "aiohttp.ClientSSLError": _SETTINGS,
         "aiohttp.ClientError": _AWAY,
         "requests.SSLError": _SETTINGS,
@@ -178,6 +183,20 @@ LOCAL: Mapping[int, Meaning] = MappingProxyType(
 )
 
 
+_SECRETS = (
+    (re.compile(r"\?\S+"), "?…"),  # in queries stand signatures of requests
+    (re.compile(r"(invalid header value).*", re.IGNORECASE | re.DOTALL), r"\1 …"),
+    (re.compile(r"(//[^/@:\s]*):[^/@\s]*@"), r"\1:…@"),  # a name and a password before a host
+    (
+        re.compile(
+            r"((?:\bsig|signature|token|accesskey|accountkey|secret|password)[\"']?\s*[=:]\s*)[^\s;&,]+",
+            re.IGNORECASE,
+        ),
+        r"\1…",
+    ),
+)
+
+
 def translated(error: BaseException, lake: object) -> DefenderError | None:
     """The error of this package that says what a store's error means; None where that is not known.
 
@@ -198,6 +217,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _meaning(error: BaseException, is_remote: bool) -> Meaning | None:
+    if is_remote and any(text in str(error) for text in _TEXTS):
+        return _SETTINGS
     code, status = _code(error), _status(error)
     if code in CODES:
         return CODES[code]
@@ -240,7 +261,10 @@ def _status(error: BaseException) -> int | None:
 
 
 def _text(error: BaseException) -> str:
-    """An error in short, without queries, in which signatures of requests stand."""
+    """An error in short, without what may be a secret in it."""
     if isinstance(error, OSError) and error.filename:
         return excerpt(f"{error.strerror}: {error.filename}", length=300)
-    return excerpt(f"{type(error).__name__}: " + re.sub(r"\?\S+", "?…", str(error)), length=300)
+    text = str(error)
+    for pattern, shown in _SECRETS:
+        text = pattern.sub(shown, text)
+    return excerpt(f"{type(error).__name__}: {text}", length=300)

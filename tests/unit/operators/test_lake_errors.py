@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,28 @@ def test_white_space_from_copying_makes_no_lake_of_its_own(root: str, space: str
 def test_what_no_path_can_have_is_refused(character: str) -> None:
     with pytest.raises(ConfigurationError, match="no path can have"):
         opened_lake(f"/data/la{character}ke")
+
+
+@pytest.mark.parametrize(
+    "root", ["s3://bucket/la\nke", "s3://bucket/la\tke", "s3://bucket/lake?", "s3://b/x#"]
+)
+def test_what_is_lost_in_a_url_is_refused(root: str) -> None:
+    with pytest.raises(ConfigurationError, match="is lost when Airflow reads it"):
+        opened_lake(root)
+
+
+@pytest.mark.parametrize("root", ["s3://bucket//lake", "s3://bucket///a/b"])
+def test_an_empty_folder_name_after_the_bucket_is_refused(root: str) -> None:
+    """S3's client writes there, but lists `bucket/lake`: what was committed would stay staged for ever."""
+    with pytest.raises(ConfigurationError, match="empty folder name"):
+        opened_lake(root)
+
+
+def test_settings_that_a_client_does_not_take_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"config_kwargs": {"unknown": 1}}
+    monkeypatch.setenv("AIRFLOW_CONN_ODD", json.dumps({"conn_type": "aws", "extra": extra}))
+    with pytest.raises(ConfigurationError, match=r"lake='s3://odd@bucket/lake'.*unknown"):
+        opened_lake("s3://odd@bucket/lake")
 
 
 def test_every_task_that_takes_a_lake_asks_where_it_lies(simulator: Simulator, hub: Any) -> None:
@@ -368,3 +391,36 @@ def test_signatures_of_requests_are_not_repeated() -> None:
         raise error
     assert "SECRET" not in str(raised.value)
     assert "core.windows.net/c/x?…" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Invalid header value b'SECRET\\n'",
+        "Invalid endpoint: http://user:SECRET@host",
+        "the URL is acct.blob.core.windows.net/c/x sv=1&sig=SECRET",
+        "AccountName=a;AccountKey=SECRET;EndpointSuffix=core.windows.net",
+        "{'aws_session_token': 'SECRET'}",
+        '"client_secret": "SECRET"',
+    ],
+)
+def test_no_secret_in_an_error_of_a_store_is_repeated(text: str) -> None:
+    error = made("aiohttp.client_exceptions", "ClientError")
+    error.args = (text,)
+    with pytest.raises(DefenderError) as raised, lake_errors("s3://bucket/lake"):
+        raise error
+    assert "SECRET" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        botocore_errors.HTTPClientError(
+            error="Forbidden control character. Potential header injection attack."
+        ),
+        OSError("ValueError: Invalid endpoint: 127.0.0.1:1"),
+    ],
+)
+def test_what_cannot_be_sent_is_not_tried_again(error: Exception) -> None:
+    with pytest.raises(ConfigurationError, match="line break"), lake_errors("s3://bucket/lake"):
+        raise error
