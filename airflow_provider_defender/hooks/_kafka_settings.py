@@ -252,7 +252,7 @@ class _Options:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 self._fields.wrong("kafka_config", "it is not JSON")
         if not isinstance(value, Mapping | None):
             self._fields.wrong("kafka_config", "it must be a JSON object of librdkafka's settings")

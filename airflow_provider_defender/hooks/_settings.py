@@ -48,6 +48,7 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _PORT = 443
 _OWN_PORT = re.compile(r":([0-9]{1,5})/?\Z", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_UNSEEN = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\Z", re.ASCII)
 _SCOPE = re.compile(r"[a-z]+://[A-Za-z0-9._:/-]+/\.default\Z", re.ASCII)
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}\Z")
@@ -337,8 +338,10 @@ class Fields:
         self.wrong(name, f"it must be one of {', '.join(choices)}{meant}", shown_choice(value, by_case))
 
     def missing(self, name: str, cure: str) -> NoReturn:
-        """Raise that a field is missing."""
-        raise ConfigurationError(f"Connection {self.conn_id!r}: {name} is missing: {cure}.")
+        """Raise that a field is missing; an extra whose name is much like it was probably meant."""
+        near = next((extra for extra in self._extra if extra != name and _plain(extra) == _plain(name)), "")
+        meant = f"; the extra {near!r} is not read, so give it the name {name!r}" if near else ""
+        raise ConfigurationError(f"Connection {self.conn_id!r}: {name} is missing: {cure}{meant}.")
 
     # Extras ---------------------------------------------------------------------------------------
 
@@ -392,7 +395,10 @@ class Fields:
     def standard(self, name: str) -> str:
         """A text of Airflow's own fields: `host`, `login`, `password`, `schema`; empty where it is absent."""
         value: str | None = getattr(self._connection, name)
-        return self.sendable(name, value or "").strip()
+        text = self.sendable(name, value or "").strip()
+        if name != "host" and re.search(r"[\t\r\n]", text):  # a host is parsed more strictly anyway
+            self.wrong(name, "it holds a line break or a tab in its middle: enter it in one line")
+        return text
 
     def sendable(self, name: str, value: str) -> str:
         """The value, if it holds nothing that no request can carry."""
@@ -402,6 +408,8 @@ class Fields:
             self.wrong(name, "it holds half of a character (a lone surrogate): enter it again")
         if _CONTROL.search(value):
             self.wrong(name, "it holds a control character: enter it again")
+        if _UNSEEN.search(value):
+            self.wrong(name, "it holds a character that cannot be seen, as copying can add: type it by hand")
         return value
 
     def flag(self, name: str) -> bool:
@@ -621,6 +629,11 @@ class Fields:
             there = False
         if not there:
             self.wrong(name, "there is no such file on this worker", shown_path(path))
+
+
+def _plain(name: str) -> str:
+    """An extra's name without what is written in more than one way, and without Airflow's old prefix."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"^extra__.+?__", "", name.lower()))
 
 
 def _os_reason(error: OSError) -> str:

@@ -60,8 +60,8 @@ _MISSING = Meaning(
 _SETTINGS = Meaning(
     ConfigurationError,
     "the store does not take requests with these settings",
-    "Check region, endpoint, account, encryption and certificates in the connection, and that no line break was "
-    "copied into a field",
+    "Check region, endpoint, account, encryption and certificates in the connection, and that no line "
+    "break was copied into a field",
 )
 _CLOCK = Meaning(ConfigurationError, "the worker's clock is wrong", "Set it by NTP")
 _AWAY = Meaning(

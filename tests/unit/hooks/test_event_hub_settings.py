@@ -444,3 +444,9 @@ def test_what_no_setting_of_kafka_can_carry_is_refused() -> None:
     for value in ("a\x00b", "\ud800"):
         with pytest.raises(ConfigurationError, match=r"client\.rack is wrong: it holds"):
             settings(hub_conn(**{"client.rack": value}))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "{", "sasl.password=x"])
+def test_kafka_settings_that_are_no_json_are_told(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="kafka_config is wrong: it is not JSON"):
+        settings(hub_conn(kafka_config=text))

@@ -547,3 +547,36 @@ def test_a_port_is_the_hosts() -> None:
     assert defender(conn(port=0)).host == "api.security.microsoft.com"
     assert defender(conn(host="a.example:8443", port=8443)).host == "a.example:8443"
     assert defender(conn(host="https://a.example/", port=8443)).host == "a.example:8443"
+
+
+# -- what copying adds
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u202c", "\u00ad"])
+@pytest.mark.parametrize("name", ["tenant_id", "login", "password", "host", "proxy"])
+def test_a_character_that_cannot_be_seen_is_told(name: str, unseen: str) -> None:
+    values = {"tenant_id": TENANT, "login": CLIENT, "password": SECRET, "host": "api.security.microsoft.com"}
+    values["proxy"] = "http://proxy.example.com"
+    with pytest.raises(ConfigurationError, match=f"'conn': {name} is wrong: .*cannot be seen") as raised:
+        defender(conn(**{name: values[name] + unseen}))
+    assert values[name] not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["login", "password"])
+@pytest.mark.parametrize("mark", ["\n", "\r\n", "\t"])
+def test_a_line_break_in_the_middle_is_told_and_one_at_the_end_is_dropped(name: str, mark: str) -> None:
+    value = {"login": CLIENT, "password": SECRET}[name]
+    with pytest.raises(ConfigurationError, match=f"'conn': {name} is wrong: .*line break") as raised:
+        defender(conn(**{name: value[:9] + mark + value[9:]}))
+    assert value[:9] not in str(raised.value)
+    assert defender(conn(**{name: mark + value + mark})).entra.credential == ClientSecret(CLIENT, SECRET)
+
+
+@pytest.mark.parametrize("name", ["tenantId", "TENANT_ID", "Tenant ID", "extra__defender__tenant_id"])
+def test_a_missing_extra_that_has_another_spelling_is_named(name: str) -> None:
+    connection = conn()
+    connection.extra_dejson = {name: TENANT}
+    with pytest.raises(ConfigurationError, match=r"tenant_id is missing.*not read") as raised:
+        defender(connection)
+    assert repr(name) in str(raised.value)
+    assert TENANT not in str(raised.value)
