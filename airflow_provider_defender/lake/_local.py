@@ -84,8 +84,8 @@ class LocalStorage:
             raise OSError(reason, os.strerror(reason), place)
         try:
             tempfile.TemporaryFile(dir=place).close()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, place) from error
+        except OSError as error:  # not as its cause: it names the file that was tried
+            raise OSError(error.errno, error.strerror, place) from None
 
     def create(self, path: str, body: bytes, scratch: str) -> None:
         target = self._place(path)
@@ -107,6 +107,8 @@ class LocalStorage:
             self._make_folder(folder)
             _write_durably(temporary, body)
         except OSError as error:
+            with suppress(OSError):  # beside the records nobody would ever sweep it
+                _unlink(temporary)
             raise NotCreated from error
         try:
             self._link(temporary, target)

@@ -241,3 +241,23 @@ def unwritable(folder: Path, check: Callable[[], None]) -> bool:
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+
+
+def test_a_record_that_finds_no_room_leaves_nothing_beside_the_others(
+    tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_drain(local_lake(tmp_path))
+    move_away(tmp_path, f"{HOME}/commits", elsewhere)
+    write = _local._write_durably
+
+    def full(place: str, body: bytes) -> None:
+        write(place, body)
+        if "/commits/" in place:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_local, "_write_durably", full)
+        with pytest.raises(OSError, match="No space left"):
+            second_drain(local_lake(tmp_path))
+    assert hidden_files(tmp_path, elsewhere) == []
+    check_recovery(tmp_path)
