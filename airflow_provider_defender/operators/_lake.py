@@ -19,7 +19,7 @@ from airflow_provider_defender.exceptions import (
     TooManyRanges,
 )
 from airflow_provider_defender.hooks._shown import not_shown, shown_name
-from airflow_provider_defender.operators._store_errors import translated
+from airflow_provider_defender.operators._store_errors import error_text, translated
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -62,15 +62,13 @@ def opened_lake(
             lake = Lake(*_store(root), single_writer=single_writer, settings=settings)
         except (DefenderError, LakeError):
             raise
-        except (
-            Exception
-        ) as error:  # what the constructors of clients raise for settings that they do not like
+        except Exception as error:  # clients that are made raise anything for settings they do not like
             if (known := translated(error, root)) is not None:
                 raise known from error
             raise ConfigurationError(
-                f"lake={str(root)!r} cannot be opened: {error}. Schemes other than file:// need an extra of "
-                "this package ([azure], [s3] or [gcs]), and a connection or an environment that gives the "
-                "account and its credential."
+                f"lake={str(root)!r} cannot be opened: {error_text(error)}. Schemes other than file:// need an "
+                "extra of this package ([azure], [s3] or [gcs]), and a connection or an environment that gives "
+                "the account and its credential."
             ) from error
         if writes_to is not None:
             lake.storage.check_folder(writes_to)

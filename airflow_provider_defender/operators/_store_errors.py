@@ -22,7 +22,7 @@ from airflow_provider_defender.exceptions import (
 )
 from airflow_provider_defender.hooks._text import excerpt
 
-__all__ = ["CLASSES", "CODES", "LOCAL", "STATUSES", "Meaning", "translated"]
+__all__ = ["CLASSES", "CODES", "LOCAL", "STATUSES", "Meaning", "error_text", "translated"]
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def translated(error: BaseException, lake: object) -> DefenderError | None:
     for each in _chain(error):
         meaning = _meaning(each, _is_remote(lake))
         if meaning is not None:
-            return meaning.error(f"lake={str(lake)!r}: {meaning.what} ({_text(each)}). {meaning.cure}.")
+            return meaning.error(f"lake={str(lake)!r}: {meaning.what} ({error_text(each)}). {meaning.cure}.")
     return None
 
 
@@ -260,7 +260,7 @@ def _status(error: BaseException) -> int | None:
     return next((int(each) for each in found if str(each).isdecimal()), None)
 
 
-def _text(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """An error in short, without what may be a secret in it."""
     if isinstance(error, OSError) and error.filename:
         return excerpt(f"{error.strerror}: {error.filename}", length=300)
