@@ -66,9 +66,9 @@ def opened_lake(
             if (known := translated(error, root)) is not None:
                 raise known from error
             raise ConfigurationError(
-                f"lake={str(root)!r} cannot be opened: {error_text(error)}. Schemes other than file:// need an "
-                "extra of this package ([azure], [s3] or [gcs]), and a connection or an environment that gives "
-                "the account and its credential."
+                f"lake={str(root)!r} cannot be opened: {error_text(error)}. Schemes other than file:// need "
+                "an extra of this package ([azure], [s3] or [gcs]), and a connection or an environment that "
+                "gives the account and its credential."
             ) from error
         if writes_to is not None:
             lake.storage.check_folder(writes_to)
