@@ -51,12 +51,12 @@ demo: $(VENV)/.installed ## run the DAGs in a real Airflow against the embedded 
 
 test: $(VENV)/.installed ## all tests but those that start servers (make test-servers)
 	@# In the order of the files, which begins with the longest: else one of them would come last, alone.
-	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests -m "not integration and not system" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-servers: $(VENV)/.installed $(SPARK)/.installed $(AZURITE)/.installed ## the tests that start servers: object stores, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
 	for file in tests/integration/test_*.py; do $(BIN)/python -m pytest $$file || exit 1; done
-	$(BIN)/python -m pytest tests/reliability -m integration --numprocesses 2
+	$(BIN)/python -m pytest tests/reliability tests/unit -m integration --numprocesses 2
 	$(BIN)/python -m pytest tests -m system
 
 test-oldest: $(OLDEST)/.installed ## hooks, operators and DAGs on the oldest supported Airflow

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.integration  # a process for each, which takes minutes in all
+
 MEGABYTE = 1_000_000
 
 

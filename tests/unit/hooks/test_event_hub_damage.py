@@ -20,6 +20,8 @@ from airflow_provider_defender.hooks import EventHubHook, MessageBatch, _kafka_r
 from airflow_provider_defender.hooks._kafka_damage import Look, end_of_damage
 from tests.unit.hooks.raw_broker import RawBroker, batch, packed, record, sealed
 
+pytestmark = pytest.mark.integration  # a small Kafka server, and waits that are real
+
 Damage = Callable[[int], tuple[int, bytes]]
 """Makes the bytes of a damaged batch of three offsets from its first one on; also how many stay readable."""
 
