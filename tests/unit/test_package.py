@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,7 @@ def test_the_wheel_names_our_own_pages(wheel: zipfile.ZipFile) -> None:
     assert all("airflow-provider-defender" in url for url in urls.values())
 
 
+@pytest.mark.skipif(version("apache-airflow").startswith("3.1."), reason="Airflow 3.1 shows no such link")
 def test_airflow_links_to_our_own_documentation() -> None:
     code = (
         "import json\n"
