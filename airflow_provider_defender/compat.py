@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from logging import Logger
 
-    from airflow.sdk import Asset, CronDataIntervalTimetable
+    from airflow.sdk import Asset, CronDataIntervalTimetable, ObjectStoragePath
     from structlog.typing import FilteringBoundLogger
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "AirflowNotFoundException",
     "CronDataIntervalTimetable",
     "airflow_option",
+    "connection_id",
     "emit_asset_event",
     "gauge",
     "mirror_state",
@@ -70,6 +71,14 @@ def with_retry_policy(kwargs: dict[str, Any]) -> dict[str, Any]:
     from airflow_provider_defender._retry import DefenderRetryPolicy
 
     return {**kwargs, "retry_policy": DefenderRetryPolicy()}
+
+
+def connection_id(path: ObjectStoragePath) -> str | None:
+    """The ID of the connection that an object storage path names before its `@`; None where it names none."""
+    found = (
+        path.conn_id if hasattr(path, "conn_id") else path.storage_options.get("conn_id")
+    )  # 3.1 has no such
+    return str(found) if found else None
 
 
 def emit_asset_event(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_defender import compat
 from airflow_provider_defender.exceptions import (
     CommitUncertain,
     CommitUnfinished,
@@ -142,11 +143,12 @@ def _object_store_path(root: Any) -> ObjectStoragePath:
             "lake is meant: take it out"
         )
     path = root if isinstance(root, ObjectStoragePath) else ObjectStoragePath(text)
-    if path.conn_id:
+    conn_id = compat.connection_id(path)
+    if conn_id:
         try:
-            find_connection(path.conn_id)
+            find_connection(conn_id)
         except ConfigurationError as error:
-            shown = text if shown_name(path.conn_id) == repr(path.conn_id) else f"…@{path.path}"
+            shown = text if shown_name(conn_id) == repr(conn_id) else f"…@{path.path}"
             raise ConfigurationError(
                 f"lake={shown!r}: what stands before the @ is an Airflow connection. {error} Without it and "
                 "the @ the worker's own credential counts."
