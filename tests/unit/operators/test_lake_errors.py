@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def test_an_object_store_without_a_bucket_is_refused(root: str) -> None:
         opened_lake(root)
 
 
+@pytest.mark.skipif(version("apache-airflow").startswith("3.1."), reason="Airflow 3.1 says so in tasks only")
 def test_a_connection_that_does_not_exist_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"lake='s3://nosuch@bucket/lake'.*'nosuch' does not exist"):
         opened_lake("s3://nosuch@bucket/lake")
