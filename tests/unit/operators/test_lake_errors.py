@@ -98,7 +98,12 @@ def test_an_object_store_without_a_bucket_is_refused(root: str) -> None:
         opened_lake(root)
 
 
-@pytest.mark.skipif(version("apache-airflow").startswith("3.1."), reason="Airflow 3.1 says so in tasks only")
+asks_for_connections = pytest.mark.skipif(
+    version("apache-airflow").startswith("3.1."), reason="Airflow 3.1 finds missing connections in tasks only"
+)
+
+
+@asks_for_connections
 def test_a_connection_that_does_not_exist_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"lake='s3://nosuch@bucket/lake'.*'nosuch' does not exist"):
         opened_lake("s3://nosuch@bucket/lake")
@@ -111,7 +116,7 @@ def test_a_connection_that_does_not_exist_is_named() -> None:
         "abfs://c@acct.dfs.core.windows.net/lake?sp=rw&SIG={}",
         "s3://AKIAIOSFODNN7EXAMPLE:{}@bucket/lake",
         "s3://AKIAIOSFODNN7EXAMPLE:a/{}@bucket/lake",
-        "s3://{}1234567890abcdefghij@bucket/lake",
+        pytest.param("s3://{}1234567890abcdefghij@bucket/lake", marks=asks_for_connections),
         "s3://bucket/lake?X-Amz-Security-Token={}",
         "s3://bucket/lake?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature={}",
         "sftp://user:{}@host/lake",
