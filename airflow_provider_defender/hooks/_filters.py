@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from airflow_provider_defender.categories import ALERT_CATEGORIES
 from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.hooks._shown import nearest
 from airflow_provider_defender.timestamps import format_ticks
 
 if TYPE_CHECKING:
@@ -169,8 +169,8 @@ def _text_of(alert: Mapping[str, msgspec.Raw], name: str) -> str | None:
 def _suggestion(value: str, known: Sequence[str]) -> str:
     """The end of the sentence: which known name is perhaps meant, if one is like it."""
     spelling = {_plain(name): name for name in known}
-    close = get_close_matches(_plain(value), spelling, n=1)
-    return f"; did you mean {spelling[close[0]]!r}?" if close else "."
+    near = nearest(_plain(value), spelling)
+    return f"; did you mean {spelling[near]!r}?" if near else "."
 
 
 def _plain(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_defender.exceptions import ConfigurationError
@@ -21,6 +20,8 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 def did_you_mean(value: Any, choices: Sequence[str]) -> str:
     """The choice that a misspelt value resembles, as a question after a message; empty where none does."""
+    from airflow_provider_defender.hooks._shown import nearest
+
     by_folded = {choice.lower(): choice for choice in choices}
-    close = get_close_matches(str(value).strip().lower(), list(by_folded), n=1)
-    return f" Did you mean {by_folded[close[0]]!r}?" if close else ""
+    near = nearest(str(value).strip(), by_folded)
+    return f" Did you mean {by_folded[near]!r}?" if near else ""

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_defender._plural import counted
 from airflow_provider_defender.simulator._airflow import LocalAirflow, LocalAirflowError
-from airflow_provider_defender.simulator._demo_output import plural, say, table
+from airflow_provider_defender.simulator._demo_output import say, table
 
 __all__ = ["EventRuns", "LandedEvents"]
 
@@ -51,10 +52,10 @@ class EventRuns:
         files = sum(summary["files"] for summary in summaries)
         self.dropped += total["repeats"]
         say(
-            f"    events: {plural(total['messages'], 'message')} read by {plural(len(groups), 'task')}, "
-            f"landed as {plural(rows, 'row')} in {plural(files, 'file')};\n            "
-            f"{plural(total['repeats'], 'duplicate')} dropped, "
-            f"{plural(total['rejects'], 'unreadable record')} put into quarantine"
+            f"    events: {counted(total['messages'], 'message')} read by {counted(len(groups), 'task')}, "
+            f"landed as {counted(rows, 'row')} in {counted(files, 'file')};\n            "
+            f"{counted(total['repeats'], 'duplicate')} dropped, "
+            f"{counted(total['rejects'], 'unreadable record')} put into quarantine"
         )
 
     def show_offsets(self) -> None:
@@ -151,7 +152,7 @@ class LandedEvents:
             raise LocalAirflowError("The lake does not hold what the exporter sent: " + "; ".join(wrong))
         landed_again = truth["repeats"] - dropped
         say(
-            f"    Checked: every message was read exactly once: {plural(truth['records'], 'record')}, "
+            f"    Checked: every message was read exactly once: {counted(truth['records'], 'record')}, "
             f"and {broken} unreadable in quarantine.\n"
             f"    The exporter sent {truth['repeats']} of the records a second time: {dropped} within one "
             f"run, which dropped them, and {landed_again}\n"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["plural", "say", "seconds_since_start", "step", "table"]
+__all__ = ["say", "seconds_since_start", "step", "table"]
 
 _BEGUN = time.monotonic()
 
@@ -26,11 +26,6 @@ def say(text: str = "") -> None:
 def step(text: str) -> None:
     """Write the heading of a step."""
     say(f"\n[{seconds_since_start():3.0f} s] {text}")
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: `1 file`, `2 files`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], limit: int = 34) -> None:

@@ -18,9 +18,10 @@ from typing import Any
 import requests
 
 from airflow_provider_defender._example_dags import copy_example_dags
+from airflow_provider_defender._plural import counted
 from airflow_provider_defender.simulator._airflow import LocalAirflow, LocalAirflowError
 from airflow_provider_defender.simulator._demo_events import EventRuns, LandedEvents
-from airflow_provider_defender.simulator._demo_output import plural, say, seconds_since_start, step, table
+from airflow_provider_defender.simulator._demo_output import say, seconds_since_start, step, table
 from airflow_provider_defender.simulator._demo_queries import LakeQueries
 
 _DAG = "defender_alerts"
@@ -131,8 +132,8 @@ def _copy_dags(folder: Path) -> None:
 
 def _show_run(name: str, summary: dict[str, Any]) -> None:
     say(
-        f"    {name}: {plural(summary['records'], 'alert')} read, {summary['versions']} of them new, "
-        f"landed as {plural(summary['rows'], 'row')} in {plural(summary['files'], 'file')}"
+        f"    {name}: {counted(summary['records'], 'alert')} read, {summary['versions']} of them new, "
+        f"landed as {counted(summary['rows'], 'row')} in {counted(summary['files'], 'file')}"
     )
     before, after = summary["watermark_before"], summary["watermark_after"]
     if before != after:
