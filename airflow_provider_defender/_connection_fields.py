@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeVar
 
 __all__ = ["CONNECTION_TYPES", "ConnectionField", "ConnectionType", "with_connection_fields"]
 
-Kind = Literal["text", "required text", "secret", "lines", "flag", "count"]
+FieldType = Literal["text", "required text", "secret", "lines", "flag", "count"]
 _Hook = TypeVar("_Hook", bound=type)
 
-_SCHEMAS: Mapping[Kind, dict[str, Any]] = MappingProxyType(
+_SCHEMAS: Mapping[FieldType, dict[str, Any]] = MappingProxyType(
     {
         "text": {"type": ["string", "null"]},
         "required text": {"type": "string"},
@@ -29,14 +29,14 @@ _SCHEMAS: Mapping[Kind, dict[str, Any]] = MappingProxyType(
 )
 
 STANDARD = "Standard fields"
-"""The section of the fields that every Airflow connection has; Airflow shows it first."""
+"""The section of the fields that every Airflow connection has, which Airflow shows first."""
 
 _CLOUD = "Tenant and cloud"
 _SIGN_IN = "Sign-in"
 _CERTIFICATE = "Sign-in: certificate"
 _WORKLOAD = "Sign-in: workload identity"
 _NETWORK = "Network"
-_PACE = "Pace"
+_QUOTA = "Quota"
 _KAFKA = "Kafka"
 
 
@@ -44,17 +44,24 @@ _KAFKA = "Kafka"
 class ConnectionField:
     """A field of a connection.
 
-    `section` is the heading it stands under in form and documentation; fields of `STANDARD` are Airflow's
-    own, all others are extras. `help` says what to enter. `default` is what counts where the field is empty
-    and what the form shows; `otherwise` says it in words where it is no fixed value. `choices` maps each
-    value to its name in the form, empty where any text may stand.
+    Attributes:
+        name: its name in the connection, or in its extras.
+        section: its heading in form and documentation. Fields of `STANDARD` are Airflow's own, all others are
+            extras.
+        label: its label in the form.
+        help: what to enter, in Markdown.
+        field_type: the type of its value, which decides the control in the form.
+        default: the value that an empty field has, which the form shows.
+        otherwise: the meaning of an empty field in words, if there is no fixed default.
+        placeholder: the form's placeholder for a standard field.
+        choices: each allowed value with its name in the form; empty if any text is allowed.
     """
 
     name: str
     section: str
     label: str
     help: str
-    kind: Kind = "text"
+    field_type: FieldType = "text"
     default: str | int | bool | None = None
     otherwise: str = ""
     placeholder: str = ""
@@ -67,15 +74,15 @@ class ConnectionField:
 
     @property
     def default_text(self) -> str:
-        """What counts where the field is empty, in Markdown; empty where nothing does."""
+        """The meaning of an empty field, in Markdown; empty if it has none."""
         if self.default is None:
             return self.otherwise
         return f"`{str(self.default).lower() if isinstance(self.default, bool) else self.default}`"
 
     def for_form(self) -> dict[str, Any]:
         """The field as an entry of `conn-fields`."""
-        # Airflow's form makes an accordion of the sections and shows `values_display` in the lists.
-        schema = {**_SCHEMAS[self.kind], "section": self.section}
+        # Airflow's form shows sections as an accordion, and `values_display` in the lists.
+        schema = {**_SCHEMAS[self.field_type], "section": self.section}
         if self.default is not None:
             schema["default"] = self.default
         if self.choices:
@@ -86,7 +93,7 @@ class ConnectionField:
 
 @dataclass(frozen=True)
 class ConnectionType:
-    """A connection type: its name, its hook, and its fields in the order of the decisions they take."""
+    """A connection type: its name, its hook, and its fields in the order in which a user decides on them."""
 
     name: str
     hook_name: str
@@ -99,7 +106,7 @@ class ConnectionType:
         return tuple(each for each in self.fields if not each.standard)
 
     def provider_info(self) -> dict[str, Any]:
-        """The entry of `connection-types`: `conn-fields` and `ui-field-behaviour` make the form."""
+        """The entry of `connection-types`; `conn-fields` and `ui-field-behaviour` define the form."""
         standard = {each.name: each for each in self.fields if each.standard}
         hidden = [name for name in ("port", "schema", "extra") if name not in standard]
         return {
@@ -126,10 +133,10 @@ class ConnectionType:
 
 
 def with_connection_fields(name: str) -> Callable[[_Hook], _Hook]:
-    """Decorate a hook: its docstring gets the list of its connection's fields, before the parameters."""
+    """Decorate a hook: insert the list of its connection's fields into its docstring."""
 
     def decorate(hook: _Hook) -> _Hook:
-        if hook.__doc__ is not None:  # python -OO takes them away
+        if hook.__doc__ is not None:  # python -OO removes docstrings
             text, _, parameters = inspect.cleandoc(hook.__doc__).partition(":param ")
             fields = f"Fields of the connection, type `{name}`:\n\n{CONNECTION_TYPES[name].docstring()}"
             hook.__doc__ = f"{text}{fields}\n\n:param {parameters}"
@@ -163,8 +170,8 @@ _LOGIN = ConnectionField(
     "login",
     STANDARD,
     "Client ID",
-    "Application (client) ID, a GUID. For `managed_identity` that of a user-assigned identity; empty: the "
-    "system-assigned one. For `workload_identity` empty: `AZURE_CLIENT_ID` of the worker.",
+    "Application (client) ID, a GUID. For `managed_identity`, the client ID of a user-assigned identity; "
+    "empty: the system-assigned one. For `workload_identity`, empty means the worker's `AZURE_CLIENT_ID`.",
     placeholder="application (client) ID: a GUID",
 )
 _PASSWORD = ConnectionField(
@@ -182,13 +189,13 @@ _TENANT_ID = ConnectionField(
     _CLOUD,
     "Tenant ID",
     "Directory (tenant) ID of the Entra ID tenant, a GUID. Always needed.",
-    kind="required text",
+    field_type="required text",
 )
 _CLOUD_CHOICE = ConnectionField(
     "cloud",
     _CLOUD,
     "Microsoft cloud",
-    "Decides the login host and the API host. With `custom`, API host names both.",
+    "Decides the login host and the API host. With `custom`, the field API host names both.",
     default="public",
     choices=_CLOUDS,
 )
@@ -196,15 +203,14 @@ _SCOPE = ConnectionField(
     "scope",
     _CLOUD,
     "Token scope",
-    "Scope of the token, ending in `/.default`. Read for the `custom` cloud only.",
-    otherwise="that of the Defender API",
+    "Scope of the token, ending in `/.default`. Only used with the `custom` cloud.",
 )
 _CREDENTIAL = ConnectionField(
     "credential",
     _SIGN_IN,
     "Credential",
-    "How the application proves who it is. Each kind has its own fields: a client secret the standard field "
-    "Client secret, a certificate and a workload identity a section of their own, a managed identity none.",
+    "How the application signs in. A client secret is entered in the standard field Client secret; a "
+    "certificate and a workload identity have sections of their own; a managed identity needs nothing more.",
     default="client_secret",
     choices=_CREDENTIALS,
 )
@@ -212,37 +218,37 @@ _ENTRA_ID_CONN_ID = ConnectionField(
     "entra_id_conn_id",
     _SIGN_IN,
     "Entra ID connection",
-    "ID of a connection of type `entra_id` to sign in with. Leave client ID, client secret and the other "
-    "sign-in fields of this connection empty then. The API host must be one of that connection's cloud.",
+    "ID of a connection of type `entra_id` to sign in with. Then leave client ID, client secret and the "
+    "other sign-in fields of this connection empty. The API host must belong to that connection's cloud.",
 )
 _CERTIFICATE_FIELDS = (
     ConnectionField(
         "private_key_path",
         _CERTIFICATE,
         "Private key file",
-        "Path of a PEM or PFX file on the workers, with the RSA key and, best, the certificate. Give either "
-        "this or the key's text.",
+        "Path of a PEM or PFX file on the workers, with the RSA key and preferably the certificate. Enter "
+        "either this or the key as text.",
     ),
     ConnectionField(
         "private_key",
         _CERTIFICATE,
         "Private key (PEM text)",
-        "The RSA key as PEM text, instead of a file. Line breaks may be lost.",
-        kind="secret",
+        "The RSA key as PEM text, instead of a file. Missing line breaks are tolerated.",
+        field_type="secret",
     ),
     ConnectionField(
         "private_key_passphrase",
         _CERTIFICATE,
         "Private key passphrase",
         "Opens an encrypted key or the PFX file.",
-        kind="secret",
+        field_type="secret",
     ),
     ConnectionField(
         "certificate",
         _CERTIFICATE,
         "Certificate (PEM text)",
-        "The public certificate as PEM text, its chain after it.",
-        kind="lines",
+        "The public certificate as PEM text, followed by its chain.",
+        field_type="lines",
         otherwise="the one beside the key",
     ),
     ConnectionField(
@@ -250,14 +256,14 @@ _CERTIFICATE_FIELDS = (
         _CERTIFICATE,
         "Certificate thumbprint",
         "SHA-1 of the certificate, 40 hexadecimal digits, if the certificate itself is not given.",
-        otherwise="computed",
+        otherwise="computed from the certificate",
     ),
     ConnectionField(
         "send_certificate_chain",
         _CERTIFICATE,
         "Send certificate chain",
         "Send the chain (`x5c`), for certificates trusted by subject name and issuer (SN/I).",
-        kind="flag",
+        field_type="flag",
         default=False,
     ),
 )
@@ -265,23 +271,22 @@ _FEDERATED_TOKEN_FILE = ConnectionField(
     "federated_token_file",
     _WORKLOAD,
     "Federated token file",
-    "Path of the file with the federated token, read again for each request to Entra ID. Empty: what "
-    "`AZURE_FEDERATED_TOKEN_FILE` says on the worker.",
-    otherwise="as the worker's environment says",
+    "Path of the file with the federated token, which is read again for each request to Entra ID.",
+    otherwise="the worker's `AZURE_FEDERATED_TOKEN_FILE`",
 )
 _CA_BUNDLE = ConnectionField(
     "ca_bundle",
     _NETWORK,
     "CA bundle",
-    "Path of a PEM file with the certificate authorities to trust, such as that of a proxy that inspects "
-    "TLS. Wins over `REQUESTS_CA_BUNDLE`.",
-    otherwise="the environment's, else certifi's",
+    "Path of a PEM file with the certificate authorities to trust, for example that of a proxy that inspects "
+    "TLS. Overrides `REQUESTS_CA_BUNDLE`.",
+    otherwise="the environment's, or else certifi's",
 )
 _PROXY = ConnectionField(
     "proxy",
     _NETWORK,
     "Proxy",
-    "URL of an HTTPS proxy, such as `http://proxy.example.com:3128`. Wins over `HTTPS_PROXY`.",
+    "URL of an HTTPS proxy, such as `http://proxy.example.com:3128`. Overrides `HTTPS_PROXY`.",
     otherwise="the environment's `HTTPS_PROXY`",
 )
 _TIMEOUTS = (
@@ -290,15 +295,15 @@ _TIMEOUTS = (
         _NETWORK,
         "Connect timeout",
         "Seconds to wait for a connection.",
-        kind="count",
+        field_type="count",
         default=10,
     ),
     ConnectionField(
         "read_timeout",
         _NETWORK,
         "Read timeout",
-        "Seconds to wait for the next bytes of an answer.",
-        kind="count",
+        "Seconds to wait for the next bytes of a response.",
+        field_type="count",
         default=60,
     ),
 )
@@ -314,7 +319,7 @@ _ENTRA_ID = ConnectionType(
             "host",
             STANDARD,
             "Login host",
-            "`host` or `host:port` of the authority. Needed for the `custom` cloud only.",
+            "`host` or `host:port` of the authority. Only needed with the `custom` cloud.",
             otherwise="the cloud's",
             placeholder="empty: the cloud's, login.microsoftonline.com",
         ),
@@ -337,36 +342,41 @@ _DEFENDER = ConnectionType(
             "host",
             STANDARD,
             "API host",
-            "`host` or `host:port` of the API. Needed for the `custom` cloud, where it is the login host, "
-            "too, unless an Entra ID connection is given.",
-            otherwise="the cloud's",
-            placeholder="empty: the cloud's, api.security.microsoft.com",
+            "`host` or `host:port` of the API. Only needed with the `custom` cloud, where it serves both "
+            "APIs, and is also the login host unless an Entra ID connection is given. In the other clouds, a "
+            "host of the Endpoint API is only used for that API, and one of Microsoft Graph only for Graph.",
+            otherwise="the cloud's, for each API",
+            placeholder="empty: the cloud's, graph.microsoft.com and api.security.microsoft.com",
         ),
         _LOGIN,
         _PASSWORD,
         _PORT,
         _TENANT_ID,
         _CLOUD_CHOICE,
-        _SCOPE,
+        replace(
+            _SCOPE,
+            help=f"{_SCOPE.help} One of Microsoft's is only used for its own API.",
+            otherwise="each API's in the public cloud",
+        ),
         _CREDENTIAL,
         _ENTRA_ID_CONN_ID,
         *_CREDENTIAL_DETAILS,
         *_HTTP,
         ConnectionField(
             "calls_per_minute",
-            _PACE,
+            _QUOTA,
             "Calls per minute",
-            "Most requests in a minute. Keep it under the application's quota in the tenant.",
-            kind="count",
-            default=100,
+            "The most requests per minute to each API. Keep it within the application's quota in the tenant.",
+            field_type="count",
+            otherwise="150 for Microsoft Graph, 100 for the Endpoint API",
         ),
         ConnectionField(
             "calls_per_hour",
-            _PACE,
+            _QUOTA,
             "Calls per hour",
-            "Most requests in an hour. Keep it under the application's quota in the tenant.",
-            kind="count",
-            default=1500,
+            "The most requests per hour to each API. Keep it within the application's quota in the tenant.",
+            field_type="count",
+            otherwise="9000 for Microsoft Graph, 1500 for the Endpoint API",
         ),
     ),
 )
@@ -379,33 +389,33 @@ _EVENT_HUB = ConnectionType(
             "host",
             STANDARD,
             "Namespace",
-            "`host` or `host:port` of the namespace; for a Kafka of your own several, with commas between.",
+            "`host` or `host:port` of the namespace; for your own Kafka, several separated by commas.",
             otherwise="the connection string's `Endpoint`",
-            placeholder="contoso.servicebus.windows.net; empty: as the connection string says",
+            placeholder="contoso.servicebus.windows.net; empty: the connection string's",
         ),
         ConnectionField(
             "login",
             STANDARD,
             "Client ID",
-            "Empty for a connection string. For Entra ID the application (client) ID, a GUID; for a Kafka of "
-            "your own the user name.",
+            "Empty with a connection string. With Entra ID, the application (client) ID, a GUID; for your "
+            "own Kafka, the user name.",
             otherwise="`$ConnectionString`",
-            placeholder="for Entra ID: application (client) ID, a GUID",
+            placeholder="with Entra ID: application (client) ID, a GUID",
         ),
         ConnectionField(
             "password",
             STANDARD,
             "Connection string",
-            "The connection string of a policy with the right *Listen*, as the portal shows it, with or "
-            "without `EntityPath`. For Entra ID the client secret; for a Kafka of your own the password.",
-            placeholder="Endpoint=sb://…; for Entra ID: the client secret",
+            "The connection string of a policy with the *Listen* right, as the portal shows it, with or "
+            "without `EntityPath`. With Entra ID, the client secret; for your own Kafka, the password.",
+            placeholder="Endpoint=sb://…; with Entra ID: the client secret",
         ),
         replace(_PORT, otherwise="9093", placeholder="9093 (the Test button needs it)"),
         ConnectionField(
             "schema",
             STANDARD,
             "Event hub",
-            "Name of the event hub. The extra `event_hub` is read as well.",
+            "Name of the event hub. The extra `event_hub` does the same.",
             otherwise="the connection string's `EntityPath`",
             placeholder="the hub's name; empty: the connection string's EntityPath",
         ),
@@ -413,29 +423,29 @@ _EVENT_HUB = ConnectionType(
             "credential",
             _SIGN_IN,
             "Credential",
-            "A connection string, or how the application proves who it is to Entra ID; it needs the role "
-            "*Azure Event Hubs Data Receiver* then.",
+            "A connection string, or how the application signs in to Entra ID; then it needs the role *Azure "
+            "Event Hubs Data Receiver*.",
             default="connection_string",
             choices={"connection_string": "Connection string (connection_string)", **_CREDENTIALS},
         ),
         replace(
             _ENTRA_ID_CONN_ID,
-            help="ID of a connection of type `entra_id` to sign in with. Leave client ID, connection string "
-            "and the other sign-in fields of this connection empty then. The namespace must be one of that "
+            help="ID of a connection of type `entra_id` to sign in with. Then leave client ID, connection "
+            "string and the other sign-in fields of this connection empty. The namespace must belong to that "
             "connection's cloud.",
         ),
         replace(
             _TENANT_ID,
             section=_SIGN_IN,
-            kind="text",
-            help="Directory (tenant) ID of the Entra ID tenant, a GUID. Needed for Entra ID only.",
+            field_type="text",
+            help="Directory (tenant) ID of the Entra ID tenant, a GUID. Only needed with Entra ID.",
         ),
         replace(
             _CLOUD_CHOICE,
             section=_SIGN_IN,
-            help="Decides the login host, for Entra ID only. `custom` needs an Entra ID connection.",
+            help="Decides the login host. Only used with Entra ID. `custom` needs an Entra ID connection.",
         ),
-        replace(_SCOPE, section=_SIGN_IN, otherwise="that of the namespace"),
+        replace(_SCOPE, section=_SIGN_IN, otherwise="the namespace's"),
         *_CREDENTIAL_DETAILS,
         replace(
             _CA_BUNDLE,
@@ -443,13 +453,13 @@ _EVENT_HUB = ConnectionType(
             "Entra ID.",
             otherwise="the system's",
         ),
-        replace(_PROXY, help="URL of an HTTPS proxy, for Entra ID only: Kafka knows no HTTP proxy."),
-        *(replace(each, help=f"{each.help[:-1]}, for Entra ID only.") for each in _TIMEOUTS),
+        replace(_PROXY, help="URL of an HTTPS proxy. Only used for Entra ID: Kafka supports no HTTP proxy."),
+        *(replace(each, help=f"{each.help} Only used for Entra ID.") for each in _TIMEOUTS),
         ConnectionField(
             "security_protocol",
             _KAFKA,
             "Security protocol",
-            "`SASL_SSL` for Event Hubs. The others are for a Kafka of your own.",
+            "`SASL_SSL` for Event Hubs. The others are for your own Kafka.",
             default="SASL_SSL",
             choices={each: each for each in ("SASL_SSL", "SASL_PLAINTEXT", "SSL", "PLAINTEXT")},
         ),
@@ -457,9 +467,9 @@ _EVENT_HUB = ConnectionType(
             "kafka_config",
             _KAFKA,
             "Kafka settings",
-            "Settings of librdkafka as a JSON object, over our own, which are Microsoft's recommendations. "
-            "No secrets here. In JSON, extras with a dot in their names are such settings, too.",
-            kind="lines",
+            "librdkafka settings as a JSON object. They override this provider's, which are Microsoft's "
+            "recommendations. No secrets here. Extras with a dot in their name are librdkafka settings, too.",
+            field_type="lines",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""The DAG files that people copy: where they lie, and copying them."""
+"""The example DAGs: finding and copying them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 __all__ = ["CopiedDag", "copy_example_dags", "example_dags"]
 
 CopiedDag = tuple[Path, Literal["copied", "overwritten", "unchanged", "kept"]]
-"""A file in the DAGs folder, and what became of it; `kept`: it differs from ours and was left as it is."""
+"""A file in the DAGs folder, and what was done; `kept`: it differs from ours and was left unchanged."""
 
 
 def example_dags() -> list[Path]:
-    """The DAG files: inside the package in an installed wheel, in `dags/` beside it in a checkout.
+    """Return the DAG files: inside the package in an installed wheel, in `dags/` next to it in a checkout.
 
     Raises:
         FileNotFoundError: this installation has none.
@@ -26,12 +26,12 @@ def example_dags() -> list[Path]:
 
 
 def copy_example_dags(folder: Path, *, force: bool = False) -> Iterator[CopiedDag]:
-    """Copy the DAG files into a folder, which is made if it is missing.
+    """Copy the DAG files into a folder, which is created if it is missing.
 
     A file of the same name with other content is overwritten only with `force`.
 
     Raises:
-        OSError: the folder cannot be made or written, for example because a file is in its place.
+        OSError: the folder cannot be created or written, for example because a file has its name.
     """
     sources = example_dags()
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Names of categories that Microsoft gives to alerts, beside MITRE's tactics. A leaf: it imports nothing."""
+"""Category names that Microsoft gives to alerts, besides MITRE's tactics. A leaf: it imports nothing."""
 
 from __future__ import annotations
 

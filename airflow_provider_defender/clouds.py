@@ -1,50 +1,83 @@
 """Hosts and token scopes of each Microsoft cloud, as data.
 
 Sources: Microsoft Learn, "Supported Microsoft Defender for Endpoint APIs", "Microsoft Defender for
-Endpoint for US Government customers", "National clouds" (Entra ID authorities and Graph roots), "Azure
-Government developer guide" and "Azure China developer guide" (Event Hubs namespaces).
+Endpoint for US Government customers", "National clouds" (Entra ID authorities), "National cloud
+deployments" of Microsoft Graph (roots of its API), "Azure Government developer guide" and "Azure China
+developer guide" (Event Hubs namespaces).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["CLOUDS", "Cloud"]
+__all__ = ["CLOUDS", "ApiHosts", "Cloud", "belongs_elsewhere"]
+
+
+@dataclass(frozen=True)
+class ApiHosts:
+    """The hosts of one REST API of a cloud. Hosts are bare and lower-case.
+
+    `host` is the default one, None if the cloud has no such API. `families` are the DNS suffixes of the hosts
+    that belong to the API, such as the geographic `eu.api.security.microsoft.com`: page links may only send a
+    token to these. `scope` is the token's; it is never derived from a host, since the audience of Defender's
+    public API is not its host name.
+    """
+
+    host: str | None = None
+    families: tuple[str, ...] = ()
+    scope: str | None = None
+
+    def owns(self, netloc: str) -> bool:
+        """Whether `netloc` (`host` or `host:port`, lower-case) is a host of this API."""
+        return any(netloc == family or netloc.endswith("." + family) for family in self.families)
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """One Microsoft cloud. Hosts are bare and lower-case; the first of each tuple is the default.
+    """One Microsoft cloud. Hosts are bare and lower-case; the first of `authority_hosts` is the default.
 
-    `defender_families` are the DNS suffixes whose hosts belong to the cloud's Defender API, such as the
-    geographic `eu.api.security.microsoft.com`: only they may get a token by a page link.
-    `event_hubs_suffix` is the DNS suffix of the cloud's Event Hubs namespaces.
-    Scopes of APIs are given, never derived from a host: the public API's token audience is not its host
-    name. Only an Event Hubs namespace is its own audience.
+    `defender` is the API of Defender for Endpoint, `graph` Microsoft Graph. `event_hubs_suffix` is the DNS
+    suffix of the cloud's Event Hubs namespaces, each of which is its own audience.
     """
 
     name: str
     authority_hosts: tuple[str, ...] = ()
-    defender_host: str | None = None
-    defender_families: tuple[str, ...] = ()
-    defender_scope: str | None = None
+    defender: ApiHosts = ApiHosts()
+    graph: ApiHosts = ApiHosts()
     event_hubs_suffix: str | None = None
-    graph_scope: str | None = None
 
     @property
     def is_custom(self) -> bool:
-        """Whether the hosts come from the connection instead of this table."""
+        """Whether the connection names the hosts instead of this table."""
         return not self.authority_hosts
-
-    def owns_defender_host(self, netloc: str) -> bool:
-        """Whether `netloc` (`host` or `host:port`, lower-case) is a Defender API host of this cloud."""
-        return any(netloc == family or netloc.endswith("." + family) for family in self.defender_families)
 
     def owns_namespace(self, host: str) -> bool:
         """Whether `host` (lower-case, without a port) is an Event Hubs namespace of this cloud."""
         return self.event_hubs_suffix is not None and host.endswith("." + self.event_hubs_suffix)
+
+
+def belongs_elsewhere(netloc: str, api: Callable[[Cloud], ApiHosts]) -> bool:
+    """Whether `netloc` (`host` or `host:port`, lower-case) is a host of another API than `api`, in any cloud.
+
+    Hosts that are in none of the families here belong to nobody.
+    """
+    host = netloc.partition(":")[0]
+    others = (each for cloud in CLOUDS.values() for each in (cloud.defender, cloud.graph))
+    return any(each.owns(host) for each in others) and not any(
+        api(cloud).owns(host) for cloud in CLOUDS.values()
+    )
+
+
+def _graph(host: str) -> ApiHosts:
+    """Microsoft Graph of a cloud, which has one host and no geographic ones."""
+    return ApiHosts(host, (host,), f"https://{host}/.default")
+
+
+def _us_defender(host: str) -> ApiHosts:
+    families = ("securitycenter.microsoft.us", "security.microsoft.us")
+    return ApiHosts(host, families, f"https://{host}/.default")
 
 
 _PUBLIC_AUTHORITIES = (
@@ -54,65 +87,55 @@ _PUBLIC_AUTHORITIES = (
     "sts.windows.net",
 )
 _US_AUTHORITIES = ("login.microsoftonline.us", "login.usgovcloudapi.net")
-_US_FAMILIES = ("securitycenter.microsoft.us", "security.microsoft.us")
-_PUBLIC_SCOPE = "https://api.securitycenter.microsoft.com/.default"
+_PUBLIC_DEFENDER = ApiHosts(
+    "api.security.microsoft.com",
+    ("security.microsoft.com", "securitycenter.microsoft.com", "securitycenter.windows.com"),
+    "https://api.securitycenter.microsoft.com/.default",
+)
+_PUBLIC_GRAPH = _graph("graph.microsoft.com")
 _PUBLIC_NAMESPACES = "servicebus.windows.net"
 _US_NAMESPACES = "servicebus.usgovcloudapi.net"
-_GRAPH_SCOPE = "https://graph.microsoft.com/.default"
 
 CLOUDS: Mapping[str, Cloud] = MappingProxyType(
     {
         cloud.name: cloud
         for cloud in (
+            Cloud("public", _PUBLIC_AUTHORITIES, _PUBLIC_DEFENDER, _PUBLIC_GRAPH, _PUBLIC_NAMESPACES),
+            # GCC runs in the public cloud, except for Defender.
             Cloud(
-                name="public",
-                authority_hosts=_PUBLIC_AUTHORITIES,
-                defender_host="api.security.microsoft.com",
-                defender_families=(
-                    "security.microsoft.com",
-                    "securitycenter.microsoft.com",
-                    "securitycenter.windows.com",
-                ),
-                defender_scope=_PUBLIC_SCOPE,
-                event_hubs_suffix=_PUBLIC_NAMESPACES,
-                graph_scope=_GRAPH_SCOPE,
+                "gcc",
+                _PUBLIC_AUTHORITIES,
+                _us_defender("api-gcc.securitycenter.microsoft.us"),
+                _PUBLIC_GRAPH,
+                _PUBLIC_NAMESPACES,
             ),
             Cloud(
-                name="gcc",
-                authority_hosts=_PUBLIC_AUTHORITIES,
-                defender_host="api-gcc.securitycenter.microsoft.us",
-                defender_families=_US_FAMILIES,
-                defender_scope="https://api-gcc.securitycenter.microsoft.us/.default",
-                event_hubs_suffix=_PUBLIC_NAMESPACES,
-                graph_scope=_GRAPH_SCOPE,
+                "gcc_high",
+                _US_AUTHORITIES,
+                _us_defender("api-gov.securitycenter.microsoft.us"),
+                _graph("graph.microsoft.us"),
+                _US_NAMESPACES,
             ),
             Cloud(
-                name="gcc_high",
-                authority_hosts=_US_AUTHORITIES,
-                defender_host="api-gov.securitycenter.microsoft.us",
-                defender_families=_US_FAMILIES,
-                defender_scope="https://api-gov.securitycenter.microsoft.us/.default",
-                event_hubs_suffix=_US_NAMESPACES,
-                graph_scope="https://graph.microsoft.us/.default",
-            ),
-            Cloud(
-                name="dod",
-                authority_hosts=_US_AUTHORITIES,
-                defender_host="api-gov.securitycenter.microsoft.us",
-                defender_families=_US_FAMILIES,
-                defender_scope="https://api-gov.securitycenter.microsoft.us/.default",
-                event_hubs_suffix=_US_NAMESPACES,
-                graph_scope="https://dod-graph.microsoft.us/.default",
+                "dod",
+                _US_AUTHORITIES,
+                _us_defender("api-gov.securitycenter.microsoft.us"),
+                _graph("dod-graph.microsoft.us"),
+                _US_NAMESPACES,
             ),
             # 21Vianet: Microsoft documents no Defender for Endpoint API there.
             Cloud(
-                name="china",
-                authority_hosts=("login.partner.microsoftonline.cn", "login.chinacloudapi.cn"),
+                "china",
+                ("login.partner.microsoftonline.cn", "login.chinacloudapi.cn"),
+                graph=_graph("microsoftgraph.chinacloudapi.cn"),
                 event_hubs_suffix="servicebus.chinacloudapi.cn",
-                graph_scope="https://microsoftgraph.chinacloudapi.cn/.default",
             ),
-            # Free hosts from the connection: the simulator, or a cloud that is not in this table.
-            Cloud(name="custom", defender_scope=_PUBLIC_SCOPE, graph_scope=_GRAPH_SCOPE),
+            # Any hosts, named by the connection: the simulator, or a cloud that is not in this table.
+            Cloud(
+                "custom",
+                defender=ApiHosts(scope=_PUBLIC_DEFENDER.scope),
+                graph=ApiHosts(scope=_PUBLIC_GRAPH.scope),
+            ),
         )
     }
 )

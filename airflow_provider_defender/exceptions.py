@@ -3,38 +3,38 @@
 ::
 
     DefenderError
-    ├── FailNow (also an AirflowFailException)   nothing heals by itself: no retry
-    │   ├── CredentialError                      secret, key, certificate, tenant, cloud: Microsoft said no
-    │   ├── PermissionMissing                    who we are is known, but a role, right or licence is missing
+    ├── FailNow (also an AirflowFailException)   a retry cannot help: no retry
+    │   ├── CredentialError                      secret, key, certificate, tenant or cloud was refused
+    │   ├── PermissionMissing                    signed in, but a role, right or licence is missing
     │   ├── FirewallRefused                      the namespace's network rules keep this machine out
-    │   ├── RequestRefused                       the API refused the request as such (400, 404)
+    │   ├── RequestRefused                       the API refused the request itself (400, 404)
     │   │   └── MissingHub                       the namespace has no hub, or no partition, of that name
     │   ├── ConfigurationError                   a parameter or a connection field is wrong
-    │   ├── TooManyRanges                        backfills of a hub left too many gaps between them
-    │   ├── HostUnreachable                      no address, no connection, no trust (TLS): first contact
-    │   │   ├── ConnectionFailed                 it has an address, but nothing listens there, or no way leads
-    │   │   └── TlsMismatch                      it answers, but TLS and the settings do not fit
-    │   └── UnexpectedHost                       a page link or a host that must not get the token
-    ├── TryAgain                                 Airflow's retry heals it
-    │   ├── ServiceUnavailable                   5xx, resets, broken bodies, for longer than we wait in place
-    │   ├── Throttled                            quota used up for longer than we wait in place: `retry_after`
+    │   ├── TooManyRanges                        backfills of a hub left too many separate ranges
+    │   ├── HostUnreachable                      first contact: no address, no connection, no trust (TLS)
+    │   │   ├── ConnectionFailed                 it has an address, but no connection is possible
+    │   │   └── TlsMismatch                      it answers, but TLS does not fit the settings
+    │   └── UnexpectedHost                       a page link or host that must not receive the token
+    ├── TryAgain                                 a later retry can succeed
+    │   ├── ServiceUnavailable                   5xx, resets, broken bodies, longer than a run waits
+    │   ├── Throttled                            quota used up, longer than a run waits: `retry_after`
     │   ├── StoreUnavailable                     the lake's store does not answer, is busy or full
-    │   ├── CommitUnfinished                     the commit counts; the next run moves its files into place
-    │   └── RunTooOld                            the run took longer than a day, and may not commit any more
+    │   ├── CommitUnfinished                     the commit counts; the next run publishes its files
+    │   └── RunTooOld                            the run took over a day and may no longer commit
     └── StopAndLook                              data may be missing or another run is in the way
         ├── PagingBroken                         the API's page links repeat, or cannot be trusted
-        ├── ConflictingRun                       another run of the same log was faster
-        ├── CommitUncertain                      nobody knows whether the commit counts
+        ├── ConflictingRun                       another run of the same log committed first
+        ├── CommitUncertain                      it is unknown whether the commit counts
         ├── MessagesLost (no retry)              a hub's retention deleted messages before they were read
-        │   └── MessagesDamaged (no retry)       a hub still has messages that cannot be read any more
+        │   └── MessagesDamaged (no retry)       a hub has messages that can no longer be read
         ├── PositionAhead (no retry)             a hub ends before the position, or lacks partitions
-        └── RecordDamaged (no retry)             a record of the lake's log is missing, damaged or too new
+        └── CommitDamaged (no retry)             a commit of the lake's log is missing, damaged or too new
 
-Airflow retries what is not marked otherwise. The lake has its own errors, free of Airflow:
-`airflow_provider_defender.lake.LakeError` and below; tasks raise them as the ones above.
+Airflow retries what is not marked otherwise. The lake has its own errors, which know nothing of Airflow:
+`airflow_provider_defender.lake.LakeError` and its subclasses. Tasks translate them into the ones above.
 
-Each docstring's first paragraph says what has happened, the one after "What to do:" the cure; the table in
-`docs/errors.md` is made of them.
+In each docstring, the first paragraph says what has happened, and the one after "What to do:" gives the
+remedy. The table in `docs/errors.md` is generated from them.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from __future__ import annotations
 from airflow_provider_defender.compat import AirflowFailException
 
 __all__ = [
+    "CommitDamaged",
     "CommitUncertain",
     "CommitUnfinished",
     "ConfigurationError",
@@ -58,7 +59,6 @@ __all__ = [
     "PagingBroken",
     "PermissionMissing",
     "PositionAhead",
-    "RecordDamaged",
     "RequestRefused",
     "RunTooOld",
     "ServiceUnavailable",
@@ -73,25 +73,25 @@ __all__ = [
 
 
 class DefenderError(Exception):
-    """Anything that this package raises by itself."""
+    """The base of all errors that this package raises itself."""
 
 
 # Fail now ---------------------------------------------------------------------------------------
 
 
 class FailNow(DefenderError, AirflowFailException):  # noqa: N818  named by what to do next
-    """A retry cannot heal this: Airflow fails the task at once."""
+    """A retry cannot help: Airflow fails the task at once."""
 
 
 class CredentialError(FailNow):
     """Entra ID, Event Hubs or the lake's store refused the credential, application, tenant or cloud.
 
-    What to do: the message names the cause; for Entra ID's numbers see the table below.
+    What to do: the message names the cause; for Entra ID's error numbers see the table below.
     """
 
 
 class PermissionMissing(FailNow):
-    """The credential is good but lacks a role or right, or the tenant a licence (HTTP 403, Kafka 29, 30).
+    """The credential is valid but lacks a role or right, or the tenant a licence (HTTP 403, Kafka 29, 30).
 
     What to do: grant `Alert.Read.All` with admin consent; for a hub *Listen* or *Data Receiver*; for a lake
     in an object store the rights to list, read, write and delete below its root.
@@ -101,15 +101,20 @@ class PermissionMissing(FailNow):
 class FirewallRefused(FailNow):
     """The Event Hubs namespace's network rules (IP firewall, private endpoints) keep this machine out.
 
-    What to do: let the worker's address or network in: *Networking* of the namespace.
+    What to do: allow the worker's address or network under *Networking* of the namespace.
     """
 
 
 class RequestRefused(FailNow):
-    """The API refused the request itself (HTTP 400 or 404).
+    """The API refused the request itself (HTTP 400 or 404), or Microsoft has retired the API.
 
-    What to do: check filters, `host` and `cloud`.
+    What to do: check filters, `host` and `cloud`. If the API is retired: [move to Graph](move_to_graph.md).
     """
+
+    status: int | None = None
+    """The response's HTTP status; None if there was none."""
+    said: str = ""
+    """The API's own message."""
 
 
 class MissingHub(RequestRefused):
@@ -120,18 +125,18 @@ class MissingHub(RequestRefused):
 
 
 class ConfigurationError(FailNow):
-    """A parameter or a connection field is wrong or missing; also a lake that cannot be opened or written.
+    """A parameter or connection field is wrong or missing, or the lake cannot be opened or written.
 
-    What to do: the message names it, with its value and what it must be.
+    What to do: correct what the message names; it says what the value must be.
     """
 
 
 class TooManyRanges(FailNow):
-    """Backfills would leave more separate ranges of offsets in a hub's partition than the lake keeps.
+    """Backfills would leave more separate ranges of offsets in a hub partition than the lake keeps.
 
     Nothing of this run has landed.
 
-    What to do: backfill the time between them, too, which joins them.
+    What to do: also backfill the time between them, which joins the ranges.
     """
 
 
@@ -140,32 +145,32 @@ class HostUnreachable(FailNow):
 
     What to do: check `host`, `cloud`, `proxy` and `ca_bundle`.
 
-    A refused connection is tried again for about ten seconds before. Later in a drain, and from the start
-    where earlier runs have reached the host, it is an outage: it is retried, then `ServiceUnavailable`. So is
-    a name server that does not answer: it says nothing of the host.
+    Raised after about ten seconds of retries if the connection is refused. Once the host has been reached, in
+    this drain or by an earlier run, the same failure is an outage: it is retried, then raised as
+    `ServiceUnavailable`. So is a name server that does not answer, since it says nothing about the host.
     """
 
 
 class ConnectionFailed(HostUnreachable):
-    """The host has an address, but no connection comes about: refused, no route, no answer in time.
+    """The host has an address, but no connection is possible: refused, no route, or no answer in time.
 
-    Where the lake holds data of the host, this is `ServiceUnavailable`: it was reached before.
+    If the lake has data from the host, `ServiceUnavailable` is raised instead: it was reached before.
 
     What to do: check `host`, port and firewall.
     """
 
 
 class TlsMismatch(HostUnreachable):
-    """The host answers, but TLS and the settings do not fit: untrusted, another name, or not TLS at all.
+    """The host answers, but TLS does not fit the settings: untrusted, another name, or not TLS at all.
 
-    What to do: the message says which of `security_protocol` and `ca_bundle` it is.
+    What to do: change `security_protocol` or `ca_bundle`; the message says which.
     """
 
 
 class UnexpectedHost(FailNow):
-    """A page link, or a configured host, leads to a host that must not get the token.
+    """A page link or a configured host leads to a host that must not receive the token.
 
-    What to do: check `host` and `cloud`; report a link that Microsoft's own API sent.
+    What to do: check `host` and `cloud`; if Microsoft's own API sent the link, report it.
     """
 
 
@@ -177,28 +182,28 @@ class TryAgain(DefenderError):  # noqa: N818
 
 
 class ServiceUnavailable(TryAgain):
-    """The service did not give a whole answer within the retries that were allowed in place.
+    """The service gave no complete answer within the retries that a run makes.
 
     What to do: wait; what was read has landed.
     """
 
 
 class StoreUnavailable(TryAgain):
-    """The lake's store does not answer, is busy or full, for longer than its client tries in place.
+    """The lake's store does not answer, is busy or is full, for longer than its client retries.
 
     What to do: wait, or make room. Nothing is lost: what is not committed is read again.
     """
 
 
 class CommitUnfinished(TryAgain):
-    """The commit counts, but not all of its files could be moved to their places.
+    """The commit counts, but not all of its files could be moved to their final names.
 
-    What to do: run again; that moves them first, and nothing is read twice.
+    What to do: run again; the next run moves them first, and reads nothing twice.
     """
 
 
 class RunTooOld(TryAgain):
-    """The run took longer than a day, so that it may not commit any more. Nothing of it has landed.
+    """The run took longer than a day, so it may no longer commit. Nothing of it has landed.
 
     What to do: run again, with a shorter window or `max_duration`.
     """
@@ -209,7 +214,7 @@ class Throttled(TryAgain):
 
     What to do: wait (Airflow 3.3 retries after the `Retry-After`), or make fewer calls.
 
-    `retry_after` is the service's own wish, in seconds from now.
+    `retry_after` is the delay that the service asks for, in seconds from now.
     """
 
     def __init__(self, message: str, retry_after: float) -> None:
@@ -221,55 +226,55 @@ class Throttled(TryAgain):
 
 
 class StopAndLook(DefenderError):  # noqa: N818
-    """Going on could hide missing data: a person should look."""
+    """Continuing could hide missing data: a person should look."""
 
 
 class PagingBroken(StopAndLook):
-    """The API's page links repeat, or one is empty or under another name. What was read has not landed.
+    """The API's page links repeat, or one is empty or has another name. What was read has not landed.
 
-    What to do: look whether it happens again; report it.
+    What to do: run again; report it if it happens again.
     """
 
 
 class ConflictingRun(StopAndLook):
-    """Another run of the same log was faster. Nothing of this run has landed.
+    """Another run of the same log committed first. Nothing of this run has landed.
 
-    What to do: run again, which goes on from the other run's commit; let one scheduled run work at a time.
+    What to do: run again, to continue from the other run's commit; let only one scheduled run be active.
     """
 
 
 class CommitUncertain(StopAndLook):
     """The store gave no clear answer to the commit, so it may or may not count. Nothing was deleted.
 
-    What to do: run again; the next run takes the commit as it finds it.
+    What to do: run again; the next run sees whether the commit counts, and continues from there.
     """
 
 
 class MessagesLost(StopAndLook, AirflowFailException):
-    """A hub deleted messages before they were read. All others have landed, and the next run goes on.
+    """A hub deleted messages before they were read. All others have landed, and the next run continues.
 
-    What to do: look at `lost` in the log, raise the hub's retention, run more often.
+    What to do: look at `lost` in the log, raise the hub's retention, and run more often.
     """
 
 
 class MessagesDamaged(MessagesLost):
-    """A hub has messages that cannot be read any more. All others have landed, and the next run goes on.
+    """A hub has messages that can no longer be read. All others have landed, and the next run continues.
 
-    What to do: look at `damaged` in the log, which says why; a backfill tries them again.
+    What to do: look at `damaged` in the log, which says why; a backfill reads them again.
     """
 
 
 class PositionAhead(StopAndLook, AirflowFailException):
     """A hub ends before the offset up to which the lake has read it, or lacks a partition the lake has read.
 
-    So it is not the hub it was: deleted and created again, or another one.
+    So it is not the hub that was read before: it was deleted and created again, or it is another one.
 
     What to do: use a lake of its own for the new hub.
     """
 
 
-class RecordDamaged(StopAndLook, AirflowFailException):
-    """A record of the lake's log is missing or cannot be read: going on could land twice what it covers.
+class CommitDamaged(StopAndLook, AirflowFailException):
+    """A commit of the lake's log is missing or unreadable: continuing could land twice what it covers.
 
-    What to do: restore it, or upgrade where a newer release has written it; never delete it.
+    What to do: restore it, or upgrade if a newer release has written it; never delete it.
     """

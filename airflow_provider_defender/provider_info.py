@@ -1,4 +1,4 @@
-"""What Airflow is told about this package. It imports nothing of Airflow, as discovery runs early."""
+"""The provider's metadata for Airflow. Imports nothing of Airflow, since discovery runs early."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_defender.operators.alerts",
                     "airflow_provider_defender.operators.event_hub",
+                    "airflow_provider_defender.operators.incidents",
                 ],
             }
         ],
@@ -40,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_defender.sensors.alerts",
                     "airflow_provider_defender.sensors.event_hub",
+                    "airflow_provider_defender.sensors.incidents",
                 ],
             }
         ],
@@ -50,6 +52,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_defender.hooks.entra_id",
                     "airflow_provider_defender.hooks.defender_endpoint",
                     "airflow_provider_defender.hooks.event_hub",
+                    "airflow_provider_defender.hooks.graph_security",
                 ],
             }
         ],
@@ -59,7 +62,7 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "trusted_hosts": {
                         "description": (
-                            "Hosts outside Microsoft's clouds that may get a token of the worker's own "
+                            "Hosts outside Microsoft's clouds that may receive a token of the worker's own "
                             "identity (managed or workload identity): host[:port], separated by commas."
                         ),
                         "version_added": "0.1.0",
@@ -69,8 +72,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_page_mebibytes": {
                         "description": (
-                            "The largest page of alerts that is read, unpacked, in MiB. A page holds up to "
-                            "10,000 alerts with their evidence."
+                            "The largest page of alerts that is accepted, uncompressed, in MiB. A page holds "
+                            "up to 10,000 alerts with their evidence."
                         ),
                         "version_added": "0.1.0",
                         "type": "integer",

@@ -1,20 +1,21 @@
 """Microsoft's timestamp texts, kept exact: 0 to 7 fraction digits, in UTC, counted in ticks of 100 ns.
 
-`datetime` holds microseconds only, so a watermark that went through it would move by up to 900 ns and
-an alert could be passed over. Everything that compares update times therefore uses ticks.
+`datetime` only holds microseconds, so a watermark converted to it would move by up to 900 ns, and
+an alert could be missed. Everything that compares update times therefore uses ticks.
 """
 
 from __future__ import annotations
 
 import re
 from calendar import timegm
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
 
 __all__ = [
     "TICKS_PER_SECOND",
     "datetime_to_ticks",
     "format_ticks",
+    "moment_to_ticks",
     "parse_iso_8601",
     "parse_ticks",
     "ticks_to_datetime",
@@ -25,6 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TEXT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|z|[+-]\d\d:?\d\d)?\Z", re.ASCII
 )
+_HOURS, _MINUTES = 24, 60  # of a day, and of an hour; a minute has as many seconds
 _ISO_DATE = re.compile(
     r"(?P<year>\d{4})(?:(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
     r"|(?P<week_dash>-?)W(?P<week>\d\d)(?P=week_dash)(?P<weekday>\d)"
@@ -41,7 +43,7 @@ _ISO_TIME = re.compile(
 
 
 def parse_ticks(text: str) -> int | None:
-    """Ticks of 100 ns since 1970-01-01 UTC, or None where `text` is not a timestamp.
+    """Ticks of 100 ns since 1970-01-01 UTC, or None if `text` is not a timestamp.
 
     A text without a zone is UTC. Digits beyond the seventh are cut off.
     """
@@ -63,20 +65,32 @@ def parse_ticks(text: str) -> int | None:
 
 @lru_cache(maxsize=1024)
 def _seconds_before(day: str) -> int | None:
-    """Seconds from 1970 to the start of a day; None where there is no such day."""
+    """Seconds from 1970 to the start of a day; None if there is no such day."""
     try:
         return (date.fromisoformat(day) - _EPOCH.date()).days * 86_400
     except ValueError:
         return None
 
 
-def parse_iso_8601(text: str) -> int | None:
-    """Ticks of a date, or of a date and time, as a person writes it; None where it is neither.
+def moment_to_ticks(value: datetime | date | str) -> int | None:
+    """Ticks of a time as a person gives it: a datetime, a date (its midnight) or an ISO 8601 text.
 
-    All forms of ISO 8601 that say a moment in full: calendar, week and ordinal dates (`2026-11-22`,
+    No time zone means UTC. None if a text is no time.
+    """
+    if isinstance(value, datetime):
+        return datetime_to_ticks(value)
+    if isinstance(value, date):
+        return datetime_to_ticks(datetime.combine(value, time()))
+    return parse_iso_8601(value.strip())
+
+
+def parse_iso_8601(text: str) -> int | None:
+    """Ticks of an ISO 8601 date, or date and time, as a person writes it; None if it is neither.
+
+    Accepts all forms that give a complete moment: calendar, week and ordinal dates (`2026-11-22`,
     `2026-W47-7`, `2026-326`), extended and basic (`20261122T1000`), a time to the hour, minute, second or a
-    fraction of it, and `Z` or an offset. A date alone is its midnight; without a zone it is UTC. As RFC 3339
-    allows, a space may stand for the `T`. A date without its day (`2026-11`) says no moment.
+    fraction of it, and `Z` or an offset. A date alone means its midnight; no time zone means UTC. As RFC 3339
+    allows, a space may replace the `T`. A date without its day (`2026-11`) is no complete moment.
     """
     day, separator, time = re.fullmatch(r"([^T ]*)([T ]?)(.*)", text.replace("t", "T"), re.DOTALL).groups()  # type: ignore[union-attr]
     seconds = _iso_day(day)
@@ -91,7 +105,7 @@ def parse_iso_8601(text: str) -> int | None:
 
 
 def _iso_day(text: str) -> int | None:
-    """Seconds from 1970 to the start of a day, in any of ISO 8601's ways to write it."""
+    """Seconds from 1970 to the start of a day, in any ISO 8601 form."""
     found = _ISO_DATE.match(text)
     if found is None:
         return None
@@ -105,18 +119,19 @@ def _iso_day(text: str) -> int | None:
             day = date(year, int(found["month"]), int(found["day"]))
     except (ValueError, OverflowError):
         return None
-    # Day 000, or 366 in a year of 365 days, is of another year.
+    # Day 000, or 366 in a year of 365 days, belongs to another year.
     same_year = not found["day_of_year"] or day.year == year
     return (day - _EPOCH.date()).days * 86_400 if same_year else None
 
 
 def _iso_time(found: re.Match[str]) -> int | None:
-    """Ticks from midnight UTC to a time of day; None where a part is out of its range."""
+    """Ticks from midnight UTC to a time of day; None if a part is out of range."""
     hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
     fraction = int((found["fraction"] or "")[:7].ljust(7, "0"))
-    midnight = hour == 24 and not (minute or second or fraction)  # the day's end, as ISO 8601 allows
+    midnight = hour == _HOURS and not (minute or second or fraction)  # the day's end, as ISO 8601 allows
     offset = [int(found[part] or 0) for part in ("hours", "minutes", "seconds")]
-    if (hour > 23 and not midnight) or max(minute, second, *offset[1:]) > 59 or offset[0] > 23:
+    smaller = max(minute, second, *offset[1:])
+    if (hour >= _HOURS and not midnight) or smaller >= _MINUTES or offset[0] >= _HOURS:
         return None
     east = -1 if found["sign"] in ("-", "\u2212") else 1
     seconds = hour * 3600 + minute * 60 + second
@@ -125,7 +140,7 @@ def _iso_time(found: re.Match[str]) -> int | None:
 
 
 def format_ticks(ticks: int) -> str:
-    """The text with all seven fraction digits and `Z`, as OData filters and the lake's records use it."""
+    """The text with all seven fraction digits and `Z`, as in OData filters and the lake's commits."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
     moment = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
     return f"{moment.isoformat()}.{fraction:07d}Z"
@@ -133,7 +148,7 @@ def format_ticks(ticks: int) -> str:
 
 def datetime_to_ticks(moment: datetime) -> int:
     """Ticks of a `datetime`; one without a zone is taken as UTC."""
-    # Not by subtraction: Airflow gives pendulum's datetimes, whose differences cannot be divided.
+    # Not by subtraction: Airflow passes pendulum datetimes, whose differences cannot be divided.
     return timegm(moment.utctimetuple()) * TICKS_PER_SECOND + moment.microsecond * 10
 
 

@@ -94,17 +94,17 @@ def measure(table: str, shape: Shape, size: int, count: int) -> dict[str, Any]:
     timed("mapping", mapped.finish)
     if mapped.rows != count:
         raise RuntimeError(f"{mapped.rows:,} rows of {count:,} records")
-    return _result(table, shape, count, taken, load, seconds)
+    return _result(table, shape, count, bytes_taken=taken, load=load, seconds=seconds)
 
 
 def _result(
-    table: str, shape: Shape, count: int, taken: int, load: float, seconds: Counter[str]
+    table: str, shape: Shape, count: int, *, bytes_taken: int, load: float, seconds: Counter[str]
 ) -> dict[str, Any]:
     result = {
         "table": table,
         "shape": shape,
         "records": count,
-        "bytes_per_record": taken // count,
+        "bytes_per_record": bytes_taken // count,
         "load": load,
         "microseconds_per_record": {way: round(spent / count * 1e6, 1) for way, spent in seconds.items()},
         "per_cpu_second": round(count / seconds["mapping"]),

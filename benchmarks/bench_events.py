@@ -57,13 +57,15 @@ def by_operator(work: Mapping[str, Any]) -> dict[str, Any]:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_defender import ecs, lake  # noqa: F401
-    from airflow_provider_defender.operators import _hub_drain  # noqa: F401
     from airflow_provider_defender.operators.event_hub import EventHubToParquetOperator
+    from airflow_provider_defender.sources import event_hub  # noqa: F401
 
     _ = ObjectStoragePath(work["lake"]).fs
     if work.get("stop"):
         _stop_after_a_batch()
-    operator = EventHubToParquetOperator(task_id="land", lake=work["lake"], partitions=work.get("partitions"))
+    operator = EventHubToParquetOperator(
+        task_id="land", lake=work["lake"], hub_partitions=work.get("hub_partitions")
+    )
     given: Any = {"dag_run": SimpleNamespace(run_type="scheduled"), "outlet_events": Outlets()}
     found = timed(lambda: operator.execute(given))
     summary = found.pop("result")
@@ -221,7 +223,9 @@ def filled_hub(
         broker.delete_hub(HUB)
 
 
-def speed(broker: KafkaBroker, table: str, shape: Any, size: int, records: int, runs: int) -> dict[str, Any]:
+def speed(
+    broker: KafkaBroker, table: str, shape: Any, *, size: int, records: int, runs: int
+) -> dict[str, Any]:
     """Records a CPU-second of a drain of one kind of message, beside both baselines."""
     with filled_hub(broker, EventRecords(table, shape=shape, size=size), records) as filled:
         best: dict[str, Any] = {}
@@ -266,11 +270,11 @@ def side_by_side(broker: KafkaBroker, records: int) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="bench-events-lake-") as folder,
     ):
         lake = {"lake": f"file://{folder}/lake"}
-        alone = Process(broker, "drain", {"partitions": [1]}).result()
-        stopped = Process(broker, "drain", {**lake, "partitions": [0], "stop": True})
+        alone = Process(broker, "drain", {"hub_partitions": [1]}).result()
+        stopped = Process(broker, "drain", {**lake, "hub_partitions": [0], "stop": True})
         try:
             stopped.wait_until_stopped()
-            beside = Process(broker, "drain", {**lake, "partitions": [1]}).result()
+            beside = Process(broker, "drain", {**lake, "hub_partitions": [1]}).result()
             was_stopped = stopped.is_stopped
         finally:
             stopped.resume()
@@ -338,7 +342,7 @@ def measure(broker: KafkaBroker, given: argparse.Namespace) -> tuple[dict[str, A
     cases = []
     for table in GOALS:
         for shape, size in [("as sent", 1), *((shape, 10) for shape in SHAPES)]:
-            cases.append(speed(broker, table, shape, size, given.records, given.runs))
+            cases.append(speed(broker, table, shape, size=size, records=given.records, runs=given.runs))
     heads = ("drain", "B a record", "records a CPU s", "a second", "consume ÷ drain", "orjson ÷ drain")
     print_table(heads, speed_rows(cases))
     drains = memory(broker, given.memory)

@@ -1,6 +1,6 @@
 """Peak memory of draining a million alerts into a lake, beside that of ten thousand.
 
-    python benchmarks/bench_memory.py [--alerts 10000 1000000] [--evidence 3] [--json results.json]
+    python -m benchmarks.bench_memory [--alerts 10000 1000000] [--evidence 3] [--json results.json]
 
 Each drain has a process of its own, in which everything from a page's bytes on is real: cutting the page into
 records, bookkeeping, mapping, writing, commit. Only the network is not: pages of 10,000 alerts are made from
@@ -24,10 +24,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+from benchmarks.generator import AlertGenerator
 
-from generator import AlertGenerator
-
+ROOT = Path(__file__).parents[1]
 TENANT = "a839b112-1253-6432-9bf6-94542403f21c"
 PAGE = 10_000
 START = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -47,7 +46,7 @@ class PageSource:
 
     def alert_pages(self, *, filter: str, **limits: Any) -> Iterator[Any]:
         """All pages, in the order of ids; one body in memory at a time."""
-        from airflow_provider_defender.hooks._pages import Page, read_page
+        from airflow_provider_defender.hooks._rest.pages import Page, read_page
 
         templates = [
             _template(record) for record in AlertGenerator(evidence=self._evidence).records(min(PAGE, 2_000))
@@ -74,37 +73,36 @@ def drain(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict
     """Drain into a temporary lake, in this process."""
     from fsspec.implementations.local import LocalFileSystem
 
-    from airflow_provider_defender.hooks import AlertFilter
+    from airflow_provider_defender.clock import Clock
+    from airflow_provider_defender.ingest.run import Run
+    from airflow_provider_defender.ingest.stages import DrainClock, Stages
     from airflow_provider_defender.lake import Lake, WriterSettings
-    from airflow_provider_defender.operators._drain import AlertDrain
-    from airflow_provider_defender.operators._timing import DrainClock
-    from airflow_provider_defender.operators._window import Window
+    from airflow_provider_defender.sources.endpoint_alerts import EndpointAlerts
+    from airflow_provider_defender.sources.source import Limits
+    from airflow_provider_defender.sources.window import Window
 
-    source: Any = PageSource(alerts, evidence)
+    pages: Any = PageSource(alerts, evidence)
     with tempfile.TemporaryDirectory(prefix="bench-memory-") as folder:
         settings = (
             WriterSettings() if row_group_rows is None else WriterSettings(row_group_rows=row_group_rows)
         )
-        log = Lake(LocalFileSystem(), folder, settings=settings).log(f"endpoint_alerts-{TENANT}")
-        begun, cpu = time.perf_counter(), time.process_time()
-        result = AlertDrain(
-            source="endpoint_alerts",
-            hook=source,
-            log=log,
+        source = EndpointAlerts(hook=pages, lookback=SPAN, clock=Clock(now=lambda: START + SPAN))
+        clock = DrainClock()
+        run = Run(
+            source=source,
+            lake=Lake(LocalFileSystem(), folder, settings=settings),
             window=Window("watermark"),
-            filters=AlertFilter(),
-            overlap=timedelta(minutes=15),
-            lookback=SPAN,
-            clock=DrainClock(),
-            keep_original=True,
+            limits=Limits(clock),
+            stages=Stages(clock, logging.getLogger("bench")),
             started=START + SPAN,
-            logger=logging.getLogger("bench"),
-        ).run(log.head())
-        if result.versions != alerts:
-            raise RuntimeError(f"{result.versions} of {alerts} alerts landed")
+        )
+        begun, cpu = time.perf_counter(), time.process_time()
+        result = run.execute().result
+        if result.new != alerts:
+            raise RuntimeError(f"{result.new} of {alerts} alerts landed")
         return {
             "alerts": alerts,
-            "rows": result.rows,
+            "rows": result.rows.total(),
             "peak_bytes": _peak_bytes(),
             "seconds": round(time.perf_counter() - begun, 1),
             "cpu_seconds": round(time.process_time() - cpu, 1),
@@ -118,10 +116,13 @@ def _peak_bytes() -> int:
 
 def in_a_process(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict[str, Any]:
     """`drain` in a process of its own."""
-    command = [sys.executable, __file__, "--alerts", str(alerts), "--evidence", str(evidence), "--here"]
+    command = [sys.executable, "-m", "benchmarks.bench_memory", "--alerts", str(alerts)]
+    command += ["--evidence", str(evidence), "--here"]
     if row_group_rows is not None:
         command += ["--row-group-rows", str(row_group_rows)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+    )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

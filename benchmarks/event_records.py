@@ -55,7 +55,7 @@ class EventRecords:
         self._span = span
         self._size = size
         feeds = None if table is None else [table]
-        stream = EventStream(seed, feeds=feeds, repeats=0, records_a_message=1, start=START)
+        stream = EventStream(seed, feeds=feeds, duplicates=0, records_a_message=1, start=START)
         wrapped = [value for value in stream.messages(pool) if value and value.startswith(b'{"records":[')]
         self._records = [self._template(json.loads(value)["records"][0]) for value in wrapped]
 

@@ -58,6 +58,15 @@ TEXT = (
 )
 
 
+REGISTRY_VALUE = {
+    "registryHive": "HKEY_LOCAL_MACHINE",
+    "registryKey": "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run",
+    "registryValueName": "Updater",
+    "registryValueType": "String",
+    "registryValue": "C:\\temp\\updater.exe",
+}
+
+
 class AlertGenerator:
     """Deterministic alerts from a seed."""
 
@@ -162,35 +171,51 @@ class AlertGenerator:
         item["entityType"] = kind
         item["evidenceCreationTime"] = self._time(number, 1)
         if kind in ("Process", "File"):
-            item["sha1"], item["sha256"] = r.choice(self._files)
-            item["fileName"] = r.choice(PROGRAMS)
-            item["filePath"] = "C:\\Windows\\System32" if item["fileName"].endswith("exe") else "/usr/bin"
-            item["detectionStatus"] = r.choice(["Detected", "Prevented"])
+            item.update(self._file())
         if kind == "Process":
-            item["processId"] = r.randrange(4, 60000)
-            item["processCommandLine"] = f'"{item["fileName"]}" -enc {r.choice(self._commands)}'
-            item["processCreationTime"] = self._time(number, -95)
-            item["parentProcessId"] = r.randrange(4, 60000)
-            item["parentProcessCreationTime"] = self._time(number, -900)
-            item["parentProcessFileName"] = "explorer.exe"
-            item["parentProcessFilePath"] = "C:\\Windows"
+            item.update(self._process(number, item["fileName"]))
         if kind in ("User", "Process"):
-            item["accountName"] = user
-            item["domainName"] = "CONTOSO"
-            item["userSid"] = f"S-1-5-21-1111111111-222222222-333333333-{int(user[4:]) + 1000}"
-            item["aadUserId"] = self._users[int(user[4:])]
-            item["userPrincipalName"] = f"{user}@contoso.com"
+            item.update(self._account(user))
         if kind == "Ip":
             item["ipAddress"] = f"203.0.113.{r.randrange(256)}"
         if kind == "Url":
             item["url"] = f"https://site{r.randrange(500)}.example.com/path/{self._hex(8)}?id={number}"
         if kind == "Registry":
-            item["registryHive"] = "HKEY_LOCAL_MACHINE"
-            item["registryKey"] = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run"
-            item["registryValueName"] = "Updater"
-            item["registryValueType"] = "String"
-            item["registryValue"] = "C:\\temp\\updater.exe"
+            item.update(REGISTRY_VALUE)
         return item
+
+    def _file(self) -> dict[str, Any]:
+        r = self._random
+        sha1, sha256 = r.choice(self._files)
+        name = r.choice(PROGRAMS)
+        return {
+            "sha1": sha1,
+            "sha256": sha256,
+            "fileName": name,
+            "filePath": "C:\\Windows\\System32" if name.endswith("exe") else "/usr/bin",
+            "detectionStatus": r.choice(["Detected", "Prevented"]),
+        }
+
+    def _process(self, number: int, file_name: str) -> dict[str, Any]:
+        r = self._random
+        return {
+            "processId": r.randrange(4, 60000),
+            "processCommandLine": f'"{file_name}" -enc {r.choice(self._commands)}',
+            "processCreationTime": self._time(number, -95),
+            "parentProcessId": r.randrange(4, 60000),
+            "parentProcessCreationTime": self._time(number, -900),
+            "parentProcessFileName": "explorer.exe",
+            "parentProcessFilePath": "C:\\Windows",
+        }
+
+    def _account(self, user: str) -> dict[str, Any]:
+        return {
+            "accountName": user,
+            "domainName": "CONTOSO",
+            "userSid": f"S-1-5-21-1111111111-222222222-333333333-{int(user[4:]) + 1000}",
+            "aadUserId": self._users[int(user[4:])],
+            "userPrincipalName": f"{user}@contoso.com",
+        }
 
     def _make_odd(self, alert: dict[str, Any]) -> None:
         """One oddity of the kinds seen on the wire: a number as text, a new field, a wrong type, a case."""

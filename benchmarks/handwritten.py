@@ -16,14 +16,11 @@ import orjson
 import pyarrow as pa
 
 from airflow_provider_defender import ecs
+from airflow_provider_defender.ecs.attack import TACTICS
+from airflow_provider_defender.ecs.categories import EXPECTED_TYPES
 from airflow_provider_defender.ecs.fields import leaf_fields, nested_schema
-from airflow_provider_defender.ecs.tables.endpoint_alerts import (
-    EXPECTED_TYPES,
-    HIVES,
-    REGISTRY_TYPES,
-    SEVERITIES,
-    TACTICS,
-)
+from airflow_provider_defender.ecs.tables._items import HIVES, REGISTRY_TYPES
+from airflow_provider_defender.ecs.tables.endpoint_alerts import SEVERITIES
 
 CONSTANTS = ecs.find_mapping("endpoint_alerts").constants
 
@@ -153,6 +150,7 @@ def alert_part(alert: dict[str, Any], tenant: str) -> dict[str, Any]:
             "tenant": tenant,
             "key": f"{tenant}/{alert['id']}",
             "version": alert["lastUpdateTime"],
+            "updated": moment(alert["lastUpdateTime"]),
             "time_origin": "record",
         },
     }

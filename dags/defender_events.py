@@ -1,15 +1,15 @@
-"""Events of Microsoft Defender from an event hub, landed every 15 minutes as ECS Parquet partitions.
+"""Land events of Microsoft Defender from an event hub every 15 minutes, as ECS Parquet partitions.
 
-Copy this file into your DAGs folder. It needs
+Copy this file into your DAGs folder. It needs:
 
-* a connection `event_hub_default` of type *Azure Event Hubs* (namespace, hub and how to sign in), and
+* a connection `event_hub_default` of type *Azure Event Hubs* (namespace, hub and credentials), and
 * the Airflow variable `defender_lake`: the root of your lake, for example `s3://aws_default@bucket/lake`,
   `abfss://azure_default@container/lake` or `file:///data/lake`.
 
-One task reads all of the hub's partitions and goes on from the offsets in the lake. Where one task is not
-enough, raise `groups`: that many tasks share the partitions, and a run leaves up to that many times as many
-files. To land what entered the hub in a past window, start a backfill in the UI (or `airflow backfill create
---dag-id defender_events …`), or trigger one run with `since` and `until`.
+One task reads all hub partitions and continues from the offsets in the lake. If one task is not enough, raise
+`groups`: that many tasks share the hub partitions, and a run writes up to that many times as many files. To
+land what entered the hub in a past window, start a backfill in the UI (or with
+`airflow backfill create --dag-id defender_events …`), or trigger one run with `since` and `until`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from datetime import datetime, timedelta, timezone
 from airflow.sdk import DAG, Param
 
 from airflow_provider_defender.assets import defender_asset
-from airflow_provider_defender.compat import CronDataIntervalTimetable
 from airflow_provider_defender.operators.event_hub import (
     EventHubPartitionsOperator,
     EventHubToParquetOperator,
 )
+from airflow_provider_defender.timetables import CronDataIntervalTimetable
 
 EVENTS = defender_asset("event_hub_default", "events/default")
 
 with DAG(
     dag_id="defender_events",
-    # A bare cron string would give Airflow 3 empty data intervals, and backfills nothing to read.
+    # With a bare cron string, Airflow 3 makes empty data intervals, and backfills would read nothing.
     schedule=CronDataIntervalTimetable("*/15 * * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    catchup=False,  # the offsets catch up by themselves, in one run
-    max_active_runs=1,  # one run at a time moves the offsets; backfills have a limit of their own
+    catchup=False,  # one run reads everything since the offsets in the lake
+    max_active_runs=1,  # only one run at a time can move the offsets; backfills have a separate limit
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     params={
         "since": Param(
@@ -61,8 +61,8 @@ with DAG(
         lake="{{ var.value.get('defender_lake', '') }}",
         since="{{ params.since or '' }}",
         until="{{ params.until or '' }}",
-        max_duration=timedelta(minutes=30),  # a long backlog lands piece by piece
+        max_duration=timedelta(minutes=30),  # a long backlog lands over several runs
         inlets=[EVENTS],  # Airflow reads a mapped task's assets here
         outlets=[EVENTS],
-        map_index_template="partitions {{ task.partitions | join(', ') }}",
-    ).expand(partitions=partitions.output)
+        map_index_template="partitions {{ task.hub_partitions | join(', ') }}",
+    ).expand(hub_partitions=partitions.output)

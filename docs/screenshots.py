@@ -19,8 +19,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from airflow_provider_defender.simulator import demo
-from airflow_provider_defender.simulator._airflow import LocalAirflow
+from airflow_provider_defender.simulator.demo import run as demo
+from airflow_provider_defender.simulator.demo.airflow import LocalAirflow
 
 FOLDER = Path(__file__).parent / "_static"
 SIZE = {"width": 1180, "height": 700}

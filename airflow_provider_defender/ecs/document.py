@@ -27,7 +27,7 @@ _ENGINE_NOTES = {
 
 
 class MappingRow(NamedTuple):
-    """One field of a dataset: where its value comes from and how (constant, copied, computed, unfilled)."""
+    """One field of a dataset, and whether its value is constant, copied, computed, derived or unfilled."""
 
     field: str
     type: str
@@ -39,7 +39,7 @@ class MappingRow(NamedTuple):
 def mapping_table(source: str | Mapping) -> list[MappingRow]:
     """Every field of the mapping's dataset outside `microsoft` and `landing`, in the schema's order.
 
-    Fields that this source never fills are there too, as `unfilled`.
+    Fields that this source never fills are included as `unfilled`.
     """
     mapping = find_mapping(source)
     known = {row.field: row for row in _filled(mapping)}
@@ -58,9 +58,15 @@ def _filled(mapping: Mapping) -> Iterator[MappingRow]:
     for name, origin in mapping.copies.items():
         yield MappingRow(name, "", origin, "copied", mapping.notes.get(name, ""))
     for entry in mapping.computed:
-        inputs = ", ".join(dict.fromkeys(name.removesuffix("#ticks") for name in entry.inputs))
         for name in entry.fields:
+            origins = entry.sources.get(name, entry.inputs)
+            inputs = ", ".join(dict.fromkeys(origin.removesuffix("#ticks") for origin in origins))
             yield MappingRow(name, "", inputs, "computed", mapping.notes.get(name, entry.note))
+    if mapping.derived is not None:
+        inputs = ", ".join(mapping.derived.inputs) or mapping.items or ""
+        for name in mapping.derived.fields:
+            note = mapping.derived.notes.get(name, mapping.derived.note)
+            yield MappingRow(name, "", inputs, "derived", mapping.notes.get(name, note))
     sources = {"@timestamp": ", ".join(mapping.times), "ecs.version": ECS_VERSION}
     for name, note in _ENGINE_NOTES.items():
         yield MappingRow(name, "", sources.get(name, ""), "computed", note)
@@ -72,7 +78,7 @@ def _type_name(name: str, arrow_type: pa.DataType) -> str:
 
 
 def deviation_table(source: str | Mapping) -> list[tuple[str, str, str, str]]:
-    """Field, what the seed has, what the rows have, and why."""
+    """Deviations from the seed: field, the seed's value, the rows' value, and the reason."""
     return [(each.field, each.seed, each.ours, each.reason) for each in find_mapping(source).deviations]
 
 

@@ -1,55 +1,33 @@
-"""How a source's records become a dataset's rows, as data."""
+"""Mappings: how a source's records become a dataset's rows, as data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from ._shapes import Kind, ListOf, Scalar, Shape, arrow_type
-from .fields import ECS_FIELDS, EVENT_FIELDS, SEED_FIELDS, TIMESTAMP, field_type, nested_schema
+from airflow_provider_defender.landing import LANDING_TYPE, Partitioning
 
-__all__ = ["ENVELOPE", "Computed", "Deviation", "Kind", "ListOf", "Mapping", "Scalar", "Shape"]
+from .engine.items import ColumnPart, ItemColumns
+from .engine.shapes import ColumnType, ListOf, Scalar, Shape, arrow_type
+from .fields import ECS_FIELDS, EVENT_FIELDS, SEED_FIELDS, field_type, nested_schema
 
-LANDING_TYPE = pa.struct(
-    [
-        pa.field("source", pa.string()),
-        pa.field("log", pa.string()),
-        pa.field("tenant", pa.string()),
-        pa.field("key", pa.string()),
-        pa.field("version", pa.string()),
-        pa.field("item", pa.int32()),
-        pa.field("time_origin", pa.string()),
-        pa.field(
-            "kafka",
-            pa.struct(
-                [
-                    pa.field("namespace", pa.string()),
-                    pa.field("hub", pa.string()),
-                    pa.field("partition", pa.int32()),
-                    pa.field("offset", pa.int64()),
-                    pa.field("record", pa.int32()),
-                    pa.field("enqueued", pa.timestamp("us", tz="UTC")),
-                ]
-            ),
-        ),
-    ]
-)
-"""Where a row comes from: enough to find its record again and to know a repeat."""
-
-ORIGIN_FIELDS = (
-    pa.field("namespace", pa.string()),
-    pa.field("hub", pa.string()),
-    pa.field("partition", pa.int32()),
-    pa.field("offset", pa.int64()),
-    pa.field("enqueued", TIMESTAMP),
-    pa.field("tenant", pa.string()),
-)
-"""What is known of a message besides its value."""
+__all__ = [
+    "ENVELOPE",
+    "ColumnType",
+    "Computed",
+    "Derived",
+    "Deviation",
+    "Fields",
+    "ListOf",
+    "Mapping",
+    "Scalar",
+    "Shape",
+]
 
 ENGINE_FIELDS = ("@timestamp", "ecs.version", "event.ingested", "event.original")
 """Fields that the engine fills for every mapping."""
@@ -64,7 +42,7 @@ ENVELOPE = Shape(
         "Tenant": "string",
     }
 )
-"""What the Streaming API puts around a table's row, which is under `properties`."""
+"""The keys that the Streaming API puts around a table's row, which is under `properties`."""
 
 HUB_SOURCE = "event_hub"
 """The source whose mappings are named `event_hub/<Table>`; the engine fills `event.hash` for them."""
@@ -75,17 +53,65 @@ class Computed:
     """ECS fields that a function computes from columns.
 
     Attributes:
-        fields: the ECS fields that it fills, one a result.
+        fields: the ECS fields that it fills, one per result.
         inputs: property names as in `Mapping.copies`; `name#ticks` is a time in units of 100 ns since 1970
-            (not of the names in `Mapping.inside`).
-        function: takes an Arrow array an input, gives an array (or a tuple of them, for several fields).
+            (not available for names in `Mapping.inside`).
+        function: takes one Arrow array per input, returns an array (or a tuple of them, for several fields).
         note: one sentence for the documentation.
+        sources: ECS field → the inputs that give it, for the documentation, where not all of them do.
     """
 
     fields: tuple[str, ...]
     inputs: tuple[str, ...]
     function: Callable[..., pa.Array | tuple[pa.Array, ...]]
     note: str
+    sources: MappingType[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+Fields: TypeAlias = "dict[str, Any]"
+"""ECS field → value of one row: str, int, float, bool, list of str; a date in ticks of 100 ns since 1970.
+None and empty lists are absent."""
+
+
+DerivedRow: TypeAlias = "Fields | tuple[Fields, ...]"
+"""The fields of a row, whole or in parts."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """ECS fields that a function derives from the parsed record, row by row: for nested, varied JSON.
+
+    It costs more than `copies` and `computed`, which see whole columns; `columnar` saves most of that.
+
+    Attributes:
+        fields: the ECS fields that it can fill. What it returns for others is dropped, and counted.
+        function: takes the record and its items (JSON objects; one empty object if the record has none), and
+            returns the fields of each item's row, or a tuple of parts that have no field in common; a part
+            that several rows share is best the same object. The keys of record and items are in the shape's
+            spelling.
+        parsed: whether it gets the whole record parsed, with all values as sent, whatever their types; it is
+            not called for a record that Python cannot parse whole (nested too deeply). If not, which is
+            faster, it gets the values that fit the shape, and those of types `json` and `dynamic` as
+            `msgspec.Raw`.
+        note: one sentence for the documentation.
+        notes: ECS field → sentence for the documentation, where the field has one of its own.
+        inputs: the properties that it reads, for the documentation; the items if left out.
+        known: property of an item → its known values. Any other value is counted as an unmapped field
+            `property=value`.
+        columnar: derives the same fields from the columns of all items at once, of the rows for which that
+            is possible. Returns these fields in parts, of which the last one counts where several have the
+            same field of a row, and the numbers of the rows that `function` must derive. It must give
+            what `function` gives: that is what the fields are defined by.
+    """
+
+    fields: tuple[str, ...]
+    function: Callable[[dict[str, Any], list[dict[str, Any]]], Sequence[DerivedRow]]
+    note: str
+    parsed: bool = True
+    notes: MappingType[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    known: MappingType[str, frozenset[str]] = field(default_factory=dict)
+    columnar: Callable[[ItemColumns], tuple[list[ColumnPart], pa.Array]] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,33 +133,42 @@ class Mapping:
         dataset: the dataset that the rows land in, for example `alerts`.
         shape: what a record looks like.
         container: the struct that holds the record's own properties: `microsoft.defender_endpoint`.
-        times: the properties that give `@timestamp`; the first that is known counts. Records of the event hub
-            without any take `envelope.time`, then the time when the broker got the message; so do those with
-            one that is over 400 days before that, or a day after it, unless two clocks outvote the third.
-        key: the property that identifies a record; a record without it is rejected. Not for the event hub,
-            whose rows have the key `<tenant>/<event.hash>`, or only the hash where no tenant is known; behind
-            it `/<partition>-<offset>-<record>` where the same content may come again without being a repeat.
-        version: the property that changes with every change of a record. Not for the event hub.
-        tenant: the property that names the tenant, for records whose origin does not. For the event hub
+        times: the properties that give `@timestamp`; the first one with a value counts. Event hub records
+            without any take `envelope.time`, then the time when the broker received the message. So do
+            records whose time is more than 400 days before or one day after that, unless two clocks outvote
+            the third.
+        key: the property that identifies a record; a record without it is rejected. Not used for an event
+            hub: its rows have the key `<tenant>/<event.hash>`, or only the hash if no tenant is known,
+            followed by `/<partition>-<offset>-<record>` for tables in which equal content need not be a
+            duplicate.
+        version: the property that changes with every change of a record. Not used for an event hub.
+        tenant: the property that names the tenant, for records whose origin does not. For an event hub,
             `envelope.tenantId` counts first, then this property, then the origin.
-        items: the property that holds a list of objects, one a row; None for one row a record.
+        items: the property that holds a list of objects, each of which becomes a row; None: one row per
+        record.
         constants: ECS field → value of every row.
         copies: ECS field → property, as `name`, `object.name` or, for a row's item, `items.name`. A number
-            that is copied to a text field becomes its decimal text.
+            copied to a text field becomes its decimal text.
         computed: ECS fields that need a function.
-        aliases: other spelling on the wire → property, for spellings that are common (`ISP` → `Isp`); records
-            with any other spelling that differs in case are read, too, but slower. Where a record has both,
-            and they differ, the property's own counts and the other goes to `unmapped`.
-        inside: property of kind `dynamic` → the keys, and their kinds, of the JSON object that it
-            holds, for `copies` and `computed`, which name them `property.key` (a key's own dots stay:
-            `AdditionalFields.ACTOR.DEVICE`). They are no columns; a value that does not fit is null.
-        envelope: for records of the event hub that hold the object of `shape` under `properties`: the keys
-            around it. They become the container's struct `envelope`, and `envelope.name` in `copies` and
-            `computed`. None where the record itself is the object of `shape`.
-        typed: False if the container has no columns of the shape: all properties stand in `unmapped`, and the
-            shape only says what is read for `times`, `copies` and `computed`.
+        derived: ECS fields that are derived from the parsed record; not for an event hub.
+        aliases: other spelling in the data → property, for common spellings (`ISP` → `Isp`). Records with any
+            other spelling that differs in case are read, too, but slower. If a record has both spellings with
+            different values, the property's own spelling counts and the other goes to `unmapped`.
+        inside: property of type `dynamic` → keys and types of the JSON object that it holds, for `copies` and
+            `computed`, which name them `property.key` (a key keeps its own dots:
+            `AdditionalFields.ACTOR.DEVICE`). They get no columns; a value that does not fit is null.
+        known: property of action types → whether one is known. Those that are not are counted by name; only
+            for an event hub.
+        envelope: for event hub records that hold the object of `shape` under `properties`: the keys around
+            it. They become the container's struct `envelope`, and `envelope.name` in `copies` and `computed`.
+            None if the record itself is the object of `shape`.
+        added: column of the container that no property has the name of → what it repeats, as in `copies`.
+        typed: False if the container has no columns for the shape. Then all properties go to `unmapped`, and
+            the shape only lists what is read for `times`, `copies` and `computed`.
+        partitioning: how the dataset is divided into folders; None: a dataset `events/…` by hour, any other
+            by day.
         notes: ECS field → remark for the documentation.
-        deviations: from the seed, for the documentation.
+        deviations: deviations from the seed, for the documentation.
     """
 
     source: str
@@ -148,10 +183,14 @@ class Mapping:
     constants: MappingType[str, Any] = field(default_factory=dict)
     copies: MappingType[str, str] = field(default_factory=dict)
     computed: Sequence[Computed] = ()
+    derived: Derived | None = None
     aliases: MappingType[str, str] = field(default_factory=dict)
     inside: MappingType[str, Shape] = field(default_factory=dict)
+    known: MappingType[str, Callable[[str], bool]] = field(default_factory=dict)
     envelope: Shape | None = None
+    added: MappingType[str, str] = field(default_factory=dict)
     typed: bool = True
+    partitioning: Partitioning | None = None
     notes: MappingType[str, str] = field(default_factory=dict)
     deviations: Sequence[Deviation] = ()
 
@@ -162,7 +201,7 @@ class Mapping:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The properties that tactics are read from: the first input of what fills `threat.tactic.id`."""
+        """The properties that tactics are read from: the first input of each `threat.tactic.id`."""
         entries = (entry for entry in self.computed if "threat.tactic.id" in entry.fields)
         return tuple(entry.inputs[0] for entry in entries)
 
@@ -179,7 +218,8 @@ class Mapping:
             ValueError: a field is filled twice.
         """
         computed = [name for entry in self.computed for name in entry.fields]
-        names = [*self.engine_fields, *self.constants, *self.copies, *computed]
+        derived = self.derived.fields if self.derived is not None else ()
+        names = [*self.engine_fields, *self.constants, *self.copies, *computed, *derived]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"mapping of {self.source}: filled twice: {', '.join(sorted(twice))}")
@@ -187,23 +227,35 @@ class Mapping:
 
     @cached_property
     def wire_shape(self) -> Shape:
-        """The shape with the properties' other spellings, each a property of its own."""
+        """The shape, with each alias as a property of its own."""
         properties = self.shape.properties
         others = {alias: properties[name] for alias, name in self.aliases.items()}
-        return Shape({**others, **properties}) if others else self.shape
+        return replace(self.shape, properties={**others, **properties}) if others else self.shape
 
     @cached_property
     def container_type(self) -> pa.DataType:
-        """The container: every property, the row's own item in place of the list of items, `envelope` (if
-        the mapping has one) and `unmapped`.
+        """The type of the container: all properties, `added`, `envelope` if there is one, and `unmapped`.
+
+        The list of items is replaced by the row's own item.
         """
         fields = []
-        for name, kind in self.shape.properties.items() if self.typed else ():
-            is_items = name == self.items and isinstance(kind, ListOf)
-            fields.append(pa.field(name, arrow_type(kind.item if is_items else kind)))  # type: ignore[union-attr]
+        for name, column_type in self.shape.properties.items() if self.typed else ():
+            is_items = name == self.items and isinstance(column_type, ListOf)
+            fields.append(pa.field(name, arrow_type(column_type.item if is_items else column_type)))  # type: ignore[union-attr]
+        fields += [pa.field(name, self._type_of(source)) for name, source in self.added.items()]
         if self.envelope is not None:
             fields.append(pa.field("envelope", arrow_type(self.envelope)))
         return pa.struct([*fields, pa.field("unmapped", pa.string())])
+
+    def _type_of(self, source: str) -> pa.DataType:
+        """The type of a property by dotted name: below a list of objects, the list of their values."""
+        column_type: ColumnType = self.shape
+        is_list = False
+        for name in source.split("."):
+            if isinstance(column_type, ListOf):
+                column_type, is_list = column_type.item, True
+            column_type = column_type.properties[name]  # type: ignore[union-attr]
+        return arrow_type(ListOf(column_type) if is_list else column_type)
 
     def own_schema(self) -> pa.Schema:
         """The schema of a dataset that only this mapping fills: fields in ECS order, container, `landing`."""

@@ -1,71 +1,104 @@
 """The lake: partition files in a folder or an object store, and the commits that make them count.
 
-It knows nothing of Airflow, nor of Defender. A run goes like this::
+It knows nothing of Airflow or Defender. The public names are those exported here; the modules are private. A
+run of a REST source looks like this::
 
     lake = Lake(filesystem, root)
-    log = lake.log("endpoint_alerts-<tenant>")
+    log = lake.log("endpoint_alerts-<tenant>", VersionsPosition, origin={"source": "endpoint_alerts", ...})
     head = log.head()
-    with log.begin(head, kind="drain", since=head.position.watermark - overlap) as draft:
+    ledger = VersionsLedger(since=head.position.watermark - overlap)
+    with log.begin(head, ledger, kind="drain") as transaction:
         for page in pages:
-            wanted = draft.select_new(versions(page))
-            draft.write("alerts", rows(page, wanted))
-        draft.commit(Watermark(newest, timedelta(minutes=15)))
+            wanted = transaction.select_new(versions(page))
+            transaction.write("alerts", rows(page, wanted), Partitioning.DAY)
+        transaction.commit(Watermark(newest, timedelta(minutes=15)))
 
-and of a hub, whose log knows offsets in the place of versions::
+and a run of a hub, whose log tracks offsets instead of versions::
 
-    log = lake.log("event_hub-<namespace>-<hub>", HubPosition)
+    log = lake.log("event_hub-<namespace>-<hub>", OffsetsPosition, origin={"source": "event_hub", ...})
     head = log.head()
     start = head.position.next(partition)
-    with log.begin(head, kind="drain") as draft:
+    with log.begin(head, OffsetsLedger(), kind="drain") as transaction:
         for batch in batches(head.position.missing(partition, start, end)):
-            draft.write("events/DeviceInfo", rows(batch))
-        draft.commit(HubChange({partition: Covered(read=[(start, end)], next=end)}))
+            transaction.write("events/DeviceInfo", rows(batch), Partitioning.HOUR)
+        transaction.commit(OffsetsChange({partition: Covered(read=[(start, end)], next=end)}))
 """
 
 from __future__ import annotations
 
-from airflow_provider_defender.lake._draft import Draft
-from airflow_provider_defender.lake._errors import (
+from airflow_provider_defender.lake.errors import (
     CommitConflict,
     CommitStateUnknown,
-    DraftTooOld,
+    CommitUnreadable,
     LakeError,
-    NotShown,
+    NotPublished,
+    OriginMismatch,
     PositionTooLarge,
-    RecordUnreadable,
     StoreRefused,
+    TransactionTooOld,
 )
-from airflow_provider_defender.lake._hub import Covered, HubChange, HubPosition, PartitionPosition
-from airflow_provider_defender.lake._hub_draft import HubDraft
-from airflow_provider_defender.lake._lake import Lake
-from airflow_provider_defender.lake._log import Head, Log
-from airflow_provider_defender.lake._parquet import WriterSettings
-from airflow_provider_defender.lake._position import RestPosition, Watermark
-from airflow_provider_defender.lake._read import committed_files
-from airflow_provider_defender.lake._record import DataFile, Record
+from airflow_provider_defender.lake.lake import Lake
+from airflow_provider_defender.lake.log.commit import Commit, DataFile
+from airflow_provider_defender.lake.log.commits import Head
+from airflow_provider_defender.lake.log.ledger import Ledger
+from airflow_provider_defender.lake.log.log import Log
+from airflow_provider_defender.lake.log.position import Position
+from airflow_provider_defender.lake.log.transaction import Transaction
+from airflow_provider_defender.lake.offsets.ledger import OffsetsLedger
+from airflow_provider_defender.lake.offsets.position import (
+    Covered,
+    HubPartitionPosition,
+    OffsetsChange,
+    OffsetsPosition,
+)
+from airflow_provider_defender.lake.parquet import WriterSettings
+from airflow_provider_defender.lake.reading import as_lake, committed_files, committed_rows, rejected_rows
+from airflow_provider_defender.lake.storage.address import local_path
+from airflow_provider_defender.lake.verification.differences import (
+    Difference,
+    DifferenceType,
+    Verification,
+    VerifiedLog,
+)
+from airflow_provider_defender.lake.verification.verify import verify
+from airflow_provider_defender.lake.versions.ledger import VersionsLedger
+from airflow_provider_defender.lake.versions.position import VersionsPosition, Watermark
 
 __all__ = [
+    "Commit",
     "CommitConflict",
     "CommitStateUnknown",
+    "CommitUnreadable",
     "Covered",
     "DataFile",
-    "Draft",
-    "DraftTooOld",
+    "Difference",
+    "DifferenceType",
     "Head",
-    "HubChange",
-    "HubDraft",
-    "HubPosition",
+    "HubPartitionPosition",
     "Lake",
     "LakeError",
+    "Ledger",
     "Log",
-    "NotShown",
-    "PartitionPosition",
+    "NotPublished",
+    "OffsetsChange",
+    "OffsetsLedger",
+    "OffsetsPosition",
+    "OriginMismatch",
+    "Position",
     "PositionTooLarge",
-    "Record",
-    "RecordUnreadable",
-    "RestPosition",
     "StoreRefused",
+    "Transaction",
+    "TransactionTooOld",
+    "Verification",
+    "VerifiedLog",
+    "VersionsLedger",
+    "VersionsPosition",
     "Watermark",
     "WriterSettings",
+    "as_lake",
     "committed_files",
+    "committed_rows",
+    "local_path",
+    "rejected_rows",
+    "verify",
 ]

@@ -7,5 +7,11 @@ from airflow_provider_defender.operators.event_hub import (
     EventHubPartitionsOperator,
     EventHubToParquetOperator,
 )
+from airflow_provider_defender.operators.incidents import DefenderIncidentsToParquetOperator
 
-__all__ = ["DefenderAlertsToParquetOperator", "EventHubPartitionsOperator", "EventHubToParquetOperator"]
+__all__ = [
+    "DefenderAlertsToParquetOperator",
+    "DefenderIncidentsToParquetOperator",
+    "EventHubPartitionsOperator",
+    "EventHubToParquetOperator",
+]

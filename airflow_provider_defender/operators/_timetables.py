@@ -1,6 +1,7 @@
-"""What a DAG's timetable says of the time after a run: read in a task, at run time only.
+"""Where a DAG's next data interval or run partition begins, by its timetable. For use in a running task.
 
-Tasks hold the timetable as it was written; what comes next only the scheduler's counterpart knows.
+A task holds the timetable as the DAG's author wrote it; only the scheduler's counterpart of it can compute
+what comes next.
 """
 
 from __future__ import annotations
@@ -11,26 +12,26 @@ from typing import Any
 __all__ = ["next_interval_start", "next_partition_start"]
 
 _FURTHEST_ZONE = timedelta(hours=15)
-"""Airflow reads the clock of bounds in UTC as local time; no zone is further from it."""
+"""Airflow takes UTC bounds for local time; no time zone is further from UTC than this."""
 _FURTHEST = timedelta(days=3660)
-"""No partition is longer: 29 February, the rarest day that cron knows, comes back within eight years."""
+"""No partition is longer: 29 February, the rarest day that cron can name, recurs within eight years."""
 
 
 def _core_timetable(dag: Any) -> Any:
-    """The DAG's timetable as Airflow's scheduler has it, which knows what comes next; None without a DAG."""
+    """Return the scheduler's counterpart of the DAG's timetable; None without a DAG."""
     timetable = getattr(dag, "timetable", None)
     if timetable is None or hasattr(timetable, "next_dagrun_info"):
-        return timetable  # 3.1, or one of the user's own
+        return timetable  # 3.1, or a custom timetable
     from airflow.serialization.encoders import coerce_to_core_timetable  # 3.2 and newer
 
     return coerce_to_core_timetable(timetable)
 
 
 def next_partition_start(dag: Any, start: datetime) -> datetime | None:
-    """Where the partition after the one that begins at `start` begins, by the DAG's timetable.
+    """Where the run partition after the one at `start` begins, by the DAG's timetable.
 
-    None where the timetable does not list its partitions. By the way of Airflow's own backfills, so what they
-    make of changes of the clock, months and weeks holds here.
+    None if the timetable does not list its partitions. Computed as Airflow's own backfills do, so daylight
+    saving time, months and weeks are treated alike.
     """
     timetable = _core_timetable(dag)
     if not getattr(timetable, "partitioned", False):
@@ -45,7 +46,7 @@ def next_partition_start(dag: Any, start: datetime) -> datetime | None:
 
 
 def next_interval_start(dag: Any, start: datetime, end: datetime) -> datetime | None:
-    """Where the data interval after this one begins, by the DAG's timetable; None where none follows."""
+    """Where the data interval after this one begins, by the DAG's timetable; None if none follows."""
     timetable = _core_timetable(dag)
     if timetable is None or getattr(timetable, "partitioned", False):
         return None

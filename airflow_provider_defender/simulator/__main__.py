@@ -1,4 +1,4 @@
-"""`python -m airflow_provider_defender.simulator`: the simulator for people and scripts."""
+"""`python -m airflow_provider_defender.simulator`: run the simulator from a shell."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from airflow_provider_defender.simulator._certificates import write_whole
 from airflow_provider_defender.simulator._simulator import Simulator
-from airflow_provider_defender.simulator._tenant import Tenant
+from airflow_provider_defender.simulator.defender.tenant import Tenant
+from airflow_provider_defender.simulator.server.files import write_whole
 
 _DESCRIPTION = """\
-A local Microsoft tenant to test Airflow DAGs against: Entra ID, the Defender for Endpoint alerts API and
-the managed identity endpoint, over TLS with an authority of its own. Its tenant lives: alerts of the past
-days are there, new ones come, are updated and resolved as real time goes on."""
+A local Microsoft tenant to test Airflow DAGs against: Entra ID, the Defender for Endpoint alerts API,
+Microsoft Graph's alerts and incidents of all products, and the managed identity endpoint, over TLS with an
+authority of its own. Its tenant lives: alerts of the past days are there, new ones come, are updated and
+resolved as real time goes on."""
 
 _EPILOG = """\
 Control it from other processes under /_simulator (no token needed):
@@ -29,13 +30,15 @@ Control it from other processes under /_simulator (no token needed):
   curl --cacert CA.pem URL/_simulator                                          what there is
   curl --cacert CA.pem URL/_simulator/advance -d '{"seconds": 3600}'           let an hour pass
   curl --cacert CA.pem URL/_simulator/alerts -d '{"count": 5, "evidence": 2}'  five new alerts
-  curl --cacert CA.pem URL/_simulator/faults -d '{"kind": "cut", "page": 1}'   break the second page, once
+  curl --cacert CA.pem URL/_simulator/attack -X POST                           one attack, in all sources
+  curl --cacert CA.pem URL/_simulator/faults -d '{"effect": "cut", "page": 1}'   break the second page, once
   curl --cacert CA.pem URL/_simulator/faults -X DELETE                         switch all faults off
   curl --cacert CA.pem URL/_simulator/truth                                    every version of every alert
+  curl --cacert CA.pem URL/_simulator/graph/truth                              as Microsoft Graph shows them
   curl --cacert CA.pem URL/_simulator/events -d '{"records": 1000}'            1000 events (with --events)
   curl --cacert CA.pem URL/_simulator/events                                   what events were sent so far
 
-Kinds of faults: answer, truncated, cut, reset, silent, slow, next_link, revoke, throttle, aadsts.
+Effects of faults: answer, truncated, cut, reset, silent, slow, next_link, revoke, throttle, aadsts.
 Their fields are described in airflow_provider_defender.simulator.Fault."""
 
 
@@ -138,12 +141,12 @@ def _hub_lines(simulator: Simulator, *, events: bool) -> list[str]:
 
 
 def _greeting(simulator: Simulator, credentials: dict[str, str], *, events: bool) -> str:
-    """What a person needs to begin."""
+    """The text that a person needs to begin."""
     state = simulator.state()
     lines = [
         f"Simulated tenant {state['tenant_id']}: {state['alerts']} alerts in {state['versions']} versions.",
         "",
-        f"  Entra ID and Defender API   {state['url']}",
+        f"  Entra ID, Defender, Graph   {state['url']}",
         f"  managed identity            AZURE_POD_IDENTITY_AUTHORITY_HOST={state['imds_url']}",
         f"  authority to trust          {state['ca_bundle']}",
         f"  client id                   {state['client_id']}",
@@ -165,17 +168,17 @@ def _greeting(simulator: Simulator, credentials: dict[str, str], *, events: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit status."""
+    """Serve until SIGINT or SIGTERM. Returns the exit status."""
     options = _parser().parse_args(arguments)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
     try:
         simulator = _simulator(options)
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        cure = f" {options.host}:{options.port} is taken; --port 0 takes any free port." if taken else ""
-        sys.stderr.write(f"The simulator cannot start: {error}.{cure}\n")
+    except (OSError, ValueError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        remedy = f" {options.host}:{options.port} is taken; --port 0 takes any free port." if taken else ""
+        sys.stderr.write(f"The simulator cannot start: {str(error).rstrip('.')}.{remedy}\n")
         return 1
     with simulator:
         if options.events and options.events_per_minute > 0:

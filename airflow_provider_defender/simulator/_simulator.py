@@ -3,46 +3,61 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from airflow_provider_defender.simulator._alerts_api import AlertsApi, Page, PageHook
-from airflow_provider_defender.simulator._application import Application, RequestLog
-from airflow_provider_defender.simulator._certificates import issue_tls_files, write_whole
-from airflow_provider_defender.simulator._clock import ServiceClock
-from airflow_provider_defender.simulator._control import Control
-from airflow_provider_defender.simulator._directory import Directory
-from airflow_provider_defender.simulator._entra import EntraId
-from airflow_provider_defender.simulator._exporter import EventExporter
-from airflow_provider_defender.simulator._faults import Faults
-from airflow_provider_defender.simulator._hub import EmbeddedHub
-from airflow_provider_defender.simulator._imds import InstanceMetadata
-from airflow_provider_defender.simulator._messages import Answer, Request
-from airflow_provider_defender.simulator._quota import Quota
-from airflow_provider_defender.simulator._server import Server
-from airflow_provider_defender.simulator._tenant import Tenant
-from airflow_provider_defender.simulator._versions import wire_time
+from airflow_provider_defender.simulator._services import SERVICES, Parts
+from airflow_provider_defender.simulator.attack.story import Attack
+from airflow_provider_defender.simulator.defender.alerts_api import AlertsApi
+from airflow_provider_defender.simulator.defender.faults import DefenderFaults
+from airflow_provider_defender.simulator.defender.tenant import Tenant
+from airflow_provider_defender.simulator.entra.directory import default_directory
+from airflow_provider_defender.simulator.entra.faults import EntraFaults
+from airflow_provider_defender.simulator.entra.identity import EntraId
+from airflow_provider_defender.simulator.entra.imds import InstanceMetadata
+from airflow_provider_defender.simulator.graph.faults import GraphFaults
+from airflow_provider_defender.simulator.graph.service import GraphApi
+from airflow_provider_defender.simulator.hub.exporter import EventExporter
+from airflow_provider_defender.simulator.hub.service import EventHubService
+from airflow_provider_defender.simulator.server.application import Application
+from airflow_provider_defender.simulator.server.clock import ServiceClock
+from airflow_provider_defender.simulator.server.control import Control, fault_routes, log_routes, seconds_of
+from airflow_provider_defender.simulator.server.files import write_whole
+from airflow_provider_defender.simulator.server.http import Server
+from airflow_provider_defender.simulator.server.log import RequestLog
+from airflow_provider_defender.simulator.server.messages import Answer, Request
+from airflow_provider_defender.simulator.server.quota import Quota
+from airflow_provider_defender.simulator.server.rest import Page, PageHook
+from airflow_provider_defender.simulator.server.service import Handler, Route, Service, Services, Surroundings
+from airflow_provider_defender.simulator.server.tls import issue_tls_files
 
-__all__ = ["Simulator"]
+__all__ = ["Faults", "Simulator"]
+
+
+class Faults(DefenderFaults, EntraFaults, GraphFaults):
+    """The faults of a simulator, including those of its services."""
 
 
 class Simulator:
-    """Entra ID, the Defender for Endpoint alerts API and IMDS for one tenant, on ports of this machine.
+    """Serves Microsoft's services for one tenant on local ports: those in `_services.SERVICES`, and your own.
 
-    Use it as a context manager; it serves from threads of this process and leaves nothing behind:
+    Use it as a context manager. It serves from threads of this process and leaves nothing behind:
 
         with Simulator(seed=7, page_size=100) as simulator:
             requests.get(f"{simulator.url}/api/alerts", verify=simulator.ca_bundle, headers=…)
 
-    * `tenant`: a tenant of your own making; by default `Tenant(seed)` with 100 alerts of the past week.
-    * `page_size`: rows a page when the request has no `$top` (10,000 at Microsoft).
-    * `calls_per_minute`, `calls_per_hour`: the quotas, None for none.
-    * `host`: the address to listen on. Links in answers name the host by which the client came.
+    * `tenant`: your own tenant; by default `Tenant(seed)` with 100 alerts of the past week.
+    * `page_size`: rows per page for requests without `$top` (Microsoft's is 10,000; of Graph, 1,000 and 50).
+    * `calls_per_minute`, `calls_per_hour`: the quotas; None: no limit.
+    * `host`: the address to listen on. Links in responses have the host that the client used.
     * `port`, `imds_port`: 0 lets the operating system choose. `names`: more host names for the certificate.
-    * `state_folder`: where the certificates are kept from one start to the next; by default a temporary one.
-    * `events`: also an embedded event hub with `event_partitions` partitions, into which `exporter` sends.
+    * `state_folder`: the folder that keeps the certificates between starts; by default a temporary one.
+    * `events`: whether to start an embedded event hub with `event_partitions` partitions, into which
+      `exporter` sends.
+    * `services`: your own services, which are asked first whether they own a request; see `RestService`. The
+      application "reader" has all roles of their resources.
     """
 
     def __init__(
@@ -60,68 +75,112 @@ class Simulator:
         state_folder: Path | str | None = None,
         events: bool = False,
         event_partitions: int = 4,
+        services: Sequence[Service] = (),
     ) -> None:
         self._temporary = (
             tempfile.TemporaryDirectory(prefix="defender-simulator-") if not state_folder else None
         )
         self._folder = Path(state_folder or (self._temporary.name if self._temporary else "."))
+        self._serve_at(host, port, imds_port, names)
+        self.faults = Faults()
+        self.clock = ServiceClock()
+        self._own_services = tuple(services)
+        self._hub = EventHubService(lambda: self.tenant, event_partitions if events else 0)
+        self._build(tenant or Tenant(seed), page_size, Quota(self.clock, calls_per_minute, calls_per_hour))
+
+    def _serve_at(self, host: str, port: int, imds_port: int, names: Sequence[str]) -> None:
+        """Bind the ports, with a certificate for every name by which they can be reached."""
         reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
         hosts = list(dict.fromkeys((reachable, "localhost", "127.0.0.1", "::1", *names)))
-        tls = issue_tls_files(self._folder, hosts)
         try:
+            tls = issue_tls_files(self._folder, hosts)
             self._server = Server(self.answer, tls, host=host, port=port, plain_port=imds_port)
-        except OSError:
+        except (OSError, ValueError):
             self._clean()
             raise
         shown = f"[{reachable}]" if ":" in reachable else reachable
         self.url = f"https://{shown}:{self._server.port}"
         self.imds_url = f"http://{shown}:{self._server.plain_port}"
         self.ca_bundle = str(tls.authority)
-        self.faults = Faults()
-        self.clock = ServiceClock()
-        self._event_partitions = event_partitions if events else 0
-        self._exporter: EventExporter | None = None
-        self._build(tenant or Tenant(seed), page_size, Quota(self.clock, calls_per_minute, calls_per_hour))
 
     def _build(self, tenant: Tenant, page_size: int, quota: Quota) -> None:
-        self.apps = _default_directory(tenant.seed)
+        self._log = RequestLog()
+        self.apps = default_directory(tenant.seed)
         self.entra = EntraId(self.apps, tenant.tenant_id, tenant.domain, self.url, self.clock)
-        self.imds = InstanceMetadata(self.entra, self.clock)
-        self.imds.system = self.apps["system identity"]
-        self.imds.assigned[_IDENTITY_RESOURCE] = self.apps["assigned identity"]
-        self.api = AlertsApi(tenant, self.entra, quota, self.url, page_size)
-        self._application = Application(self.entra, self.api, self.imds, self.faults, Control(self))
+        parts = Parts(tenant, self.entra, self._hub, self.clock, page_size)
+        known = {name: make(parts) for name, make in SERVICES.items()}
+        self.imds = cast(InstanceMetadata, known["imds"])
+        self.api = cast(AlertsApi, known["alerts"])
+        self.graph = cast(GraphApi, known["graph"])
+        self._services = Services((*self._own_services, *known.values()))
+        surroundings = Surroundings(self.url, self.clock, quota, self.entra, tenant.date_header)
+        for service in self._services:
+            self._connect(service, surroundings)
+        for service in self._own_services:
+            self.apps["reader"].roles.update(*service.resources.values())
+        control = Control(self._routes())
+        self._application = Application(self._services, self.faults, self._log, control, tenant.date_header)
+
+    def _connect(self, service: Service, surroundings: Surroundings) -> None:
+        service.connect(surroundings)
+        self.faults.learn(service.faults)
+        for resource, roles in service.resources.items():
+            self.apps.add_resource(resource, roles)
+
+    def _routes(self) -> Mapping[Route, Handler]:
+        routes: dict[Route, Handler] = {
+            ("GET", ""): lambda request: self.state(),
+            ("POST", "/advance"): self._advance,
+            ("POST", "/elapse"): self._elapse,
+            ("POST", "/attack"): self._attack,
+            **fault_routes(self.faults),
+            **log_routes(self._log),
+        }
+        for service in self._services:
+            routes |= service.routes()
+        return routes
+
+    def _advance(self, request: Request) -> object:
+        written = self.advance(timedelta(seconds=seconds_of(request)))
+        return {"written": written, **self.state()}
+
+    def _elapse(self, request: Request) -> object:
+        self.elapse(seconds_of(request))
+        return self.state()
+
+    def _attack(self, request: Request) -> object:
+        attack = self.attack()
+        return {
+            "user": attack.cast.victim.principal,
+            "alerts": attack.alerts,
+            "events": len(attack.events) if self._hub.enabled else 0,
+        }
 
     # -- without a network
 
     def answer(self, request: Request) -> Answer:
-        """The answer to a request, as the server would send it; works without `start`, too."""
+        """The response to a request, as the server would send it; also works without `start`."""
         return self._application.answer(request)
 
     def access_token(
         self, app: str = "reader", resource: str = "https://api.securitycenter.microsoft.com"
     ) -> str:
-        """A token for one of the applications, without asking Entra ID's endpoint for it.
+        """A token for one of the applications, without a request to Entra ID's endpoint.
 
         Raises KeyError for an unknown application.
         """
         application = self.apps[app]
-        seconds = application.token_seconds
-        return self.entra.issue(
-            application, resource, self.entra.token_seconds if seconds is None else seconds
-        )
+        return self.entra.issue(application, resource, self.entra.lifetime_for(application))
 
     # -- start and stop
 
     def start(self) -> None:
-        """Serve. Raises RuntimeError when that fails."""
+        """Start serving. Raises RuntimeError if that fails."""
         self._server.start()
 
     def stop(self) -> None:
         """Stop serving and delete the temporary folder; open connections are broken."""
-        if self._exporter is not None:
-            self._exporter.stop()
-            self._exporter.namespace.stop()
+        self._hub.stop()
         self._server.stop()
         self._clean()
 
@@ -140,15 +199,16 @@ class Simulator:
 
     @property
     def tenant(self) -> Tenant:
-        """The living tenant. Another can be put in its place, with an id and applications of its own."""
+        """The tenant. It can be replaced by another one, with an id and applications of its own."""
         return self.api.tenant
 
     @tenant.setter
     def tenant(self, tenant: Tenant) -> None:
-        api, entra = self.api, self.entra
+        api, graph, entra = self.api, self.graph, self.entra
         api.quota.reset()
         self._build(tenant, api.page_size, api.quota)
         self.api.orderby = api.orderby
+        self.graph.copy_switches(graph)
         self.entra.token_seconds, self.entra.refresh_in = entra.token_seconds, entra.refresh_in
 
     @property
@@ -168,53 +228,49 @@ class Simulator:
 
     @property
     def exporter(self) -> EventExporter:
-        """What sends this tenant's events into the embedded hub; both begin when first asked for.
+        """The exporter that sends this tenant's events into the embedded hub; both start on first use.
 
-        Raises RuntimeError for a simulator without events, EmbeddedHubError when the hub cannot start.
+        Raises RuntimeError for a simulator without events, EmbeddedHubError if the hub cannot start.
         """
-        if not self._event_partitions:
-            raise RuntimeError("This simulator has no event hub: make it with events=True (--events).")
-        if self._exporter is None:
-            self._exporter = EventExporter(self.tenant, EmbeddedHub(), partitions=self._event_partitions)
-        return self._exporter
+        return self._hub.exporter
 
     @property
     def requests(self) -> RequestLog:
-        """The requests answered so far; without secrets."""
-        return self._application.requests
+        """The requests answered so far, without secrets."""
+        return self._log
 
     @property
     def page_size(self) -> int:
-        """Rows a page; may be set at any time."""
+        """Rows per page; can be set at any time."""
         return self.api.page_size
 
     @page_size.setter
     def page_size(self, rows: int) -> None:
-        self.api.page_size = rows
+        self.api.page_size = self.graph.page_size = rows
 
     @property
     def before_page(self) -> PageHook | None:
-        """Called with a `Page` before it is read from the tenant; what it changes is in the page."""
+        """Called with a `Page` of any API before it is read from the tenant; its changes are in the page."""
         return self.api.before_page
 
     @before_page.setter
     def before_page(self, hook: PageHook | None) -> None:
-        self.api.before_page = hook
+        self.api.before_page = self.graph.before_page = hook
 
     @property
     def after_page(self) -> PageHook | None:
-        """Called with a `Page` that is ready to be sent; what it changes is seen by the next page."""
+        """Called with a `Page` of any API that is ready to be sent; its changes are in the next page."""
         return self.api.after_page
 
     @after_page.setter
     def after_page(self, hook: PageHook | None) -> None:
-        self.api.after_page = hook
+        self.api.after_page = self.graph.after_page = hook
 
     def stir(self, page: Page) -> None:
-        """Change the tenant after a page, as its seed decides: `simulator.after_page = simulator.stir`.
+        """Change the tenant after a page, by its seed: `simulator.after_page = simulator.stir`.
 
-        A second passes; then rows already read are updated, or rows not yet read, alone or several at
-        once, or new alerts come, some with ids below all others.
+        A second passes; then rows already read or not yet read are updated, one or several at once, or new
+        alerts arrive, some with ids below all others.
         """
         self.tenant.advance(timedelta(seconds=1))
         self.tenant.stir((*page.read, *page.rows), page.unread)
@@ -223,14 +279,24 @@ class Simulator:
         """Let the tenant's time pass; see `Tenant.advance`."""
         return self.tenant.advance(span)
 
+    def attack(self) -> Attack:
+        """Let an attack on the tenant be noticed now: its alerts are there, its events are sent to the hub.
+
+        Raises ValueError if it has happened: another one would have the same ids.
+        """
+        attack = Attack(self.tenant)
+        if self._hub.enabled:
+            self.exporter.tell((event.table, event.properties, event.at) for event in attack.events)
+        return attack
+
     def elapse(self, seconds: float) -> None:
-        """Let the services' time pass: tokens run out, quotas fill up again. The tenant's time stays."""
+        """Let the services' time pass: tokens expire, quotas fill up again. The tenant's time stays."""
         self.clock.elapse(seconds)
 
     # -- for people and scripts
 
     def connections(self) -> dict[str, dict[str, Any]]:
-        """Airflow connections to this simulator, by connection id, in the form of `AIRFLOW_CONN_…` JSON."""
+        """Airflow connections to this simulator by connection id, as for `AIRFLOW_CONN_…` in JSON."""
         host, _, port = self.url.removeprefix("https://").rpartition(":")
         common = {
             "host": host,
@@ -239,13 +305,11 @@ class Simulator:
             "password": self.client_secret,
             "extra": {"tenant_id": self.tenant_id, "cloud": "custom", "ca_bundle": self.ca_bundle},
         }
-        connections = {
+        return {
             "entra_id_default": {"conn_type": "entra_id", **common},
             "defender_default": {"conn_type": "defender", **common},
+            **self._hub.connections(),
         }
-        if self._event_partitions:
-            connections["event_hub_default"] = self.exporter.connection()
-        return connections
 
     def write_credentials(self, folder: Path | str) -> dict[str, str]:
         """Files for the other ways in which the application "reader" can prove who it is, by what they are.
@@ -270,43 +334,18 @@ class Simulator:
 
     def state(self) -> dict[str, Any]:
         """URLs, tenant, clock and counts; no secrets."""
-        return {
+        state = {
             "url": self.url,
             "imds_url": self.imds_url,
             "ca_bundle": self.ca_bundle,
             "tenant_id": self.tenant_id,
             "client_id": self.client_id,
-            "seed": self.tenant.seed,
-            "now": wire_time(self.tenant.now_ticks()),
-            "alerts": len(self.tenant.alerts),
-            "versions": len(self.tenant.versions),
             "requests": len(self.requests),
-            "page_size": self.page_size,
         }
+        for service in self._services:
+            state |= service.state()
+        return state
 
     def ready(self) -> dict[str, Any]:
-        """What a script needs to begin: `state`, the client secret, and the connections."""
+        """All that a script needs to begin: `state`, the client secret, and the connections."""
         return {**self.state(), "client_secret": self.client_secret, "connections": self.connections()}
-
-
-_IDENTITY_RESOURCE = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/simulator/providers/"
-    "Microsoft.ManagedIdentity/userAssignedIdentities/defender"
-)
-
-
-def _default_directory(seed: int | str) -> Directory:
-    """Applications for the usual cases: one that works, and one for each thing that can be wrong."""
-    directory = Directory(seed)
-    directory.add_namespace("localhost")
-    directory.add_namespace("127.0.0.1")
-    directory.register("reader")
-    directory.register("no role", roles=())
-    directory.register("other role", roles=("Machine.Read.All",))
-    directory.register("expired secret", secret=False).add_secret(expired=True)
-    directory.register("disabled").enabled = False
-    directory.register("system identity", secret=False)
-    directory.register("assigned identity", secret=False)
-    workload = directory.register("workload", secret=False)
-    workload.add_federated_credential(directory.issuer.url, "system:serviceaccount:airflow:worker")
-    return directory

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import errno
 import inspect
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -63,13 +66,16 @@ def clouds() -> str:
         (
             code(cloud.name),
             code(cloud.authority_hosts[0]) if cloud.authority_hosts else "the connection's `host`",
-            code(cloud.defender_host or "") or ("the connection's `host`" if cloud.is_custom else "none"),
-            code(cloud.defender_scope or "") or "none",
-            codes(", ".join(f"*.{family}" for family in cloud.defender_families)) or "only `host` itself",
+            code(cloud.defender.host or "") or ("the connection's `host`" if cloud.is_custom else "none"),
+            code(cloud.defender.scope or "") or "none",
+            codes(", ".join(f"*.{family}" for family in cloud.defender.families)) or "only `host` itself",
+            code(cloud.graph.host or "") or "the connection's `host`",
         )
         for cloud in CLOUDS.values()
     ]
-    return markdown_table(("`cloud`", "Login host", "API host", "Scope", "Page links may lead to"), rows)
+    return markdown_table(
+        ("`cloud`", "Login host", "API host", "Scope", "Page links may lead to", "Microsoft Graph"), rows
+    )
 
 
 # Operators ----------------------------------------------------------------------------------------
@@ -122,8 +128,8 @@ def option_defaults(operator: type) -> str:
             "required" if parameter.default is parameter.empty else code(_value(parameter.default)),
             described.get(name, ""),
         )
-        for name, parameter in inspect.signature(operator.__init__).parameters.items()
-        if name not in ("self", "kwargs")
+        for name, parameter in inspect.signature(operator).parameters.items()
+        if name != "kwargs"
     ]
     return markdown_table(("Option, type", "Default", "Meaning"), rows)
 
@@ -155,22 +161,58 @@ def outcome(name: str) -> str:
 # Mapping ------------------------------------------------------------------------------------------
 
 
+_GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
+_OWN_COLUMNS = ("microsoft.", "landing.")
+_MANY_TYPES = 12
+
+
+def fields_by_evidence(source: str) -> dict[str, list[str]]:
+    """Type of evidence → the ECS fields that its golden cases show: what the functions fill, as tested.
+
+    Empty for a source without such cases.
+    """
+    found: dict[str, set[str]] = {}
+    for path in sorted(_GOLDEN.glob(f"{source}/evidence/*/*.json")):
+        fields = found.setdefault(path.parent.name, set())
+        for rows in json.loads(path.read_text("utf-8"))["rows"].values():
+            fields.update(name for row in rows for name, value in row.items() if value is not None)
+    return {
+        name: sorted(each for each in fields if not each.startswith(_OWN_COLUMNS))
+        for name, fields in found.items()
+    }
+
+
+def evidence_fields(source: str) -> str:
+    """The ECS fields that each type of evidence fills, by the golden cases."""
+    rows = [(code(name), codes(", ".join(fields))) for name, fields in fields_by_evidence(source).items()]
+    return markdown_table(("Type", "ECS fields"), rows)
+
+
 def mapped_fields(source: str) -> str:
-    """The ECS fields that a source fills."""
+    """The ECS fields that a source fills; of derived ones, by which types of evidence."""
     from airflow_provider_defender.ecs.document import mapping_table
 
+    types: dict[str, list[str]] = {}
+    for name, fields in fields_by_evidence(source).items():
+        for field in fields:
+            types.setdefault(field, []).append(name.removesuffix("Evidence"))
     rows = [
         (
             code(row.field),
             row.type,
             code(row.source) if row.how == "constant" else codes(row.source),
             row.how,
-            row.note,
+            _with_types(row.note, types.get(row.field, []) if row.how == "derived" else []),
         )
         for row in mapping_table(source)
         if row.how != "unfilled"
     ]
     return markdown_table(("Field", "Type", "From", "How", "Note"), rows)
+
+
+def _with_types(note: str, types: Sequence[str]) -> str:
+    """A note with the types of evidence that fill the field; not with very many."""
+    return f"{note} Of {', '.join(types)}." if 0 < len(types) < _MANY_TYPES else note
 
 
 def unfilled_fields(source: str) -> str:
@@ -219,6 +261,51 @@ def event_tables() -> str:
     return markdown_table(("Dataset", "ECS fields", "Own columns", "`@timestamp` from"), rows)
 
 
+def action_types(table: str = "") -> str:
+    """What each action type of a table means; without a table, of all that have none."""
+    from airflow_provider_defender.ecs.tables.streaming.actions import catalogue, has_actions
+
+    entries, _ = catalogue()
+    shown = [entry for entry in entries if (entry.table == table if table else not has_actions(entry.table))]
+    rows = [
+        (
+            _of_action(entry.action_type, entry.table if not table else ""),
+            code(entry.action),
+            "" if entry.kind == "event" else code(entry.kind),
+            codes(", ".join(entry.categories.split())),
+            codes(", ".join(entry.types.split())),
+            code(entry.outcome),
+            entry.reason,
+        )
+        for entry in shown
+    ]
+    first = "Action type" if table else "Table"
+    return markdown_table((first, "`action`", "`kind`", "`category`", "`type`", "`outcome`", "Note"), rows)
+
+
+def _of_action(action_type: str, table: str) -> str:
+    return code(table) or ("all others" if action_type == "*" else code(action_type))
+
+
+def action_words(table: str) -> str:
+    """The rules by words of a table."""
+    from airflow_provider_defender.ecs.tables.streaming.actions import catalogue
+
+    meanings = {"word": "has the word", "stem": "has a word that begins with", "start": "begins with"}
+    rows = [
+        (
+            meanings.get(rule.rule, "ends with"),
+            codes(", ".join(rule.texts.split())),
+            code("event.type" if rule.field == "subject" else f"event.{rule.field}"),
+            code(rule.value),
+            rule.reason or ("Besides the type, for `iam`." if rule.field == "subject" else ""),
+        )
+        for rule in catalogue()[1]
+        if rule.table == table
+    ]
+    return markdown_table(("It", "One of", "Field", "Value", "Note"), rows)
+
+
 def landing_columns() -> str:
     """The columns that say where a row comes from."""
     from airflow_provider_defender.ecs import schema
@@ -226,7 +313,7 @@ def landing_columns() -> str:
 
     leaves = leaf_fields(schema("alerts").field("landing").type)
     return markdown_table(
-        ("Column", "Type"), [(code(f"landing.{name}"), code(str(kind))) for name, kind in leaves.items()]
+        ("Column", "Type"), [(code(f"landing.{name}"), code(str(each))) for name, each in leaves.items()]
     )
 
 
@@ -235,7 +322,7 @@ def landing_columns() -> str:
 
 def entra_advice() -> str:
     """What Entra ID's error numbers mean and what to do."""
-    from airflow_provider_defender.hooks._advice import ADVICE
+    from airflow_provider_defender.hooks._entra.advice import ADVICE
 
     merged: dict[Any, list[int]] = {}
     for number, advice in ADVICE.items():
@@ -244,7 +331,7 @@ def entra_advice() -> str:
         (
             ", ".join(f"AADSTS{number}" for number in numbers),
             advice.meaning,
-            advice.cure,
+            advice.remedy,
             advice.outcome.value,
         )
         for advice, numbers in merged.items()
@@ -253,21 +340,37 @@ def entra_advice() -> str:
 
 
 def api_refusals() -> str:
-    """What the API's refusals are raised as."""
-    from airflow_provider_defender.hooks._statuses import REFUSALS
+    """What the refusals of each API are raised as."""
+    from airflow_provider_defender.hooks._endpoint.api import ENDPOINT_API
+    from airflow_provider_defender.hooks._graph.api import GRAPH_ALERTS, GRAPH_INCIDENTS
+    from airflow_provider_defender.hooks._rest.errors import COMMON_RULES
 
-    rows = [(str(status), code(each.error.__name__), each.cure) for status, each in REFUSALS.items()]
-    return markdown_table(("HTTP status", "Error", "What to do"), rows)
+    def either(*roles: str) -> str:
+        return " or ".join(map(code, roles))
+
+    graph = f"{either(*GRAPH_ALERTS.roles)} (alerts), {either(*GRAPH_INCIDENTS.roles)} (incidents)"
+    of_each = [
+        *((rule, "Microsoft Graph", graph) for rule in GRAPH_ALERTS.errors),
+        *((rule, "Endpoint API", either(*ENDPOINT_API.roles)) for rule in ENDPOINT_API.errors),
+        *((rule, "both", "") for rule in COMMON_RULES),
+    ]
+    of_each.sort(key=lambda each: each[0].status or 0)
+    rows = [
+        (str(rule.status), api, code(rule.error.__name__), rule.remedy.replace("{roles}", roles))
+        for rule, api, roles in of_each
+    ]
+    return markdown_table(("HTTP status", "API", "Error", "What to do"), rows)
 
 
 _MORE = {
-    "CredentialError": "[numbers](#what-entra-ids-numbers-mean), [stores](#what-a-stores-errors-mean)",
+    "CredentialError": "[codes](#error-codes-of-entra-id), [stores](#errors-of-stores)",
     "ConflictingRun": "[several runs at once](guarantees.md#several-runs-at-once)",
-    "HostUnreachable": "[certificates and proxies](connections.md#a-corporate-authority-and-proxies)",
+    "HostUnreachable": "[certificates and proxies]"
+    "(connections.md#corporate-certificate-authorities-and-proxies)",
     "MessagesLost": "[gaps](events_dag.md#gaps)",
-    "PermissionMissing": "[alerts](entra_id.md#2-grant-the-permission), "
+    "PermissionMissing": "[alerts and incidents](entra_id.md#2-grant-the-permissions), "
     "[hubs](event_hub.md#4-choose-how-the-provider-signs-in)",
-    "StoreUnavailable": "[stores](#what-a-stores-errors-mean)",
+    "StoreUnavailable": "[stores](#errors-of-stores)",
     "Throttled": "[the API's quota](alerts_dag.md#the-apis-quota)",
     "UnexpectedHost": "[who gets tokens](connections.md#where-secrets-and-tokens-go)",
 }
@@ -304,7 +407,7 @@ def task_errors() -> str:
 
 def lake_errors() -> str:
     """What the lake raises by itself, and what tasks raise in its place."""
-    from airflow_provider_defender.operators._lake import meanings
+    from airflow_provider_defender.stores.opening import meanings
 
     rows = [
         (code(error.__name__), explained(error)[0], code(meaning.__name__))
@@ -315,11 +418,11 @@ def lake_errors() -> str:
 
 def store_errors() -> str:
     """What errors of stores mean, with the names and numbers that they are known by."""
-    from airflow_provider_defender.operators import _store_errors as tables
+    from airflow_provider_defender.stores import meanings as tables
 
     known: dict[Any, list[str]] = {}
     for number, meaning in tables.STATUSES.items():
-        if number < 500:
+        if number < HTTPStatus.INTERNAL_SERVER_ERROR:
             known.setdefault(meaning, []).append(f"HTTP {number}")
     known[tables.STATUSES[500]].append("HTTP 5xx")
     for name, meaning in [*tables.CODES.items(), *tables.CLASSES.items()]:
@@ -327,7 +430,7 @@ def store_errors() -> str:
     for number, meaning in tables.LOCAL.items():
         known.setdefault(meaning, []).append(code(errno.errorcode[number]))
     rows = [
-        (meaning.what, ", ".join(names), f"{meaning.cure}.", code(meaning.error.__name__))
+        (meaning.what, ", ".join(names), f"{meaning.remedy}.", code(meaning.error.__name__))
         for meaning, names in known.items()
     ]
     return markdown_table(("What it means", "Known by", "What to do", "Tasks raise"), rows)
@@ -336,11 +439,35 @@ def store_errors() -> str:
 def filter_values() -> str:
     """The values that filters know."""
     from airflow_provider_defender.categories import ALERT_CATEGORIES
-    from airflow_provider_defender.hooks._filters import SEVERITIES, STATUSES
+    from airflow_provider_defender.hooks._endpoint.filters import SEVERITIES, STATUSES
+    from airflow_provider_defender.hooks._graph.filters import SERVICE_SOURCES
 
-    rows = [("`severity`", codes(", ".join(SEVERITIES))), ("`status`", codes(", ".join(STATUSES)))]
-    category = f"free text, as in the API; named by Microsoft are {codes(', '.join(ALERT_CATEGORIES))}"
-    return markdown_table(("Filter", "Values (in any case)"), [*rows, ("`category`", category)])
+    free = "free text, as in the API; named by Microsoft are"
+    rows = [
+        ("`severity`", codes(", ".join(SEVERITIES))),
+        ("`status`", codes(", ".join(STATUSES))),
+        ("`category`", f"{free} {codes(', '.join(ALERT_CATEGORIES))}"),
+        ("`service_source` (Graph only)", f"{free} {codes(', '.join(SERVICE_SOURCES))}"),
+    ]
+    return markdown_table(("Filter", "Values (in any case)"), rows)
+
+
+def alert_sources() -> str:
+    """The sources of alerts: path, products, role, order of the pages."""
+    from airflow_provider_defender.hooks._endpoint.api import ALERTS_PATH, ENDPOINT_API
+    from airflow_provider_defender.hooks._graph import api
+
+    rows = [
+        (
+            "`endpoint_alerts` (default)",
+            code(ALERTS_PATH),
+            "Endpoint",
+            code(ENDPOINT_API.roles[0]),
+            "by `id`",
+        ),
+        ("`graph_alerts`", code(api.ALERTS_PATH), "all", code(api.GRAPH_ALERTS.roles[0]), "by update time"),
+    ]
+    return markdown_table(("`source`", "API", "Products", "Role", "Order of the pages"), rows)
 
 
 def simulator_help() -> str:
@@ -356,12 +483,16 @@ def simulator_help() -> str:
 
 TABLES: dict[str, Callable[..., str]] = {
     "about": about,
+    "action-types": action_types,
+    "action-words": action_words,
     "api-refusals": api_refusals,
     "clouds": clouds,
     "connection-fields": connection_fields,
     "deviations": deviations,
     "entra-advice": entra_advice,
     "event-tables": event_tables,
+    "evidence-fields": evidence_fields,
+    "alert-sources": alert_sources,
     "filter-values": filter_values,
     "lake-errors": lake_errors,
     "landing-columns": landing_columns,

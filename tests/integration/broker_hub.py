@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from airflow_provider_defender.lake import committed_files
+from tests.helpers.event_hubs import EventLake, Ledger, message
 from tests.kafka_broker import KafkaBroker
 from tests.reliability.support import assert_only_committed_rows_are_seen
-from tests.unit.event_fixtures import EventLake, Ledger, message
 
 TABLES = ("DeviceInfo", "DeviceEvents")
 

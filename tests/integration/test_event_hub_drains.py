@@ -12,17 +12,17 @@ from typing import Any
 
 import duckdb
 import pytest
-from broker_hub import BrokerHub, assert_exactly_once
 from confluent_kafka import Producer
 
 from airflow_provider_defender.exceptions import MessagesDamaged, MessagesLost, ServiceUnavailable
 from airflow_provider_defender.hooks import EventHubHook, MessageBatch
 from airflow_provider_defender.simulator import Simulator
 from airflow_provider_defender.simulator.events import EventStream
+from tests.helpers.event_hubs import EventLake, backfill, drain, event_lake
+from tests.integration.broker_hub import BrokerHub, assert_exactly_once
 from tests.kafka_broker import KafkaBroker
 from tests.reliability.events_worker import Worker, wait_before_commit
 from tests.reliability.test_killed import FORK
-from tests.unit.event_fixtures import EventLake, backfill, drain, event_lake
 
 __all__ = ["event_lake"]
 
@@ -44,15 +44,18 @@ def hub(broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> BrokerHub:
     return BrokerHub(broker, monkeypatch)
 
 
-def after_the_first_batch(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
-    """Let something happen in the next read, right after its first batch."""
+def after_the_first_batch(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None], of: int = 0) -> None:
+    """Let something happen in the next read, right after its first batch with messages of a partition."""
     whole = EventHubHook.batches
 
     def batches(*given: Any, **options: Any) -> Iterator[MessageBatch]:
         monkeypatch.setattr(EventHubHook, "batches", whole)
-        for number, batch in enumerate(whole(*given, **{**options, "batch_records": 20})):
+        happened = False
+        for batch in whole(*given, **{**options, "batch_messages": 20}):
+            is_due = not happened and of in batch.partitions
             yield batch
-            if number == 0:
+            if is_due:
+                happened = True
                 happens()
 
     monkeypatch.setattr(EventHubHook, "batches", batches)
@@ -74,7 +77,7 @@ def test_all_that_defender_exports(
         for dataset in (event_lake.path / "events").iterdir()
     }
     assert landed == dict(stream.truth.rows)
-    assert summary["repeats"] == stream.truth.repeats
+    assert summary["duplicates"] == stream.truth.duplicates
     assert len(event_lake.rejects()) == stream.truth.broken.total()
     assert event_lake.nexts() == {0: 600}
     assert {offset for _, offset, _ in event_lake.places()} <= set(range(600))
@@ -109,7 +112,7 @@ def test_a_drain_with_a_token(
 def test_limits_end_a_drain_early_and_the_next_goes_on(hub: BrokerHub, event_lake: EventLake) -> None:
     hub.fill(30)
     read = 0
-    while not (summary := drain(event_lake, max_records=13))["complete"]:
+    while not (summary := drain(event_lake, max_messages=13))["complete"]:
         read += summary["messages"]
         assert summary["messages"] == 13
     assert read + summary["messages"] == 60
@@ -251,7 +254,7 @@ def test_runs_over_different_partitions_at_once(
         Worker(
             tmp_path / f"disk{number}",
             event_lake.path,
-            {"partitions": [number]},
+            {"hub_partitions": [number]},
             partial(wait_before_commit, line),
         )
         for number in (0, 1)

@@ -26,8 +26,7 @@ from airflow_provider_defender.exceptions import (
     ServiceUnavailable,
     TlsMismatch,
 )
-from airflow_provider_defender.hooks import EventHubHook
-from airflow_provider_defender.hooks.event_hub import MessageBatch, Offsets
+from airflow_provider_defender.hooks import EventHubHook, MessageBatch, Offsets
 from airflow_provider_defender.simulator import Application, KeyPair, Simulator
 from tests.kafka_broker import KafkaBroker
 
@@ -264,7 +263,7 @@ def test_several_ranges_of_several_partitions(broker: KafkaBroker, connect: Conn
         fill(broker, hub, 3000, partition, size=200)
     ranges = {0: [(5, 10), (1000, 1300), (2999, 3000)], 2: [(0, 3000)]}
     hook = connect(broker.connection(hub))
-    batches = list(hook.batches(ranges, batch_records=500))
+    batches = list(hook.batches(ranges, batch_messages=500))
     found = read(batches)
     assert [offset for offset, _ in found[0]] == [*range(5, 10), *range(1000, 1300), 2999]
     assert [offset for offset, _ in found[2]] == list(range(3000))
@@ -280,7 +279,7 @@ def test_limits_end_a_read(broker: KafkaBroker, connect: Connect) -> None:
     hub = broker.create_hub()
     fill(broker, hub, 500, size=1000)
     hook = connect(broker.connection(hub))
-    assert offsets(hook.batches({0: [(0, 500)]}, max_records=120)) == list(range(120))
+    assert offsets(hook.batches({0: [(0, 500)]}, max_messages=120)) == list(range(120))
     some = offsets(hook.batches({0: [(0, 500)]}, max_bytes=50_000))
     assert some == list(range(50))
 
@@ -346,7 +345,7 @@ def test_retention_overtakes_a_read(broker: KafkaBroker, connect: Connect) -> No
     hook = connect(broker.connection(hub), config=SLOWLY)
     found: list[int] = []
     lost: list[int] = []
-    for batch in hook.batches({0: [(0, count)]}, batch_records=50):
+    for batch in hook.batches({0: [(0, count)]}, batch_messages=50):
         found += batch.offsets
         lost += [offset for _, start, end in batch.lost for offset in range(start, end)]
         if not lost and found[-1] < 100:
@@ -367,7 +366,7 @@ def test_the_broker_is_restarted_in_the_middle(broker: KafkaBroker, connect: Con
     fill(broker, hub, count, 0)
     fill(broker, hub, count, 1)
     hook = connect(broker.connection(hub), config=SLOWLY)
-    batches = hook.batches({0: [(0, count)], 1: [(0, count)]}, batch_records=50)
+    batches = hook.batches({0: [(0, count)], 1: [(0, count)]}, batch_messages=50)
     found = read([next(batches)])
     getattr(broker, end)()
     broker.start()
@@ -383,7 +382,7 @@ def test_the_broker_stays_down(broker: KafkaBroker, connect: Connect) -> None:
     hub = broker.create_hub()
     fill(broker, hub, 1500)
     hook = connect(broker.connection(hub), config=SLOWLY, outage_seconds=3)
-    batches = hook.batches({0: [(0, 1500)]}, batch_records=50)
+    batches = hook.batches({0: [(0, 1500)]}, batch_messages=50)
     next(batches)
     broker.kill()
     began = time.monotonic()
@@ -403,7 +402,7 @@ def test_the_hub_is_deleted_in_the_middle(broker: KafkaBroker, connect: Connect)
     hub = broker.create_hub()
     fill(broker, hub, 1500)
     hook = connect(broker.connection(hub), config=SLOWLY, outage_seconds=60)
-    batches = hook.batches({0: [(0, 1500)]}, batch_records=50)
+    batches = hook.batches({0: [(0, 1500)]}, batch_messages=50)
     next(batches)
     broker.delete_hub(hub)
     with pytest.raises(MissingHub, match=hub):
@@ -431,7 +430,7 @@ def test_a_token_runs_out_in_the_middle(
     hub = broker.create_hub()
     fill(broker, hub, 3000)
     hook = connect(broker.token_connection(hub), config=SLOWLY)
-    batches = hook.batches({0: [(0, 3000)]}, batch_records=50)
+    batches = hook.batches({0: [(0, 3000)]}, batch_messages=50)
     found = offsets([next(batches)])
     time.sleep(2 * short_lived)  # to map what was read can take so long
     found += offsets(batches)
@@ -450,7 +449,7 @@ def test_a_token_that_cannot_be_renewed(
     hub = broker.create_hub()
     fill(broker, hub, 3000)
     hook = connect(broker.token_connection(hub), config=SLOWLY)
-    batches = hook.batches({0: [(0, 3000)]}, batch_records=50)
+    batches = hook.batches({0: [(0, 3000)]}, batch_messages=50)
     next(batches)
     monkeypatch.setattr(receiver, "enabled", False)
     time.sleep(short_lived + 2)

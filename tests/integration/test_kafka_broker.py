@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from airflow_provider_defender.simulator import Simulator
-from airflow_provider_defender.simulator._certificates import shared_signing_key
+from airflow_provider_defender.simulator.entra.certificates import shared_signing_key
 from tests.kafka_broker import KafkaBroker, missing_tools
 
 pytestmark = pytest.mark.integration
@@ -69,7 +69,7 @@ def bearer(broker: KafkaBroker, entra: Simulator, **changes: Any) -> dict[str, A
     if changes or key:
         claims = jwt.decode(good, options={"verify_signature": False}) | changes
         headers = {"kid": jwt.get_unverified_header(good)["kid"]}
-        good = jwt.encode(claims, key or entra.entra._key, algorithm="RS256", headers=headers)
+        good = jwt.encode(claims, key or entra.entra._tokens._key, algorithm="RS256", headers=headers)
     return {
         "bootstrap.servers": broker.namespace,
         "ssl.ca.location": broker.ca_bundle,

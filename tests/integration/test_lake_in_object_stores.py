@@ -5,38 +5,37 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "lake"))
-
-from lake_hub_support import HUB, each, events
-from lake_support import LOG, START, Clock, alerts, drain, version, watermark
-
 from airflow_provider_defender.lake import (
+    Commit,
     CommitStateUnknown,
+    CommitUnreadable,
     Covered,
-    HubChange,
-    HubPosition,
     Lake,
-    NotShown,
-    Record,
-    RecordUnreadable,
+    NotPublished,
+    OffsetsChange,
+    OffsetsLedger,
     StoreRefused,
+    VersionsLedger,
+    VersionsPosition,
     WriterSettings,
     committed_files,
 )
+from airflow_provider_defender.landing import Partitioning
 from tests.object_stores.fixtures import running_store, store
 from tests.object_stores.front import Request
 from tests.object_stores.store import BUCKET, CONNECTION, Store
+from tests.unit.lake.offsets.support import each, events, open_hub
+from tests.unit.lake.support import LOG, START, Clock, alerts, drain, open_log, version, watermark
 
 __all__ = ["running_store", "store"]
 
@@ -95,10 +94,12 @@ def test_what_other_processes_do_is_seen_in_spite_of_cached_listings(store: Stor
     drain(mine, [("a", START)])
     mine.storage.list_folder("alerts/date=2026-11-22")
     drain(lake_of(store), [("b", LATER)])
-    with mine.log(LOG).begin(mine.log(LOG).head(), kind="backfill") as draft:
-        draft.select_new([("b", version(LATER)), ("c", version(START))])
-        draft.write("alerts", alerts([("b", version(LATER), LATER), ("c", version(START), START)]))
-        draft.commit()
+    with open_log(mine).begin(open_log(mine).head(), VersionsLedger(), kind="backfill") as transaction:
+        transaction.select_new([("b", version(LATER)), ("c", version(START))])
+        transaction.write(
+            "alerts", alerts([("b", version(LATER), LATER), ("c", version(START), START)]), Partitioning.DAY
+        )
+        transaction.commit()
     assert keys(store) == ["a", "b", "c"]
 
 
@@ -106,13 +107,13 @@ def test_compaction_removes_what_it_replaces(store: Store) -> None:
     lake = lake_of(store)
     records = [drain(lake, [(f"k{day}", START + timedelta(days=day))]) for day in (0, 1)]
     inputs = [file.path for record in records if record is not None for file in record.added]
-    log = lake.log(LOG)
-    with log.begin(log.head(), kind="compaction") as draft:
+    log = open_log(lake)
+    with log.begin(log.head(), VersionsLedger(), kind="compaction") as transaction:
         for path in inputs:
             with lake.storage.open_input(path) as source:
-                draft.write("alerts", pq.ParquetFile(source).read())
-        draft.remove(inputs)
-        draft.commit()
+                transaction.write("alerts", pq.ParquetFile(source).read(), Partitioning.DAY)
+        transaction.remove(inputs)
+        transaction.commit()
     assert keys(store) == ["k0", "k1"]
     assert not set(inputs) & set(names(store))
 
@@ -129,17 +130,17 @@ def test_a_failed_upload_lands_nothing(store: Store) -> None:
     assert keys(store) == ["a", "b"]
 
 
-def large_drain(store: Store) -> Record | None:
+def large_drain(store: Store) -> Commit[VersionsPosition] | None:
     """One file of 20 MiB: an upload in parts."""
     lake = lake_of(store, settings=WriterSettings(compression_level=1))
-    log = lake.log(LOG)
-    with log.begin(log.head(), kind="drain") as draft:
+    log = open_log(lake)
+    with log.begin(log.head(), VersionsLedger(), kind="drain") as transaction:
         for part in range(10):
             text = os.urandom(1024 * 1024).hex()
             pair = (f"k{part}", version(START))
-            draft.select_new([pair])
-            draft.write("alerts", alerts([(*pair, START)], text=text * 2))
-        return draft.commit(watermark(START))
+            transaction.select_new([pair])
+            transaction.write("alerts", alerts([(*pair, START)], text=text * 2), Partitioning.DAY)
+        return transaction.commit(watermark(START))
 
 
 def test_an_upload_in_parts(store: Store) -> None:
@@ -173,7 +174,7 @@ def test_a_commit_whose_answer_is_lost(store: Store, times: int) -> None:
     record = drain(lake_of(store), [("a", START)])
     assert fault.met >= min(times, 2) or times == 1
     assert record is not None
-    assert lake_of(store).log(LOG).head().number == 1
+    assert open_log(lake_of(store)).head().number == 1
     assert keys(store) == ["a"]
     drain(lake_of(store), [("a", START), ("b", LATER)])
     assert keys(store) == ["a", "b"]
@@ -185,7 +186,12 @@ def test_a_commit_that_is_not_heard(store: Store, late: bool) -> None:
     bodies: list[bytes] = []
     lake = lake_of(store)
     create = lake.storage.create
-    lake.storage.create = lambda path, body, scratch: (bodies.append(body), create(path, body, scratch))[1]  # type: ignore[method-assign]
+
+    def noted(path: str, body: bytes, scratch: str) -> None:
+        bodies.append(body)
+        create(path, body, scratch)
+
+    lake.storage.create = noted  # type: ignore[method-assign]
     store.front.fail("unheard", store.creates)
     with pytest.raises(CommitStateUnknown, match="run again"):
         drain(lake, [("a", START)])
@@ -216,7 +222,7 @@ def test_a_copy_that_succeeds_at_the_second_try(store: Store, kind: str) -> None
 def test_a_copy_that_fails(store: Store, kind: str) -> None:
     """The commit counts; the next run shows it before anything else."""
     store.front.fail(kind, lambda request: store.publishes(request) and "date=2026-11-21" in request.path)
-    with pytest.raises(NotShown, match="counts"):
+    with pytest.raises(NotPublished, match="counts"):
         drain(lake_of(store), [("a", START), ("b", START - timedelta(days=1))])
     store.front.faults.clear()
     assert committed_files(lake_of(store), "alerts") == []
@@ -232,7 +238,7 @@ def test_a_copy_whose_error_comes_late(store: Store) -> None:
     drain(lake_of(store), [("a", START)])
     assert fault.met == 1
     store.front.fail("late error", store.publishes)
-    with pytest.raises(NotShown, match="counts"):
+    with pytest.raises(NotPublished, match="counts"):
         drain(lake_of(store), [("b", LATER)])
     store.front.faults.clear()
     assert drain(lake_of(store), [("b", LATER)]) is None
@@ -267,7 +273,7 @@ def test_first_runs_at_the_same_moment(store: Store) -> None:
 def test_two_runs_show_the_same_file_at_the_same_moment(store: Store) -> None:
     """Of two uploads in blocks to one Azure blob, the first to end takes away the other's blocks."""
     store.front.fail("broken", store.publishes)
-    with pytest.raises(NotShown):
+    with pytest.raises(NotPublished):
         drain(lake_of(store), [("a", START)])
     store.front.calm()
     barrier = threading.Barrier(2)
@@ -279,7 +285,7 @@ def test_two_runs_show_the_same_file_at_the_same_moment(store: Store) -> None:
 
     store.front.gate = together
     with ThreadPoolExecutor(2) as pool:
-        heads = list(pool.map(lambda lake: lake.log(LOG).head(), [lake_of(store), lake_of(store)]))
+        heads = list(pool.map(lambda lake: open_log(lake).head(), [lake_of(store), lake_of(store)]))
     assert [head.number for head in heads] == [1, 1]
     assert keys(store) == ["a"]
 
@@ -290,7 +296,11 @@ def test_what_cannot_be_read_is_not_taken_for_absent(store: Store, kind: str) ->
     assert record is not None
     storage, file = lake_of(store).storage, record.added[0].path
     store.front.fail(kind, lambda request: request.method in ("GET", "HEAD"))
-    questions = [storage.read, lambda path: storage.read_many([path, path]), storage.list_folder]
+    questions: list[Callable[[str], object]] = [
+        storage.read,
+        lambda path: storage.read_many([path, path]),
+        storage.list_folder,
+    ]
     if kind != "cut short":  # the answer is in the headers
         questions += [storage.exists, storage.modified]
     for ask in questions:
@@ -342,12 +352,12 @@ def test_writers_racing_for_one_number(store: Store) -> None:
 
     def backfill(number: int) -> int:
         lake = lake_of(store)
-        log = lake.log(LOG)
-        with log.begin(log.head(), kind="backfill") as draft:
+        log = open_log(lake)
+        with log.begin(log.head(), VersionsLedger(), kind="backfill") as transaction:
             pairs = [(key, version(START)) for key in (f"own{number}", "common")]
-            draft.select_new(pairs)
-            draft.write("alerts", alerts((*pair, START) for pair in pairs))
-            record = draft.commit()
+            transaction.select_new(pairs)
+            transaction.write("alerts", alerts((*pair, START) for pair in pairs), Partitioning.DAY)
+            record = transaction.commit()
         assert record is not None
         return record.number
 
@@ -371,11 +381,17 @@ def test_mapped_tasks_of_a_hub_racing_for_one_number(store: Store) -> None:
     def run(partition: int) -> int:
         live = partition < 3
         read = {partition if live else 0: (0, 20) if live else (5, 30)}
-        log = lake_of(store).log(HUB, HubPosition)
-        with log.begin(log.head(), kind="drain" if live else "backfill") as draft:
-            draft.write("events/DeviceInfo", events(each({key: [piece] for key, piece in read.items()})))
-            record = draft.commit(
-                HubChange({key: Covered([piece], piece[1] if live else None) for key, piece in read.items()})
+        log = open_hub(lake_of(store))
+        with log.begin(log.head(), OffsetsLedger(), kind="drain" if live else "backfill") as transaction:
+            transaction.write(
+                "events/DeviceInfo",
+                events(each({key: [piece] for key, piece in read.items()})),
+                Partitioning.HOUR,
+            )
+            record = transaction.commit(
+                OffsetsChange(
+                    {key: Covered([piece], piece[1] if live else None) for key, piece in read.items()}
+                )
             )
         assert record is not None
         return record.number
@@ -388,8 +404,8 @@ def test_mapped_tasks_of_a_hub_racing_for_one_number(store: Store) -> None:
     found = []
     for path in committed_files(lake_of(store), "events/DeviceInfo"):
         with filesystem.open(path, "rb") as file:
-            for landing in pq.ParquetFile(file).read()["landing"].to_pylist():
-                found.append((landing["kafka"]["partition"], landing["kafka"]["offset"]))
+            rows = pq.ParquetFile(file).read()["landing"].to_pylist()
+            found += [(landing["kafka"]["partition"], landing["kafka"]["offset"]) for landing in rows]
     assert sorted(found) == each({0: [(0, 30)], 1: [(0, 20)], 2: [(0, 20)]})
     assert [path for path in names(store) if "staging" in path] == []
 
@@ -435,7 +451,7 @@ def connection(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 @BY_AIRFLOW
 @pytest.mark.parametrize("name", ["a[b]", "a*", "{a,b}", "a#b", "a%20b", "a?b", "a b", "ä☃", "a+b&c=d"])
 def test_a_root_of_any_name_through_airflows_path(store: Store, connection: None, name: str) -> None:
-    from airflow_provider_defender.operators._lake import opened_lake
+    from airflow_provider_defender.stores.opening import opened_lake
 
     beside = f"{BUCKET}/in/ab/lake/_defender/{LOG}/commits/00000001.json"
     store.filesystem().pipe_file(beside, b"{")
@@ -444,10 +460,12 @@ def test_a_root_of_any_name_through_airflows_path(store: Store, connection: None
     drain(opened_lake(root), [("a", START)])
     drain(opened_lake(root), [("a", START), ("b", LATER)])
     lake = opened_lake(root)
-    with lake.log(LOG).begin(lake.log(LOG).head(), kind="backfill") as draft:
-        draft.select_new([("b", version(LATER)), ("c", version(START))])
-        draft.write("alerts", alerts([("b", version(LATER), START), ("c", version(START), START)]))
-        draft.commit()
+    with open_log(lake).begin(open_log(lake).head(), VersionsLedger(), kind="backfill") as transaction:
+        transaction.select_new([("b", version(LATER)), ("c", version(START))])
+        transaction.write(
+            "alerts", alerts([("b", version(LATER), START), ("c", version(START), START)]), Partitioning.DAY
+        )
+        transaction.commit()
     filesystem = store.filesystem()
     below = f"{BUCKET}/in/{name}/lake/"
     url = filesystem.unstrip_protocol(f"{below}alerts/")
@@ -466,7 +484,7 @@ def test_what_is_wrong_with_a_store_is_said_with_the_cure(
         PermissionMissing,
         StoreUnavailable,
     )
-    from airflow_provider_defender.operators._lake import lake_errors, opened_lake
+    from airflow_provider_defender.stores.opening import lake_errors, opened_lake
 
     def land(root: str) -> None:
         with lake_errors(root):
@@ -499,7 +517,7 @@ def test_a_lifecycle_rule_that_takes_records_away_is_said(store: Store, caplog: 
     for minute in range(3):
         drain(lake_of(store), [(f"k{minute}", START + timedelta(minutes=minute))])
     store.filesystem().rm_file(f"{BUCKET}/lake/_defender/{LOG}/commits/00000001.json")
-    with pytest.raises(RecordUnreadable, match=r"lacks commit 1 in .*://.*lifecycle"):
+    with pytest.raises(CommitUnreadable, match=r"lacks commit 1 in .*://.*lifecycle"):
         committed_files(lake_of(store), "alerts")
     assert drain(lake_of(store), [("new", START + timedelta(minutes=9))]) is not None
     assert "lacks commit 1 in" in caplog.text

@@ -24,19 +24,19 @@ import pytest
 from airflow_provider_defender import ecs
 from airflow_provider_defender.lake import Lake
 from airflow_provider_defender.simulator import Simulator, Tenant
+from tests.helpers.airflow import START, connect, land, run_clock, running_simulator, simulator
 from tests.object_stores.fixtures import running_store, store
 from tests.object_stores.front import Request
 from tests.object_stores.store import BUCKET, CONNECTION, Store
 from tests.reliability.conftest import unmasked
 from tests.reliability.drills import bounded
 from tests.reliability.support import (
-    RememberedBatches,
+    RememberingMapper,
     assert_log_is_sound,
     assert_only_committed_rows_are_seen,
     whole_tables,
 )
 from tests.reliability.test_killed import FORK, HOUR, backfill, first_drain, later_drain
-from tests.unit.airflow_fixtures import START, connect, land, run_clock, running_simulator, simulator
 
 __all__ = ["run_clock", "running_simulator", "running_store", "simulator", "store", "unmasked"]
 
@@ -121,7 +121,7 @@ def scenario(
     tenant = simulator.tenant = Tenant(7, alerts=0, start=START)
     connect(simulator, monkeypatch)
     monkeypatch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", store.connection())
-    monkeypatch.setattr(ecs, "map_batches", RememberedBatches())
+    monkeypatch.setattr(ecs, "RecordMapper", RememberingMapper())
     monkeypatch.setattr(Lake, "retry_waits", (0.0, 0.0))
     store.attach()
     simulator.page_size = 4

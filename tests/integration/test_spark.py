@@ -8,6 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,20 @@ import pytest
 from airflow_provider_defender import ecs
 from airflow_provider_defender.simulator import Simulator, Tenant
 from airflow_provider_defender.simulator.events import FEEDS, EventStream
+from tests.helpers.airflow import (
+    START,
+    LakeFolder,
+    lake,
+    land,
+    land_incidents,
+    run_clock,
+    running_simulator,
+    simulator,
+)
+from tests.helpers.event_hubs import EventLake, MemoryHub, drain, event_lake, hub, message
+from tests.helpers.tools import need
 from tests.kafka_broker.jars import java
-from tests.tools import need
-from tests.unit.airflow_fixtures import START, LakeFolder, lake, land, run_clock, running_simulator, simulator
 from tests.unit.docs.pages import blocks
-from tests.unit.event_fixtures import EventLake, MemoryHub, drain, event_lake, hub, message
 
 __all__ = ["event_lake", "hub", "lake", "run_clock", "running_simulator", "simulator"]
 
@@ -63,23 +73,31 @@ def datasets(
     land_alerts(simulator, lake)
     land_events(hub, event_lake)
     monkeypatch.chdir(lake.path.parent)
-    return ["alerts", *(f"events/{folder.name}" for folder in sorted(Path("lake/events").iterdir()))]
+    return [
+        "alerts",
+        "incidents",
+        *(f"events/{folder.name}" for folder in sorted(Path("lake/events").iterdir())),
+    ]
 
 
 def land_alerts(simulator: Simulator, lake: LakeFolder) -> None:
     simulator.tenant = Tenant(7, alerts=60, history=timedelta(days=3), start=START, late_share=0.0)
     land(lake, initial_lookback=timedelta(days=3))
+    for run in (land_incidents, partial(land, source="graph_alerts")):
+        run(lake, initial_lookback=timedelta(days=3))
     first = [alert.alert_id for alert in simulator.tenant.alerts[:9]]
     simulator.tenant.update_many(first, status="Resolved")
     simulator.tenant.add_oddities()
     simulator.tenant.advance(timedelta(minutes=1))
     assert land(lake)["rejects"] > 0
+    for run in (land_incidents, partial(land, source="graph_alerts")):
+        assert run(lake)["versions"] > 0
 
 
 def land_events(hub: MemoryHub, lake: EventLake) -> None:
     hub.batch_messages = 500
     for seed, odd in ((1, 0.0), (2, 0.5)):
-        stream = EventStream(seed, start=hub.now, odd=odd, repeats=0.0, records_a_message=3)
+        stream = EventStream(seed, start=hub.now, odd=odd, duplicates=0.0, records_a_message=3)
         for value in stream.messages(60):
             hub.send(value)
         hub.send(message({"Column": seed}, table="Unknown"))
@@ -110,6 +128,7 @@ def read_with_spark(datasets: list[str], examples: list[str]) -> Any:
         env=environment,
         capture_output=True,
         text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-6000:]
     return json.loads(done.stdout)
@@ -131,7 +150,7 @@ def spark_schema(dataset: str) -> str:
     known = {mapping.dataset for mapping in ecs.registered()}
     promised = ecs.schema(dataset if dataset in known else "events/Unknown")
     partitions = [pa.field("date", pa.date32())]
-    if dataset != "alerts":
+    if dataset.startswith("events/"):
         partitions.append(pa.field("hour", pa.int32()))
     return spark_type(pa.struct([*promised, *partitions])).replace("date32[day]", "date")
 
@@ -189,7 +208,9 @@ def assert_reads_together(dataset: str, found: Mapping[str, Any]) -> None:
 
 def assert_passes_over_hidden_folders(files: list[str]) -> None:
     assert list(Path("lake/_defender").glob("*/quarantine/**/*.parquet"))
-    shown = [*Path("lake/alerts").glob("**/*.parquet"), *Path("lake/events").glob("**/*.parquet")]
+    shown = [
+        file for name in ("alerts", "events", "incidents") for file in Path("lake", name).glob("**/*.parquet")
+    ]
     assert sorted(files) == sorted(file.name for file in shown)
 
 

@@ -49,7 +49,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from airflow_provider_defender.simulator import Request, Simulator
-from airflow_provider_defender.simulator._certificates import issue_tls_files
+from airflow_provider_defender.simulator.server.tls import issue_tls_files
 from tests.kafka_broker.jars import BrokerFailed, fetch_jars, java
 
 START_SECONDS = 120.0

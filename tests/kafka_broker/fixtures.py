@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_defender.simulator import Simulator
+from tests.helpers.tools import need
 from tests.kafka_broker.broker import KafkaBroker, TokenIssuer
 from tests.kafka_broker.jars import missing_tools
-from tests.tools import need
 
 
 @pytest.fixture(scope="session")

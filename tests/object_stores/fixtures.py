@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.helpers.tools import need
 from tests.object_stores.store import Store
-from tests.tools import need
 
 STORES = ("s3", "azure", "google")
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import s3fs
 from aiobotocore.session import get_session
 from airflow.sdk.io import attach
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from tests.object_stores.front import Application, Refusal, Request
 from tests.object_stores.store import BUCKET, CONNECTION, Store

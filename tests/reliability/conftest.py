@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_defender.hooks import _tokens, defender_endpoint, entra_id
+from airflow_provider_defender.hooks._connection import redaction
 from airflow_provider_defender.simulator.events import EmbeddedHub
-from tests.unit.airflow_fixtures import LakeFolder, run_clock, running_simulator, simulator
-from tests.unit.event_fixtures import EventLake
+from tests.helpers.airflow import LakeFolder, run_clock, running_simulator, simulator
+from tests.helpers.event_hubs import EventLake
 
 __all__ = ["fast_folder", "lake", "run_clock", "running_simulator", "simulator"]
 
@@ -23,8 +23,7 @@ def unmasked(monkeypatch: pytest.MonkeyPatch) -> None:
 
     It would also hide what must not be logged in the first place.
     """
-    for module in (_tokens, entra_id, defender_endpoint):
-        monkeypatch.setattr(module, "mask_secret", lambda secret: None)
+    monkeypatch.setattr(redaction, "mask_secret", lambda secret: None)
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ import pyarrow.parquet
 import requests
 
 import airflow_provider_defender.ecs
-import airflow_provider_defender.hooks._api
-import airflow_provider_defender.hooks._tokens
+import airflow_provider_defender.hooks._entra.tokens
+import airflow_provider_defender.hooks._rest.client
+import airflow_provider_defender.ingest.run
 import airflow_provider_defender.lake
-import airflow_provider_defender.operators._drain
 import airflow_provider_defender.operators.alerts
-import tests.unit.airflow_fixtures
+import airflow_provider_defender.sources.endpoint_alerts
+import airflow_provider_defender.stores.opening
+import tests.helpers.airflow
 
 __all__ = ["airflow", "airflow_provider_defender", "msal", "pyarrow", "requests", "tests"]

@@ -94,13 +94,14 @@ def _child(
 
 def _shortened(waits: list[float]) -> None:
     """Let the hooks' waits in place take a moment only, and note for how long they would have waited."""
-    from airflow_provider_defender import hooks
+    from airflow_provider_defender.hooks import DefenderEndpointHook
+    from tests.helpers.airflow import INJECTED
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         time.sleep(min(seconds, 0.01))
 
-    hooks.DefenderEndpointHook = partial(hooks.DefenderEndpointHook, sleep=sleep)  # type: ignore[misc,assignment]
+    INJECTED["hook"] = partial(DefenderEndpointHook, sleep=sleep)
 
 
 def _start_measuring() -> int:
@@ -120,7 +121,7 @@ def _memory(name: str) -> int:
 def run_alerts(lake: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """One scheduled run of the alerts' operator."""
     from airflow_provider_defender.operators.alerts import DefenderAlertsToParquetOperator
-    from tests.unit.airflow_fixtures import Outlets
+    from tests.helpers.airflow import INJECTED, Outlets
 
     given: Any = {"dag_run": SimpleNamespace(run_type="scheduled"), "outlet_events": Outlets()}
-    return DefenderAlertsToParquetOperator(task_id="land", lake=lake, **arguments).execute(given)
+    return DefenderAlertsToParquetOperator(task_id="land", lake=lake, **INJECTED, **arguments).execute(given)

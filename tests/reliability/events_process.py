@@ -13,10 +13,9 @@ import sys
 from itertools import cycle, islice
 from pathlib import Path
 
-from airflow_provider_defender import hooks
 from airflow_provider_defender.simulator.events import EventStream
+from tests.helpers.event_hubs import NOW, EventLake, MemoryHook, MemoryHub, drain
 from tests.reliability.landing_process import peak_bytes
-from tests.unit.event_fixtures import NOW, EventLake, MemoryHook, MemoryHub, drain
 
 DIFFERENT = 100
 
@@ -24,11 +23,14 @@ DIFFERENT = 100
 def main(lake: str, messages: str) -> None:
     hub = MemoryHub()
     hub.batch_messages = 100
-    stream = EventStream(3, repeats=0, records_a_message=20, start=NOW)
+    stream = EventStream(3, duplicates=0, records_a_message=20, start=NOW)
     for number, value in enumerate(islice(cycle(list(stream.messages(DIFFERENT))), int(messages))):
         hub.send(value, number % 2)
-    hooks.EventHubHook = lambda conn_id, **_: MemoryHook(hub, conn_id, None)  # type: ignore[assignment,misc]
-    summary = drain(EventLake(Path(lake)), drop_repeats=False)
+    summary = drain(
+        EventLake(Path(lake)),
+        drop_duplicates=False,
+        hook=lambda conn_id, **_: MemoryHook(hub, conn_id, None),
+    )
     print(json.dumps({"summary": summary, "peak": peak_bytes()}))
 
 

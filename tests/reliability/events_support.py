@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.simulator.events import EmbeddedHub, produce
+from tests.helpers.event_hubs import EventLake, Ledger, message
 from tests.reliability.support import assert_only_committed_rows_are_seen
-from tests.unit.event_fixtures import EventLake, Ledger, message
 
 _NUMBERS = count()
 TABLES = ("EmailUrlInfo", "MessageUrlInfo")

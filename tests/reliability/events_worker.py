@@ -18,12 +18,22 @@ from typing import Any
 
 from airflow_provider_defender.exceptions import ConflictingRun
 from airflow_provider_defender.hooks import EventHubHook, MessageBatch
-from airflow_provider_defender.lake import _lake, _local
+from airflow_provider_defender.lake import lake as lake_module
+from airflow_provider_defender.lake.storage import local
+from tests.helpers.event_hubs import INJECTED, EventLake, drain
 from tests.reliability.test_killed import CALLS, FORK, Stepped, Steps
-from tests.unit.event_fixtures import EventLake, drain
 
 BATCH_RECORDS = 4
 Preparation = Callable[[], None]
+
+
+class SmallBatches(EventHubHook):
+    """Hands out a few messages at a time."""
+
+    batch_messages = BATCH_RECORDS
+
+    def batches(self, *given: Any, **options: Any) -> Iterator[MessageBatch]:
+        return super().batches(*given, **{"batch_messages": self.batch_messages, **options})
 
 
 class Worker:
@@ -71,7 +81,7 @@ def _work(
     disk.mkdir(exist_ok=True)
     os.chdir(disk)
     os.environ["TMPDIR"], tempfile.tempdir = str(disk), None
-    small_batches()
+    INJECTED["hook"] = SmallBatches
     if prepare is not None:
         prepare()
     try:
@@ -81,19 +91,6 @@ def _work(
 
 
 # What a process can be prepared to do -------------------------------------------------------------
-
-
-def small_batches() -> None:
-    """Let the hook hand out a few messages at a time."""
-    whole = EventHubHook.batches
-    EventHubHook.batches = with_options(whole, batch_records=BATCH_RECORDS)  # type: ignore[method-assign]
-
-
-def with_options(method: Callable[..., Any], **fixed: Any) -> Callable[..., Any]:
-    def call(*given: Any, **options: Any) -> Any:
-        return method(*given, **{**fixed, **options})
-
-    return call
 
 
 def die_at_step(number: int) -> None:
@@ -111,7 +108,7 @@ def signal_before_batch(number: int, signum: signal.Signals) -> None:
                 os.kill(os.getpid(), signum)
             yield batch
 
-    EventHubHook.batches = batches  # type: ignore[method-assign,assignment]
+    EventHubHook.batches = batches  # type: ignore[method-assign]
 
 
 def stop_before(name: str) -> None:
@@ -141,9 +138,9 @@ def wait_before_commit(line: Any, then: Preparation | None = None) -> None:
 
 
 def _watch(step: Callable[[str], None]) -> None:
-    original = _lake._open_storage
-    _lake._open_storage = lambda *given: Stepped(original(*given), step)  # type: ignore[assignment]
-    _local.os = Stepped(os, step, only=CALLS)  # type: ignore[attr-defined]
+    original = lake_module._open_storage
+    lake_module._open_storage = lambda *given: Stepped(original(*given), step)
+    local.os = Stepped(os, step, only=CALLS)  # type: ignore[attr-defined, assignment]
 
 
 def offsets_by_time(known: Mapping[datetime, Mapping[int, int]]) -> None:
@@ -152,7 +149,7 @@ def offsets_by_time(known: Mapping[datetime, Mapping[int, int]]) -> None:
     def offsets_at(hook: Any, moment: datetime, partitions: Sequence[int]) -> dict[int, int]:
         return {partition: known[moment][partition] for partition in partitions}
 
-    EventHubHook.offsets_at = offsets_at  # type: ignore[method-assign,assignment]
+    EventHubHook.offsets_at = offsets_at  # type: ignore[method-assign, assignment]
 
 
 def limit_files(size: int, *, deadly: bool = True) -> None:

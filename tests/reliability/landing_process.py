@@ -1,6 +1,6 @@
 """One run of the operator in a process of its own; prints its summary and its peak memory as JSON.
 
-    python -m tests.reliability.landing_process <lake URI> <now, ISO 8601>
+    python -m tests.reliability.landing_process <lake URI> <now, ISO 8601> [<source>]
 
 The connection comes from `AIRFLOW_CONN_DEFENDER_DEFAULT`, as for any process of Airflow.
 """
@@ -15,8 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_defender.operators import alerts
-from tests.unit.airflow_fixtures import Outlets
+from airflow_provider_defender.clock import Clock
+from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
+from tests.helpers.airflow import Outlets
 
 
 def peak_bytes() -> int:
@@ -29,15 +30,11 @@ def peak_bytes() -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-def main(lake: str, now: str) -> None:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime.fromisoformat(now)
-
-    alerts.datetime = Clock  # type: ignore[misc]
+def main(lake: str, now: str, source: Any = "endpoint_alerts") -> None:
     given: Any = {"dag_run": SimpleNamespace(run_type="scheduled"), "outlet_events": Outlets()}
-    summary = alerts.DefenderAlertsToParquetOperator(task_id="land", lake=lake).execute(given)
+    clock = Clock(now=lambda: datetime.fromisoformat(now))
+    operator = DefenderAlertsToParquetOperator(task_id="land", lake=lake, source=source, clock=clock)
+    summary = operator.execute(given)
     print(json.dumps({"summary": summary, "peak": peak_bytes()}))
 
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 from airflow_provider_defender import ecs
-from tests.unit.ecs.alerts import ALERT, ORIGINS, record
-from tests.unit.ecs.hub import CLOUD_ALERT, event, logon, message, origins, process, text
+from tests.unit.ecs.helpers.alert_records import ALERT, ORIGINS, record
+from tests.unit.ecs.helpers.hub_messages import CLOUD_ALERT, event, logon, message, origins, process, text
 
 LONG = "x"
 ESCAPES = '"'

@@ -6,12 +6,12 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -23,9 +23,9 @@ from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_defender import ecs
 from airflow_provider_defender.ecs import MappedRecords
-from airflow_provider_defender.hooks import _transport
+from airflow_provider_defender.hooks._http import transport
 from airflow_provider_defender.lake import Lake, committed_files
-from airflow_provider_defender.simulator import Request, Simulator, Tenant
+from airflow_provider_defender.simulator import Portal, Request, Simulator, Tenant
 from airflow_provider_defender.timestamps import parse_ticks
 
 Row = tuple[str, str, int]
@@ -63,8 +63,12 @@ def landed_rows(lake: Path) -> Counter[Row]:
 
 
 def whole_tables(lake: Path) -> list[pa.Table]:
-    """Alerts and quarantine with all their columns, in one order: equal for equal lakes."""
-    parts = (("alerts/**", _landing_order), ("_defender/*/quarantine/**", _reject_order))
+    """Alerts, incidents, quarantine with all their columns, in one order: equal for equal lakes."""
+    parts = (
+        ("alerts/**", _landing_order),
+        ("incidents/**", _landing_order),
+        ("_defender/*/quarantine/**", _reject_order),
+    )
     tables = []
     for folder, order in parts:
         files = sorted(lake.glob(f"{folder}/*.parquet"))
@@ -84,9 +88,9 @@ def _reject_order(table: pa.Table) -> list[int]:
     return sorted(range(len(keys)), key=keys.__getitem__)
 
 
-def records(lake: Path) -> list[dict[str, Any]]:
-    """The records of the lake's log, by number."""
-    return [json.loads(path.read_bytes()) for path in sorted(lake.glob("_defender/*/commits/*.json"))]
+def records(lake: Path, log: str = "*") -> list[dict[str, Any]]:
+    """The records of the lake's log, by number; `log`: the name of one of several."""
+    return [json.loads(path.read_bytes()) for path in sorted(lake.glob(f"_defender/{log}/commits/*.json"))]
 
 
 def assert_only_committed_rows_are_seen(lake: Path) -> None:
@@ -135,9 +139,12 @@ def assert_named(seen: dict[str, int], commits: list[dict[str, Any]]) -> None:
     assert {path: rows for path, rows in seen.items() if named.get(path) != rows} == {}
 
 
-def assert_log_is_sound(lake: Path) -> None:
-    """P4: numbers without gaps, a watermark that never goes back, and every file that a record names."""
-    commits = records(lake)
+def assert_log_is_sound(lake: Path, log: str = "*", dataset: str = "alerts") -> None:
+    """P4: numbers without gaps, a watermark that never goes back, and every file that a record names.
+
+    `log`: the name of one of several.
+    """
+    commits = records(lake, log)
     assert [commit["number"] for commit in commits] == list(range(1, len(commits) + 1))
     watermarks = [parse_ticks(commit["position"]["watermark"] or "") or 0 for commit in commits]
     assert watermarks == sorted(watermarks)
@@ -148,7 +155,8 @@ def assert_log_is_sound(lake: Path) -> None:
         if not (lake / file["path"]).exists()
     ]
     assert missing == []
-    assert sorted(committed_files(str(lake), "alerts")) == sorted(map(str, lake.glob("alerts/**/*.parquet")))
+    found = sorted(map(str, lake.glob(f"{dataset}/**/*.parquet")))
+    assert sorted(committed_files(str(lake), dataset)) == found
     assert [path for path in lake.glob("_defender/*/staging/*/*.staged") if _claimed(path, commits)] == []
 
 
@@ -156,27 +164,85 @@ def _claimed(staged: Path, commits: list[dict[str, Any]]) -> bool:
     return staged.parent.name in {commit["token"] for commit in commits}
 
 
-def assert_each_version_is_whole_and_single(tenant: Tenant, rows: Counter[Row]) -> None:
+class Version(Protocol):
+    """One version of a record, as the simulator knows it."""
+
+    @property
+    def alert_id(self) -> str: ...
+
+    @property
+    def update_time(self) -> str | None: ...
+
+    def rendered(self, whole: bool, /) -> bytes: ...
+
+
+class Shown(Protocol):
+    """What an API shows: a tenant, or one of the lists of its portal."""
+
+    @property
+    def alerts(self) -> Sequence[Version]:
+        """The versions that it shows now."""
+        ...
+
+    @property
+    def versions(self) -> Sequence[Version]:
+        """All versions that there have been."""
+        ...
+
+
+class PortalAlerts:
+    """The alerts that Microsoft Graph shows of a tenant."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._portal = Portal.of(tenant)
+
+    @property
+    def alerts(self) -> Sequence[Version]:
+        return self._portal.alerts
+
+    @property
+    def versions(self) -> Sequence[Version]:
+        return self._portal.alert_versions
+
+
+class PortalIncidents:
+    """The incidents that Microsoft Graph shows of a tenant."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._portal = Portal.of(tenant)
+
+    @property
+    def alerts(self) -> Sequence[Version]:
+        return self._portal.incidents
+
+    @property
+    def versions(self) -> Sequence[Version]:
+        return self._portal.incident_versions
+
+
+def _row_count(version: Version) -> int:
+    """The rows of a version: one an item of evidence, and one without any."""
+    return max(1, len(json.loads(version.rendered(True)).get("evidence", ())))
+
+
+def assert_each_version_is_whole_and_single(shown: Shown, rows: Counter[Row]) -> None:
     """P1: no row twice, no version that never was, and of every version all its rows."""
     assert {row: count for row, count in rows.items() if count > 1} == {}
-    items = {
-        (version.alert_id, version.update_time): max(1, len(json.loads(version.rendered(True))["evidence"]))
-        for version in tenant.versions
-    }
+    items = {(version.alert_id, version.update_time): _row_count(version) for version in shown.versions}
     found = Counter((alert_id, version) for alert_id, version, _ in rows)
     assert {version: count for version, count in found.items() if items.get(version) != count} == {}
 
 
-def last_versions(tenant: Tenant) -> set[tuple[str, str | None]]:
-    """What the API shows now: alert id and update time."""
-    return {(version.alert_id, version.update_time) for version in tenant.alerts}
+def last_versions(shown: Shown) -> set[tuple[str, str | None]]:
+    """What the API shows now: id and update time."""
+    return {(version.alert_id, version.update_time) for version in shown.alerts}
 
 
-def assert_last_versions_landed(tenant: Tenant, lake: Path) -> None:
-    """P5 and P1: what the API shows now has landed, and nothing twice or in part."""
-    rows = landed_rows(lake)
-    assert last_versions(tenant) - {(alert_id, version) for alert_id, version, _ in rows} == set()
-    assert_each_version_is_whole_and_single(tenant, rows)
+def assert_last_versions_landed(shown: Shown, lake: Path, files: str = "alerts/**/*.parquet") -> None:
+    """P5 and P1: what the API shows now has landed, and nothing twice or in part. `files`: where."""
+    rows = rows_in(sorted(lake.glob(files)))
+    assert last_versions(shown) - {(alert_id, version) for alert_id, version, _ in rows} == set()
+    assert_each_version_is_whole_and_single(shown, rows)
 
 
 # The simulator without a network ------------------------------------------------------------------
@@ -189,9 +255,7 @@ class InProcessAdapter(BaseAdapter):
         super().__init__()
         self._simulator = simulator
 
-    def send(  # type: ignore[override]
-        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
-    ) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         url = urlsplit(str(request.url))
         headers = {name.lower(): str(value) for name, value in request.headers.items()}
         body = request.body or b""
@@ -212,7 +276,7 @@ class InProcessAdapter(BaseAdapter):
 def without_network(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> None:
     """Let all sessions of the hooks reach the simulator in this process."""
     adapter = InProcessAdapter(simulator)
-    monkeypatch.setattr(_transport.HttpSession, "get_adapter", lambda session, url: adapter)
+    monkeypatch.setattr(transport.HttpSession, "get_adapter", lambda session, url: adapter)
     monkeypatch.setattr(requests.sessions, "get_environ_proxies", lambda *args, **kwargs: {})
 
 
@@ -236,44 +300,70 @@ NARROW = pa.schema(
 FEW = ["@timestamp", "message", "landing"]
 
 
-def narrow_batches(
-    source: str, records: list[Any], *, origins: pa.Table, ingested: datetime, keep_original: bool
+class NarrowMapper:
+    """Stands for `ecs.RecordMapper`: the same rows, with the columns that the lake itself looks at."""
+
+    def __init__(self, source: str, *, ingested: datetime, keep_original: bool) -> None:
+        self._source = source
+
+    def map(self, records: list[Any], origins: pa.Table, identities: Any) -> Iterator[MappedRecords]:
+        yield from _narrow(records, origins["tenant"][0].as_py(), *_TIMES[self._source])
+
+    def finish(self) -> Iterator[MappedRecords]:
+        return iter(())
+
+
+_TIMES = {
+    "endpoint_alerts": ("alerts", "alertCreationTime", "lastUpdateTime"),
+    "graph_alerts": ("alerts", "createdDateTime", "lastUpdateDateTime"),
+    "graph_incidents": ("incidents", "createdDateTime", "lastUpdateDateTime"),
+}
+"""Source → its dataset, and the properties with the times of creation and of the last update."""
+
+
+def _narrow(
+    records: list[Any], tenant: str, dataset: str, created: str, updated: str
 ) -> Iterator[MappedRecords]:
-    """Stands for `ecs.map_batches`: the same rows, with the columns that the lake itself looks at."""
-    tenant = origins["tenant"][0].as_py()
     rows = [
         {
-            "@timestamp": datetime.fromisoformat(alert["alertCreationTime"][:19] + "+00:00"),
-            "landing": {"key": f"{tenant}/{alert['id']}", "version": alert["lastUpdateTime"], "item": item},
+            "@timestamp": datetime.fromisoformat(record[created][:19] + "+00:00"),
+            "landing": {"key": f"{tenant}/{record['id']}", "version": record[updated], "item": item},
         }
-        for alert in (json.loads(bytes(record)) for record in records)
-        for item in range(max(1, len(alert["evidence"])))
+        for record in (json.loads(bytes(record)) for record in records)
+        for item in range(max(1, len(record.get("evidence", ()))))
     ]
     if rows:
         table = pa.Table.from_pylist(rows, NARROW)
-        yield MappedRecords(tables={"alerts": table}, rejects=ecs.REJECTS_SCHEMA.empty_table())
+        yield MappedRecords(tables={dataset: table}, rejects=ecs.REJECTS_SCHEMA.empty_table())
 
 
-class RememberedBatches:
-    """Stands for `ecs.map_batches`: maps the same records for the same run only once, and keeps few columns.
+class RememberingMapper:
+    """Stands for `ecs.RecordMapper`: maps the same records for the same run only once, and keeps few columns.
 
     For tests that run the same drain again and again, in processes forked from this one: most of their time
     would be spent on 500 columns that the lake does not look at.
     """
 
     def __init__(self) -> None:
-        self._map = ecs.map_batches
+        self._real = ecs.RecordMapper
         self._known: dict[Any, list[MappedRecords]] = {}
+        self._run: Any = None
 
-    def __call__(
-        self, source: str, records: list[Any], *, origins: pa.Table, ingested: datetime, keep_original: bool
-    ) -> Iterator[MappedRecords]:
+    def __call__(self, source: str, *, ingested: datetime, keep_original: bool) -> RememberingMapper:
+        """Begin a run, as making a mapper does."""
+        self._run = (source, ingested, keep_original)
+        return self
+
+    def map(self, records: list[Any], origins: pa.Table, identities: Any) -> Iterator[MappedRecords]:
+        source, ingested, keep_original = self._run
         key = (tuple(map(bytes, records)), str(origins.to_pylist()), ingested)
         if key not in self._known:
+            mapper = self._real(source, ingested=ingested, keep_original=keep_original)
             self._known[key] = [
                 replace(part, tables={name: table.select(FEW) for name, table in part.tables.items()})
-                for part in self._map(
-                    source, records, origins=origins, ingested=ingested, keep_original=keep_original
-                )
+                for part in mapper.map(records, origins, identities)
             ]
         return iter(self._known[key])
+
+    def finish(self) -> Iterator[MappedRecords]:
+        return iter(())

@@ -17,17 +17,21 @@ from airflow_provider_defender.exceptions import (
     StoreUnavailable,
 )
 from airflow_provider_defender.hooks import EventHubHook
-from airflow_provider_defender.lake import _lake
+from airflow_provider_defender.lake import lake as lake_module
 from airflow_provider_defender.simulator.events import EmbeddedHub
+from tests.helpers.event_hubs import INJECTED, EventLake, drain
 from tests.reliability import events_worker
 from tests.reliability.events_support import Namespace, assert_exactly_once
-from tests.reliability.events_worker import Worker, with_options
+from tests.reliability.events_worker import SmallBatches, Worker
 from tests.reliability.test_killed import Stepped
-from tests.unit.event_fixtures import EventLake, drain
 
 ONE_BY_ONE = {"queued.min.messages": "1", "max.partition.fetch.bytes": "300", "fetch.max.bytes": "1000000"}
 """Settings by which the client fetches little ahead, so that an outage comes before the end."""
 NOT_LEADER, TIMED_OUT, THROTTLED = 6, 7, 89
+
+
+class BatchesOfThree(SmallBatches):
+    batch_messages = 3
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def namespace(embedded: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> Namespa
     namespace.connect(monkeypatch)
     for _ in range(5):
         namespace.fill(4)
-    monkeypatch.setattr(EventHubHook, "batches", with_options(EventHubHook.batches, batch_records=3))
+    monkeypatch.setitem(INJECTED, "hook", BatchesOfThree)
     return namespace
 
 
@@ -82,8 +86,8 @@ def test_an_outage_in_the_middle_is_waited_out(
 def test_an_outage_that_does_not_end_lands_what_was_read(
     namespace: Namespace, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impatient = partial(EventHubHook, outage_seconds=1)
-    monkeypatch.setattr("airflow_provider_defender.hooks.EventHubHook", impatient)
+    impatient = partial(BatchesOfThree, outage_seconds=1)
+    monkeypatch.setitem(INJECTED, "hook", impatient)
     with monkeypatch.context() as patch:
         before_batch(patch, 2, namespace.embedded.down)
         with pytest.raises(ServiceUnavailable):
@@ -150,8 +154,8 @@ class FullDisk:
 
 
 def full_from(patch: pytest.MonkeyPatch, step: int | None) -> FullDisk:
-    disk, original = FullDisk(step), _lake._open_storage
-    patch.setattr(_lake, "_open_storage", lambda *given: Stepped(original(*given), disk))
+    disk, original = FullDisk(step), lake_module._open_storage
+    patch.setattr(lake_module, "_open_storage", lambda *given: Stepped(original(*given), disk))
     return disk
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_defender.simulator.events import FEEDS, ODDITIES, EventStream
-from tests.unit.event_fixtures import NOW, EventLake, MemoryHub, drain, hub, message
+from tests.helpers.event_hubs import NOW, EventLake, MemoryHub, drain, hub, message
 
 __all__ = ["hub"]
 
@@ -103,7 +103,7 @@ def test_ten_thousand_poisoned_messages_stop_nothing(hub: MemoryHub, event_lake:
         if number % 100 == 0:
             hub.fill(1)
     hub.batch_messages = 500
-    summary = drain(event_lake, drop_repeats=False)
+    summary = drain(event_lake, drop_duplicates=False)
     assert summary["messages"] == len(hub.ledger) == FUZZED + FUZZED // 100
     landed = event_lake.ledger()
     assert landed.keys() == hub.ledger.keys()  # at least one row or reject of each, and none twice
@@ -116,16 +116,16 @@ def test_ten_thousand_poisoned_messages_stop_nothing(hub: MemoryHub, event_lake:
 def test_every_oddity_of_the_exporter_lands_or_is_in_quarantine(
     hub: MemoryHub, event_lake: EventLake
 ) -> None:
-    stream = EventStream(5, repeats=0.1)
+    stream = EventStream(5, duplicates=0.1)
     for name in ODDITIES:
         hub.send(stream.oddity(name))
     for value in stream.messages(40):
         hub.send(value, 1)
     summary = drain(event_lake)
     assert summary["rows"] == {f"events/{table}": count for table, count in sorted(stream.truth.rows.items())}
-    assert summary["repeats"] == stream.truth.repeats > 0
+    assert summary["duplicates"] == stream.truth.duplicates > 0
     assert summary["rejects"] == sum(stream.truth.broken.values())
-    assert sum(event_lake.ledger().values()) == summary["records"] - summary["repeats"]
+    assert sum(event_lake.ledger().values()) == summary["records"] - summary["duplicates"]
 
 
 # Hostile names ------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_ten_thousand_hostile_names_write_nothing_outside_the_lake(
 def test_files_of_different_batches_read_together(hub: MemoryHub, event_lake: EventLake) -> None:
     """Full rows, odd rows, and rows with hardly a column: every dataset has one schema in all its files."""
     for seed, odd in ((1, 0.0), (2, 0.5)):
-        stream = EventStream(seed, odd=odd, repeats=0.0, records_a_message=3)
+        stream = EventStream(seed, odd=odd, duplicates=0.0, records_a_message=3)
         for value in stream.messages(60):
             hub.send(value, parts=0)
         drain(event_lake)
@@ -200,4 +200,6 @@ def assert_reads_together(lake: EventLake, table: str) -> None:
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     assert ds.dataset(files).to_table().num_rows == rows
     query = f'SELECT count(*), count("@timestamp"), count(landing.kafka.offset) FROM read_parquet({files!r})'
-    assert duckdb.sql(query).fetchall() == [(rows, rows, rows)]
+    relation = duckdb.sql(query)
+    assert relation is not None
+    assert relation.fetchall() == [(rows, rows, rows)]

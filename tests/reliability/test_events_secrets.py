@@ -19,12 +19,12 @@ import structlog
 from airflow_provider_defender.assets import defender_asset
 from airflow_provider_defender.compat import AirflowFailException
 from airflow_provider_defender.exceptions import ConfigurationError, FailNow
-from airflow_provider_defender.hooks import event_hub
+from airflow_provider_defender.hooks._connection import redaction
 from airflow_provider_defender.sensors import EventHubSensor
 from airflow_provider_defender.simulator.events import EmbeddedHub
+from tests.helpers.airflow import context
+from tests.helpers.event_hubs import EventLake, drain
 from tests.reliability.events_support import Namespace
-from tests.unit.airflow_fixtures import context
-from tests.unit.event_fixtures import EventLake, drain
 
 KEY = "c2VjcmV0LXNoYXJlZC1hY2Nlc3Mta2V5LTAxMjM0NTY3ODk="
 STRING = f"Endpoint=sb://127.0.0.1/;SharedAccessKeyName=listen;SharedAccessKey={KEY}"
@@ -76,7 +76,7 @@ def watch(
         logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    monkeypatch.setattr(event_hub, "mask_secret", lambda secret: None)
+    monkeypatch.setattr(redaction, "mask_secret", lambda secret: None)
     handler, root = logging.StreamHandler(watch.logged), logging.getLogger()
     root.addHandler(handler)
     for name in LOGGERS:

@@ -11,16 +11,16 @@ import pytest
 
 from airflow_provider_defender.hooks import EventHubHook
 from airflow_provider_defender.simulator.events import EmbeddedHub
+from tests.helpers.event_hubs import EventLake, drain
 from tests.reliability import events_worker
 from tests.reliability.events_support import Namespace, assert_exactly_once
 from tests.reliability.events_worker import Worker
 from tests.reliability.support import plain_reader
 from tests.reliability.test_killed import FORK
-from tests.unit.event_fixtures import EventLake, drain
 
 START = datetime(2026, 11, 20, tzinfo=timezone.utc)
 END = START + timedelta(days=1)
-WINDOW = {"since": START, "until": END}
+WINDOW: dict[str, Any] = {"since": START, "until": END}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_runs_over_other_partitions_all_count(
 ) -> None:
     namespace = Namespace(embedded, partitions=4)
     namespace.connect(monkeypatch)
-    groups: list[dict[str, Any]] = [{"partitions": group} for group in ([0], [1, 3], [2])]
+    groups: list[dict[str, Any]] = [{"hub_partitions": group} for group in ([0], [1, 3], [2])]
     for number in range(2):
         namespace.fill(5)
         outcomes = race(event_lake, *groups)
@@ -77,7 +77,7 @@ def test_a_backfill_and_a_live_run_that_overlap_share_what_they_land(
     drain(event_lake)
     namespace.fill(6)
     known = {START: {0: 2, 1: 6}, END: {0: 7, 1: 10}}
-    outcomes = race(event_lake, {}, WINDOW, {**WINDOW, "partitions": [1]}, known=known)
+    outcomes = race(event_lake, {}, WINDOW, {**WINDOW, "hub_partitions": [1]}, known=known)
     assert [kind for kind, _ in outcomes] == ["landed"] * 3
     assert_exactly_once(event_lake, namespace)
     assert event_lake.nexts() == {0: 10, 1: 10}
@@ -102,10 +102,10 @@ def test_a_task_that_stands_still_keeps_no_other_from_landing(
     """Mapped tasks share no lock and no wait but the commit."""
     namespace.fill(9)
     folder = event_lake.path.parent
-    still = Worker(folder / "still", event_lake.path, {"partitions": [0]}, prepare)
+    still = Worker(folder / "still", event_lake.path, {"hub_partitions": [0]}, prepare)
     still.wait_until_stopped()
     for commit in (1, 2):
-        kind, summary = Worker(folder / "other", event_lake.path, {"partitions": [1]}).outcome()
+        kind, summary = Worker(folder / "other", event_lake.path, {"hub_partitions": [1]}).outcome()
         assert (kind, summary["commit"], summary["complete"]) == ("landed", commit, True)
         namespace.fill(5)
     landed = {place: parts for place, parts in event_lake.ledger().items() if place[0] == 0}
@@ -137,7 +137,7 @@ def test_live_runs_and_backfills_in_turns(
         drain(event_lake, **WINDOW)
         assert drain(event_lake, **WINDOW)["commit"] is None
         if number % 2:
-            drain(event_lake, partitions=[number // 2], max_records=5)
+            drain(event_lake, hub_partitions=[number // 2], max_messages=5)
     drain(event_lake)
     assert_exactly_once(event_lake, namespace)
     assert drain(event_lake, **WINDOW)["commit"] is None

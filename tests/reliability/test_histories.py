@@ -1,10 +1,10 @@
 """P5: the last version of every alert lands, once, however the tenant lives while it is read.
 
-A history is a tenant's life over several polls with pages of two rows. Between any two pages up to four
-minutes pass, rows read already and rows not read yet are updated, alone or several at one update time,
-new alerts enter with the lowest ids, and a quarter of all writes becomes visible up to four minutes late.
+A history is a tenant's life over several polls with pages of two rows (see `histories`); new alerts enter
+with the lowest ids.
 
-Hook, drain, lake and the bookkeeping of versions are real in all 300 histories; every tenth goes through the
+Sixty of them run in `make test`, the others with the tests that take minutes. Hook, drain, lake and the
+bookkeeping of versions are real in all 300 histories; every tenth goes through the
 whole operator, every thirtieth with the real mapping. The others land each alert as a narrow table: to map
 and write 500 columns for every few rows is nine tenths of the time and has no part in what is tested here.
 """
@@ -12,8 +12,6 @@ and write 500 columns for every few rows is nine tenths of the time and has no p
 from __future__ import annotations
 
 import json
-import logging
-import random
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -23,67 +21,38 @@ from urllib.parse import quote_plus
 import pytest
 
 from airflow_provider_defender import ecs
-from airflow_provider_defender.hooks import AlertFilter, DefenderEndpointHook
-from airflow_provider_defender.operators._drain import AlertDrain
-from airflow_provider_defender.operators._timing import DrainClock
-from airflow_provider_defender.operators._window import Window
+from airflow_provider_defender.hooks import DefenderEndpointHook
 from airflow_provider_defender.simulator import Page, Request, Simulator, Tenant
-from airflow_provider_defender.timestamps import (
-    format_ticks,
-    parse_ticks,
+from airflow_provider_defender.sources.endpoint_alerts import EndpointAlerts
+from airflow_provider_defender.timestamps import format_ticks, parse_ticks
+from tests.helpers.airflow import LakeFolder, connect, land
+from tests.helpers.breadth import first_in_make_test
+from tests.reliability import histories
+from tests.reliability.histories import (
+    CHUNK,
+    HISTORIES,
+    HOUR,
+    NAIVE_HISTORIES,
+    OVERLAP,
+    Poll,
+    check_watermark,
+    offline_simulator,
+    overlapped,
+    play,
 )
 from tests.reliability.support import (
+    NarrowMapper,
     assert_last_versions_landed,
     assert_log_is_sound,
     last_versions,
-    narrow_batches,
-    opened,
-    without_network,
 )
-from tests.unit.airflow_fixtures import LakeFolder, connect, land
 
-HISTORIES = 300
-NAIVE_HISTORIES = 100
-CHUNK = 30
-POLLS = 5
-OVERLAP = timedelta(minutes=5)
-LATEST = timedelta(minutes=4)
-HOUR = timedelta(hours=1)
-TENANT_ID, SECRET = "6f3a874c-af07-455e-867d-f7c6f5d5e7f6", "sim~the same"
-"""The same in all histories: Airflow's masker keeps those of every connection, and slows down."""
-
-Poll = Callable[[], None]
-
-
-def play(simulator: Simulator, seed: int, begin: Callable[[Simulator], Poll]) -> Tenant:
-    """Live through one history; the last of its polls sees everything, undisturbed."""
-    draw = random.Random(seed)
-    tenant = Tenant(seed, tenant_id=TENANT_ID, alerts=6, history=3 * HOUR, late_share=0.25, latest=LATEST)
-    simulator.tenant = tenant
-    simulator.apps["reader"].add_secret(SECRET)
-    simulator.page_size = 2
-
-    def stir(page: Page) -> None:
-        tenant.advance(timedelta(seconds=draw.randrange(240)))
-        tenant.stir((*page.read, *page.rows), page.unread)
-
-    poll = begin(simulator)
-    for number in range(POLLS):
-        simulator.after_page = stir if number < POLLS - 1 else None
-        poll()
-        if number < POLLS - 1:
-            tenant.advance(timedelta(seconds=draw.randrange(600)))
-        if number == POLLS - 2:
-            tenant.advance(LATEST)
-    return tenant
+IN_MAKE_TEST = 60
 
 
 @pytest.fixture
 def offline(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    without_network(monkeypatch, simulator)
-    monkeypatch.setattr(DefenderEndpointHook, "log", logging.getLogger("tests.quiet"))
-    logging.getLogger("tests.quiet").setLevel(logging.ERROR)
-    return simulator
+    return offline_simulator(simulator, monkeypatch, DefenderEndpointHook)
 
 
 # The right way ------------------------------------------------------------------------------------
@@ -103,38 +72,10 @@ def operator_polls(simulator: Simulator, lake: Path, monkeypatch: pytest.MonkeyP
 def drain_polls(simulator: Simulator, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Poll:
     connect(simulator, monkeypatch)
     hook = DefenderEndpointHook(sleep=simulator.elapse)
-    log = opened(lake).log(f"endpoint_alerts-{hook.tenant_id}")
-
-    def poll() -> None:
-        began, started = simulator.tenant.now_ticks(), simulator.tenant.now()
-        head = log.head()
-        drain = AlertDrain(
-            source="endpoint_alerts",
-            hook=hook,
-            log=log,
-            window=Window("watermark"),
-            filters=AlertFilter(),
-            overlap=OVERLAP,
-            lookback=24 * HOUR,
-            clock=DrainClock(),
-            keep_original=True,
-            started=started,
-            logger=logging.getLogger("tests.quiet"),
-        )
-        drain.run(head)
-        after = log.head().position
-        check_watermark(head.position.watermark_text, after.watermark_text, began)
-
-    return poll
+    return histories.drain_polls(simulator, lake, lambda usual: EndpointAlerts(hook=hook, **usual))
 
 
-def check_watermark(before: str | None, after: str | None, began: int) -> None:
-    ticks = parse_ticks(after or "")
-    assert ticks is not None
-    assert (parse_ticks(before or "") or 0) <= ticks <= began
-
-
-@pytest.mark.parametrize("first", range(0, HISTORIES, CHUNK))
+@pytest.mark.parametrize("first", first_in_make_test(range(0, HISTORIES, CHUNK), IN_MAKE_TEST // CHUNK))
 def test_the_last_version_of_every_alert_lands_once(
     offline: Simulator, fast_folder: Path, first: int
 ) -> None:
@@ -144,7 +85,7 @@ def test_the_last_version_of_every_alert_lands_once(
         lake = fast_folder / str(seed)
         with pytest.MonkeyPatch.context() as patch:
             if seed % 30:
-                patch.setattr(ecs, "map_batches", narrow_batches)
+                patch.setattr(ecs, "RecordMapper", NarrowMapper)
             tenant = play(offline, seed, partial(polls, lake=lake, monkeypatch=patch))
         assert_last_versions_landed(tenant, lake)
         assert_log_is_sound(lake)
@@ -196,22 +137,21 @@ def lost_histories(
     return lost
 
 
-def overlapped(watermark: int) -> str:
-    return format_ticks(max(0, watermark - OVERLAP // timedelta(microseconds=1) * 10))
-
-
 def test_reading_what_is_newer_than_the_newest_loses_rows(offline: Simulator) -> None:
     assert lost_histories(offline, lambda w, now: f"lastUpdateTime gt {format_ticks(w)}") > 75
 
 
+@pytest.mark.integration
 def test_reading_from_the_newest_on_loses_rows(offline: Simulator) -> None:
     assert lost_histories(offline, lambda w, now: f"lastUpdateTime ge {format_ticks(w)}") > 75
 
 
+@pytest.mark.integration
 def test_an_overlap_alone_without_the_cap_at_the_start_of_the_drain_loses_rows(offline: Simulator) -> None:
     assert lost_histories(offline, lambda w, now: f"lastUpdateTime ge {overlapped(w)}") > 25
 
 
+@pytest.mark.integration
 def test_an_upper_bound_at_the_start_of_the_drain_loses_rows(offline: Simulator) -> None:
     def condition(watermark: int, now: int) -> str:
         return f"lastUpdateTime ge {overlapped(watermark)} and lastUpdateTime le {format_ticks(now)}"
@@ -219,6 +159,7 @@ def test_an_upper_bound_at_the_start_of_the_drain_loses_rows(offline: Simulator)
     assert lost_histories(offline, condition, capped=True) > 20
 
 
+@pytest.mark.integration
 def test_the_cap_without_an_overlap_loses_what_becomes_visible_late(offline: Simulator) -> None:
     lost = lost_histories(offline, lambda w, now: f"lastUpdateTime ge {format_ticks(w)}", capped=True)
     assert lost > 4

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_defender.simulator import Simulator, Tenant
+from tests.helpers.airflow import LakeFolder
 from tests.reliability.drills import Outcome, run_alerts, run_bounded
 from tests.reliability.support import (
     assert_each_version_is_whole_and_single,
@@ -20,7 +21,6 @@ from tests.reliability.support import (
     assert_only_committed_rows_are_seen,
     landed_rows,
 )
-from tests.unit.airflow_fixtures import LakeFolder
 
 pytestmark = pytest.mark.integration
 
@@ -82,7 +82,7 @@ FAULTS: dict[str, Switch] = {
     ),
     "no records": lambda faults, **when: faults.status(200, '{"@odata.context":"x"}', **when),
 }
-STEPS = {
+STEPS: dict[str, dict[str, Any]] = {
     "token": {"path": TOKEN},
     "first page": {"path": ALERTS, "page": 0},
     "middle page": {"path": ALERTS, "page": 2},

@@ -12,6 +12,7 @@ import re
 import socket
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ from airflow_provider_defender.exceptions import (
     HostUnreachable,
     PermissionMissing,
 )
-from airflow_provider_defender.hooks import DefenderEndpointHook
+from airflow_provider_defender.hooks import DefenderEndpointHook, GraphSecurityHook
 from airflow_provider_defender.simulator import ALERTS, TOKEN, Simulator, Tenant
+from airflow_provider_defender.simulator.graph.faults import GRAPH
+from tests.helpers.airflow import INJECTED, START, LakeFolder, connect, context, land, land_incidents
 from tests.reliability.support import without_network
-from tests.unit.airflow_fixtures import START, LakeFolder, connect, context, land
 
 LOGGERS = (None, "urllib3", "requests", "msal", "airflow", "airflow_provider_defender")
 OTHER_TENANT = "11111111-2222-4333-8444-555555555555"
@@ -50,7 +52,7 @@ class Watch:
 
     def note_tokens(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Keep all tokens that the simulated Entra ID issues, and all secrets and assertions it is shown."""
-        issue, answer = self.simulator.entra.issue, self.simulator.entra.answer
+        issue, answer = self.simulator.entra.issue, self.simulator.entra.handle
 
         def issuing(*given: Any) -> str:
             token = issue(*given)
@@ -65,7 +67,7 @@ class Watch:
             return answer(request)
 
         monkeypatch.setattr(self.simulator.entra, "issue", issuing)
-        monkeypatch.setattr(self.simulator.entra, "answer", answering)
+        monkeypatch.setattr(self.simulator.entra, "handle", answering)
 
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -122,15 +124,12 @@ def watch(
     watch = Watch(simulator)
     handler, root = logging.StreamHandler(watch.logged), logging.getLogger()
     root.addHandler(handler)
-    for name in (None, "urllib3", "requests", "msal", "airflow", "airflow_provider_defender"):
-        monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
-        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+    for logged in (None, "urllib3", "requests", "msal", "airflow", "airflow_provider_defender"):
+        monkeypatch.setattr(logging.getLogger(logged), "level", logging.DEBUG)
+        monkeypatch.setattr(logging.getLogger(logged), "disabled", False)
     root.manager._clear_cache()  # type: ignore[attr-defined]
     watch.note_tokens(monkeypatch)
-    monkeypatch.setattr(
-        "airflow_provider_defender.hooks.DefenderEndpointHook",
-        lambda conn_id: DefenderEndpointHook(conn_id, sleep=watch.sleep),
-    )
+    monkeypatch.setitem(INJECTED, "hook", partial(DefenderEndpointHook, sleep=watch.sleep))
     yield watch
     captured = capfd.readouterr()
     root.removeHandler(handler)
@@ -232,7 +231,7 @@ def test_a_cloud_that_the_tenant_is_not_in(
 def test_a_cloud_whose_tokens_the_api_refuses(
     watch: Watch, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect(watch.simulator, monkeypatch, scope="https://graph.microsoft.com/.default")
+    connect(watch.simulator, monkeypatch, scope="https://api.security.microsoft.com/.default")
     with pytest.raises(CredentialError, match="check cloud and host") as raised:
         land(lake)
     watch.shown += _chain(raised.value)
@@ -283,6 +282,24 @@ def test_a_run_that_lands_shows_no_secret(watch: Watch, lake: LakeFolder) -> Non
     watch.shown += [json.dumps(summary), json.dumps(event.extra)]
     watch.expected += ["Reading alerts with", "/oauth2/v2.0/token", "getting a new one"]
     assert len([secret for secret in watch.secrets if secret.startswith("eyJ")]) == 2
+
+
+def test_runs_of_graph_show_no_secret(
+    watch: Watch, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither those that land, nor a refusal that repeats the token."""
+    graph = partial(GraphSecurityHook, sleep=watch.sleep)
+    monkeypatch.setitem(INJECTED, "hook", {"graph_alerts": graph})
+    watch.simulator.faults.expired_token(path=GRAPH)
+    watch.simulator.faults.gateway_timeout(nth=2)
+    watch.shown += [json.dumps(land(lake, source="graph_alerts")), json.dumps(land_incidents(lake))]
+    watch.expected += ["Reading alerts with", "Reading incidents with", "getting a new one"]
+    token = watch.simulator.access_token(resource="https://graph.microsoft.com")
+    monkeypatch.setattr(watch.simulator.entra, "issue", lambda *given: token)
+    watch.simulator.faults.status(404, f"<pre>Authorization: Bearer {token}</pre>", path=GRAPH)
+    with pytest.raises(FailNow, match="HTTP 404") as raised:
+        land(lake, source="graph_alerts")
+    watch.shown += ["".join(traceback.format_exception(raised.value)), *_chain(raised.value)]
 
 
 def test_an_answer_that_repeats_the_token_is_not_quoted(watch: Watch, lake: LakeFolder) -> None:

@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_defender.exceptions import ServiceUnavailable, Throttled
 from airflow_provider_defender.hooks import DefenderEndpointHook
 from airflow_provider_defender.simulator import Simulator, Tenant
+from tests.helpers.airflow import INJECTED, START, LakeFolder, connect, land
 from tests.reliability.support import assert_last_versions_landed, assert_log_is_sound, landed_rows, records
-from tests.unit.airflow_fixtures import START, LakeFolder, connect, land
 
 HOUR = timedelta(hours=1)
 
@@ -37,7 +37,7 @@ def waits(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Any:
     simulator.after_page = simulator.stir
     waits = Waits(simulator)
     hook = partial(DefenderEndpointHook, sleep=waits.sleep, clock=simulator.clock.seconds)
-    monkeypatch.setattr("airflow_provider_defender.hooks.DefenderEndpointHook", hook)
+    monkeypatch.setitem(INJECTED, "hook", hook)
     connect(simulator, monkeypatch)
     yield waits
     simulator.api.quota.per_minute = simulator.api.quota.per_hour = None

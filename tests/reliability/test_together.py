@@ -13,21 +13,24 @@ import pytest
 
 from airflow_provider_defender import ecs
 from airflow_provider_defender.exceptions import ConflictingRun
-from airflow_provider_defender.lake import _lake
+from airflow_provider_defender.lake import lake as lake_module
 from airflow_provider_defender.simulator import Page, Simulator, Tenant
+from tests.helpers.airflow import START, LakeFolder, connect, land
+from tests.helpers.breadth import first_in_make_test
 from tests.reliability.support import (
+    NarrowMapper,
     assert_last_versions_landed,
     assert_log_is_sound,
     landed_rows,
     last_versions,
-    narrow_batches,
     plain_reader,
     records,
 )
 from tests.reliability.test_killed import FORK, Stepped
-from tests.unit.airflow_fixtures import START, LakeFolder, connect, land
 
 HOUR = timedelta(hours=1)
+IN_MAKE_TEST = 4
+"""Random orders of runs; the others run with the tests that take minutes."""
 BACKFILL = {"since": START - 48 * HOUR, "until": START + 48 * HOUR}
 
 
@@ -50,8 +53,8 @@ class Racer:
                 waited.append(True)
                 line.wait(60)
 
-        original = _lake._open_storage
-        _lake._open_storage = lambda *given: Stepped(original(*given), step)  # type: ignore[assignment]
+        original = lake_module._open_storage
+        lake_module._open_storage = lambda *given: Stepped(original(*given), step)
         try:
             sender.send(("landed", land(LakeFolder(lake), **arguments)["versions"]))
         except ConflictingRun as error:
@@ -129,13 +132,13 @@ def test_two_drains_that_leave_the_watermark_where_it_is_land_one_after_the_othe
 # Backfills ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", first_in_make_test(range(12), IN_MAKE_TEST))
 def test_backfills_and_live_drains_in_any_order_neither_lose_nor_double(
     simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     draw = random.Random(seed)
     if seed % 6:
-        monkeypatch.setattr(ecs, "map_batches", narrow_batches)
+        monkeypatch.setattr(ecs, "RecordMapper", NarrowMapper)
     simulator.tenant = tenant = Tenant(seed, alerts=14, history=40 * HOUR, start=START)
     connect(simulator, monkeypatch)
     simulator.page_size = 6

@@ -14,9 +14,9 @@ import airflow.sdk as airflow_sdk
 import pytest
 
 from airflow_provider_defender.simulator import Simulator, Tenant
-from airflow_provider_defender.simulator._airflow import LocalAirflow
+from airflow_provider_defender.simulator.demo.airflow import LocalAirflow
 from airflow_provider_defender.timestamps import datetime_to_ticks, parse_ticks
-from tests.unit.airflow_fixtures import LakeFolder
+from tests.helpers.airflow import LakeFolder
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -228,17 +228,18 @@ def test_schedule_backfill_and_consumer(airflow: LocalAirflow, simulator: Simula
     landed = lake.landed()
     start, end = (datetime_to_ticks(today - timedelta(days=days)) for days in (5, 1))
     watermark = parse_ticks(first["watermark_after"])
+    assert watermark is not None
     expected = [
         version
-        for version in simulator.tenant.alerts
-        if start <= version.fields["alertCreationTime"] < end and version.update_ticks <= watermark
+        for version in simulator.graph.portal.alerts
+        if start <= version.fields["createdDateTime"] < end and (version.update_ticks or 0) <= watermark
     ]
     assert len(expected) > 100
     assert [version.alert_id for version in expected if version.alert_id not in landed] == []
     assert [row for row, count in lake.versions().items() if count > 1] == []
 
 
-@pytest.mark.skipif(not HAS_PARTITIONS, reason="this Airflow has no run partitions")
+@pytest.mark.skipif(not HAS_PARTITIONS, reason="this Airflow (before 3.2) has no run partitions")
 def test_partitions_are_as_long_as_their_days(airflow: LocalAirflow) -> None:
     until(lambda: airflow.request("GET", "/dags/partitioned").ok)
     airflow.unpause("partitioned")
@@ -337,7 +338,7 @@ def test_no_secret_or_token_stands_in_any_log(airflow: LocalAirflow, simulator: 
 def test_a_long_retry_after_gives_the_slot_back_and_is_kept(
     airflow: LocalAirflow, simulator: Simulator
 ) -> None:
-    import airflow.sdk as sdk
+    from airflow import sdk
 
     if not hasattr(sdk, "RetryPolicy"):
         pytest.skip("this Airflow (before 3.3) has no retry policies; the task's retry_delay counts")

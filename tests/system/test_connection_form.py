@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_defender.provider_info import get_provider_info
 from airflow_provider_defender.simulator import Simulator, Tenant
-from airflow_provider_defender.simulator._airflow import LocalAirflow
-from tests.tools import need
+from airflow_provider_defender.simulator.demo.airflow import LocalAirflow
+from tests.helpers.tools import need
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -98,7 +98,10 @@ class Form:
         return self._dialog.locator("[data-part=root]", has_text=label).last.locator("input, textarea").first
 
     def choose(self, label: str, option: str) -> None:
-        self.extra(label).click(force=True)
+        box = self.extra(label)
+        # A forced click does not wait for the section that has just been opened to stand still.
+        box.scroll_into_view_if_needed()
+        box.click(force=True)
         self._page.get_by_role("option", name=option, exact=True).click()
 
     def save(self) -> None:
@@ -142,7 +145,9 @@ def test_the_button_says_for_whom_the_token_is(kind: str, page: Page, simulator:
     message = answer["message"]
     assert f"in tenant {simulator.tenant_id} (custom cloud), valid until 20" in message
     assert "Roles granted: Alert.Read.All." in message
-    assert ("Roles missing for alerts: none." in message) == (kind == "defender")
+    assert ("Alerts by the Endpoint API: yes, the role Alert.Read.All is granted" in message) == (
+        kind == "defender"
+    )
     page.get_by_text(message).first.wait_for()  # the user sees it, too
 
 
@@ -188,6 +193,6 @@ def test_the_form_has_a_section_for_each_decision(kind: str, page: Page) -> None
     form.choose_type(_NAMES[kind])
     headings = page.get_by_role("dialog").first.locator("[data-part=item-trigger]").all_inner_texts()
     first = {"event_hub": ["Sign-in"]}.get(kind, ["Tenant and cloud", "Sign-in"])
-    last = {"defender": ["Pace"], "event_hub": ["Kafka"]}.get(kind, [])
+    last = {"defender": ["Quota"], "event_hub": ["Kafka"]}.get(kind, [])
     middle = ["Sign-in: certificate", "Sign-in: workload identity", "Network"]
     assert headings == ["Standard Fields", *first, *middle, *last, "Extra Fields JSON"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_defender.simulator._airflow import LocalAirflow
+from airflow_provider_defender.simulator.demo.airflow import LocalAirflow
 from airflow_provider_defender.simulator.events import EmbeddedHub
+from tests.helpers.event_hubs import EventLake, message
 from tests.system.test_alerts import log_of, run, state, tasks, until
-from tests.unit.event_fixtures import EventLake, message
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -43,7 +43,7 @@ DAGS = {
         lake = "{{ var.value.defender_lake }}/waiting"
         with DAG("waiting", schedule=None, catchup=False):
             EventHubSensor(task_id="wait", lake=lake, lag=5, poke_interval=2) >> (
-                EventHubToParquetOperator(task_id="land", lake=lake, partitions="{{ [0, 1] }}")
+                EventHubToParquetOperator(task_id="land", lake=lake, hub_partitions="{{ [0, 1] }}")
             )
     """,
     "gap": """
@@ -55,7 +55,7 @@ DAGS = {
             EventHubToParquetOperator(
                 task_id="land",
                 lake="{{ var.value.defender_lake }}/gap",
-                partitions=[5],
+                hub_partitions=[5],
                 retries=3,
                 retry_delay=timedelta(seconds=1),
             )

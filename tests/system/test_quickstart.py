@@ -69,7 +69,7 @@ class Shell:
         return python
 
     def _call(self, command: list[str]) -> None:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def run(self, text: str) -> str:
@@ -80,6 +80,7 @@ class Shell:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
+            check=False,
         )
         assert done.returncode == 0, f"{text}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout + done.stderr
@@ -103,19 +104,23 @@ def test_the_quickstart_to_the_letter(
     shown = [shell.run(with_own_values(text, simulator, lake)) for text in commands[1:]]
 
     found = [name for each in shown for name in re.findall(r"Marking run <DagRun (\w+) .*> successful", each)]
-    assert found == ["defender_alerts", "defender_events"]
+    assert found == ["defender_alerts", "defender_incidents", "defender_events"]
     assert {path.name for path in (tmp_path / "airflow" / "dags").iterdir()} >= {
         "defender_alerts.py",
         "defender_events.py",
+        "defender_incidents.py",
     }
     listed = shell.run("airflow dags list --output plain 2>/dev/null")
     assert re.findall(r"^(defender_\w+) .* (True|False) ", listed, flags=re.MULTILINE) == [
         ("defender_alerts", "False"),
         ("defender_events", "False"),
+        ("defender_incidents", "False"),
     ]
     [query] = [block.text for block in PAGE if block.run == "duckdb"]
     monkeypatch.chdir(tmp_path)
-    assert len(duckdb.sql(query).fetchall()) > 3
+    answer = duckdb.sql(query)
+    assert answer is not None
+    assert len(answer.fetchall()) > 3
     views = shell.run("python -m airflow_provider_defender sql")
     with duckdb.connect() as connection:
         connection.execute(views)

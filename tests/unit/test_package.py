@@ -99,16 +99,24 @@ def test_provider_discovery_imports_nothing_of_airflow() -> None:
     assert run_python(code) == []
 
 
-def test_airflow_lists_the_provider_and_its_connection_types() -> None:
+@pytest.fixture(scope="module")
+def listed() -> tuple[dict[str, Any], dict[str, str]]:
+    """What Airflow's manager of providers knows of this one, and the names of all hooks."""
     code = (
         "import json\n"
         "from airflow.providers_manager import ProvidersManager\n"
         "manager = ProvidersManager()\n"
         "hooks = {name: hook.hook_name for name, hook in manager.hooks.items() if hook}\n"
-        "print(json.dumps(['airflow-provider-defender' in manager.providers, hooks]))"
+        "print(json.dumps([manager.providers['airflow-provider-defender'].data, hooks]))"
     )
-    listed, hooks = run_python(code)
-    assert listed
+    info, hooks = run_python(code)
+    return info, hooks
+
+
+def test_airflow_lists_the_provider_and_its_connection_types(
+    listed: tuple[dict[str, Any], dict[str, str]],
+) -> None:
+    _, hooks = listed
     assert hooks["defender"] == "Microsoft Defender"
     assert hooks["entra_id"] == "Microsoft Entra ID"
     assert hooks["event_hub"] == "Azure Event Hubs"
@@ -119,6 +127,7 @@ def test_airflow_lists_the_provider_and_its_connection_types() -> None:
 _DAG_CODE = [
     f"runpy.run_path({str(ROOT / 'dags' / 'defender_alerts.py')!r})",
     f"runpy.run_path({str(ROOT / 'dags' / 'defender_events.py')!r})",
+    f"runpy.run_path({str(ROOT / 'dags' / 'defender_incidents.py')!r})",
     "import airflow_provider_defender.operators",
     "import airflow_provider_defender.sensors",
 ]
@@ -250,14 +259,8 @@ def test_the_wheel_names_our_own_pages(wheel: zipfile.ZipFile) -> None:
 
 
 @pytest.mark.skipif(version("apache-airflow").startswith("3.1."), reason="Airflow 3.1 shows no such link")
-def test_airflow_links_to_our_own_documentation() -> None:
-    code = (
-        "import json\n"
-        "from airflow.providers_manager import ProvidersManager\n"
-        "info = ProvidersManager().providers['airflow-provider-defender']\n"
-        "print(json.dumps(info.data['documentation-url']))"
-    )
-    assert run_python(code).startswith("https://github.com/airflow-provider-defender/")
+def test_airflow_links_to_our_own_documentation(listed: tuple[dict[str, Any], dict[str, str]]) -> None:
+    assert listed[0]["documentation-url"].startswith("https://github.com/airflow-provider-defender/")
 
 
 def test_the_wheel_carries_types_data_and_licences(wheel: zipfile.ZipFile) -> None:

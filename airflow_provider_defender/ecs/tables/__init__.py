@@ -1,1 +1,1 @@
-"""The mappings that come with the package, one module a family."""
+"""The mappings of this package, one module per family."""

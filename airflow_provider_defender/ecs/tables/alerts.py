@@ -6,17 +6,18 @@ from functools import cache
 
 import pyarrow as pa
 
+from airflow_provider_defender.landing import LANDING_TYPE
+
 from ..fields import ECS_FIELDS, SEED_FIELDS, field_type, nested_schema
-from ..mapping import LANDING_TYPE
 from .endpoint_alerts import ENDPOINT_ALERTS
-from .graph_security import graph_security_type
+from .graph.shape import graph_security_type
 
 __all__ = ["alerts_schema"]
 
 
 @cache
 def alerts_schema() -> pa.Schema:
-    """All ECS and seed fields that either source can fill, both containers, and `landing`."""
+    """The schema: all ECS and seed fields that either source can fill, both containers, and `landing`."""
     leaves = {name: field_type(name) for name in [*ECS_FIELDS, *SEED_FIELDS]}
     return nested_schema(
         {

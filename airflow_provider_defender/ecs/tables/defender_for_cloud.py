@@ -11,14 +11,15 @@ import re
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ..columns import by_distinct, difference_in_nanoseconds, first_known
-from ..mapping import Computed, Kind, Mapping, Shape
-from ._cloud_entities import ENTITY_FIELDS, entity_fields
+from ..columns import by_distinct, difference_in_nanoseconds, first_known, known_text, only_where
+from ..mapping import ColumnType, Computed, Mapping, Shape
+from ._cloud_entities import ENTITY_FIELDS, entity_columns
 from .endpoint_alerts import severity_numbers
-from .streaming._cloud import RESOURCE_FIELDS, resource_of
-from .streaming._functions import TEXTS, THREAT_FIELDS, actions, json_items, threat_fields
-from .streaming._table import columns, common_constants
+from .streaming.cloud_resources import RESOURCE_FIELDS, resource_of
+from .streaming.functions import TEXTS, THREAT_FIELDS, actions, cloud_provider, json_items, threat_fields
+from .streaming.table import columns, common_constants
 
 __all__ = ["DEFENDER_FOR_CLOUD"]
 
@@ -44,7 +45,7 @@ _ANY_ENRICHMENT = "securityEventDataEnrichment"
 """What the export says about a resource; assessments and findings have one of their own kind as well."""
 
 
-def _resource_shape(enrichments: tuple[str, ...], properties: dict[str, Kind]) -> Shape:
+def _resource_shape(enrichments: tuple[str, ...], properties: dict[str, ColumnType]) -> Shape:
     """A resource of Microsoft.Security, with what the export says about it under `enrichments`."""
     return Shape(
         {
@@ -55,7 +56,7 @@ def _resource_shape(enrichments: tuple[str, ...], properties: dict[str, Kind]) -
     )
 
 
-_COMMON_PROPERTIES: dict[str, Kind] = {
+_COMMON_PROPERTIES: dict[str, ColumnType] = {
     **columns("displayName timeGenerated:time additionalData:dynamic"),
     "resourceDetails": Shape(
         columns("source id resourceName resourceType resourceProvider nativeResourceId")
@@ -128,7 +129,7 @@ def tenant(identifiers: pa.Array) -> pa.Array:
     def find(text: str | None) -> tuple[str | None]:
         pairs = (pair for item in json_items(text) if isinstance(item, dict) for pair in item.items())
         found = (value for key, value in pairs if key.lower() == "aadtenantid" and isinstance(value, str))
-        return (next(found, None),)
+        return (next(filter(None, map(known_text, found)), None),)
 
     return by_distinct(find, (pa.string(),), identifiers)[0]
 
@@ -154,13 +155,26 @@ def alert_entities(
 ) -> tuple[pa.Array, ...]:
     """`ENTITY_FIELDS` of an alert; its host may be known as the compromised entity only."""
     (machine,) = by_distinct(_machine, (pa.string(),), compromised, resource, identifiers)
-    return entity_fields(alert_type, entities, machine)
+    return entity_columns(alert_type, entities, machine)
 
 
 def alert_resource(resource: pa.Array, subscription: pa.Array) -> tuple[pa.Array, ...]:
     """`RESOURCE_FIELDS` of an alert's resource; the subscription as the alert says it."""
     provider, account, *rest = resource_of(resource)
     return provider, first_known(subscription, account), *rest
+
+
+def assessed_resource(identifier: pa.Array, native: pa.Array, source: pa.Array) -> tuple[pa.Array, ...]:
+    """`RESOURCE_FIELDS` of an assessed resource: by the id that its own cloud gives it, else by Azure's.
+
+    What stands in another cloud has an id in Azure, too, with the subscription of the connector: that is no
+    account of the resource.
+    """
+    own = resource_of(native)
+    is_azure = pc.fill_null(pc.equal(first_known(own[0], cloud_provider(source)), "azure"), True)
+    others = resource_of(only_where(is_azure, identifier))
+    provider, *rest = (first_known(*pair) for pair in zip(own, others, strict=True))
+    return first_known(provider, cloud_provider(source)), *rest
 
 
 _OUTCOMES = {"healthy": "success", "passed": "success", "unhealthy": "failure", "failed": "failure"}
@@ -192,36 +206,38 @@ def vulnerability(identifier: pa.Array, category: pa.Array, data: pa.Array) -> t
 
 
 def _vulnerability(identifier: str | None, category: str | None, text: str | None) -> tuple[Any, ...]:
-    items = json_items(text)
-    found = (
-        {key.lower(): value for key, value in items[0].items()}
-        if items and isinstance(items[0], dict)
-        else {}
-    )
-    cves = (
-        [cve for cve in found.get("cve") or () if isinstance(cve, dict)]
-        if isinstance(found.get("cve"), list)
-        else []
-    )
-    first = {key.lower(): value for key, value in cves[0].items()} if cves else {}
-    name, link = (
-        value if isinstance(value, str) else None for value in (first.get("title"), first.get("link"))
-    )
+    found = _first_object(json_items(text))
+    first = _first_object(found.get("cve"), objects_only=True)
+    name = _text_of(first, "title")
     version, base = _score(found.get("cvss"))
-    repository, digest = (
-        value if isinstance(value, str) else None
-        for value in (found.get("repositoryname"), found.get("imagedigest"))
-    )
+    digest = _text_of(found, "imagedigest")
     return (
         name or identifier,
         "CVE" if name and name.upper().startswith("CVE-") else None,
-        link,
+        _text_of(first, "link"),
         base,
         version,
         [category] if category else None,
-        repository,
+        _text_of(found, "repositoryname"),
         [digest] if digest else None,
     )
+
+
+def _first_object(items: Any, *, objects_only: bool = False) -> dict[str, Any]:
+    """The list's first item, with its keys in lower case; empty where it is no object.
+
+    `objects_only`: items that are none are passed over.
+    """
+    items = items if isinstance(items, list) else []
+    if objects_only:
+        items = [item for item in items if isinstance(item, dict)]
+    first = items[0] if items and isinstance(items[0], dict) else {}
+    return {key.lower(): value for key, value in first.items()}
+
+
+def _text_of(data: dict[str, Any], key: str) -> str | None:
+    value = data.get(key)
+    return value if isinstance(value, str) else None
 
 
 _HIGHEST_SCORE = 10
@@ -257,6 +273,7 @@ _SEVERITY_FIELDS = ("event.severity", "event.risk_score")
 def _mapping(
     name: str,
     shape: Shape,
+    *,
     times: tuple[str, ...],
     constants: dict[str, Any],
     copies: dict[str, str],
@@ -282,9 +299,9 @@ def _mapping(
 CLOUD_ALERTS = _mapping(
     "alerts",
     _ALERT,
-    ("TimeGenerated", "EndTimeUtc", "StartTimeUtc", "ProcessingEndTime"),
-    {"event.kind": "alert", "event.type": ["info"]},
-    {
+    times=("TimeGenerated", "EndTimeUtc", "StartTimeUtc", "ProcessingEndTime"),
+    constants={"event.kind": "alert", "event.type": ["info"]},
+    copies={
         "event.end": "EndTimeUtc",
         "event.id": "SystemAlertId",
         "event.start": "StartTimeUtc",
@@ -295,7 +312,7 @@ CLOUD_ALERTS = _mapping(
         "rule.id": "AlertType",
         "rule.name": "AlertDisplayName",
     },
-    (
+    computed=(
         Computed(("event.action",), ("AlertType",), actions, "The type in lower case."),
         Computed(
             ("event.duration",),
@@ -321,12 +338,14 @@ CLOUD_ALERTS = _mapping(
             ENTITY_FIELDS,
             ("AlertType", "Entities", "CompromisedEntity", "AzureResourceId", "ResourceIdentifiers"),
             alert_entities,
-            "From the entities, with their references (`$ref`) resolved: single fields are those of the "
-            "first entity of their kind (no parent process, nor its image), related.* has what all have. "
+            "From the entities, with their references (`$ref`) resolved, as Graph's evidence of the same "
+            "kind has it. What is about one subject (`user`, `process`, `file` …) is all taken from one "
+            "entity, the first of its type (no parent process, nor its image); related.* has what all have. "
             "Source, destination and transport are the network connection's; where it names no source, that "
             "is the first address that is no destination, DNS server, DNS answer or host interface. The "
-            "category by the kinds of entities. Where none is a host, its name is the compromised entity's, "
-            "if one of the alert's resources is a machine of that name.",
+            "category by the types of entities. Where none is a host, its name is the compromised entity's, "
+            "if one of the alert's resources is a machine of that name. `user.*` is the account of which the "
+            "alert tells, be it the attacker's or the attacked, unless its role says that it is acted upon.",
         ),
     ),
 )
@@ -348,6 +367,15 @@ def _of_resource(
 ) -> tuple[Computed, ...]:
     """What all posture records have; the arguments are the names of properties."""
     graded = Computed(_SEVERITY_FIELDS, (severity,), severity_numbers, _SEVERITY_NOTE) if severity else None
+    of_resource = Computed(RESOURCE_FIELDS, (resource,), resource_of, _RESOURCE_NOTE)
+    if resource == "properties.resourceDetails.id":
+        names = tuple(f"properties.resourceDetails.{name}" for name in ("id", "nativeResourceId", "source"))
+        of_resource = Computed(
+            RESOURCE_FIELDS,
+            names,
+            assessed_resource,
+            f"{_RESOURCE_NOTE} Its id in its own cloud counts.",
+        )
     return (
         Computed(
             ("event.action",),
@@ -361,7 +389,7 @@ def _of_resource(
             outcome,
             "Healthy and Passed success, Unhealthy and Failed failure, else unknown.",
         ),
-        Computed(RESOURCE_FIELDS, (resource,), resource_of, _RESOURCE_NOTE),
+        of_resource,
         *([graded] if graded else []),
     )
 
@@ -369,16 +397,16 @@ def _of_resource(
 CLOUD_ASSESSMENTS = _mapping(
     "assessments",
     _ASSESSMENT,
-    _STATE_TIMES,
-    {**_POSTURE, "event.category": ["configuration"]},
-    {
+    times=_STATE_TIMES,
+    constants={**_POSTURE, "event.category": ["configuration"]},
+    copies={
         **_RESOURCE,
         "event.reason": "properties.status.description",
         "message": "properties.displayName",
         "rule.description": "properties.metadata.description",
         "rule.name": "properties.displayName",
     },
-    _of_resource(
+    computed=_of_resource(
         ("assessmentEventDataEnrichment", _ANY_ENRICHMENT),
         "properties.resourceDetails.id",
         "properties.metadata.severity",
@@ -389,9 +417,9 @@ CLOUD_ASSESSMENTS = _mapping(
 CLOUD_SUB_ASSESSMENTS = _mapping(
     "sub_assessments",
     _SUB_ASSESSMENT,
-    _STATE_TIMES,
-    {**_POSTURE, "event.category": ["vulnerability"]},
-    {
+    times=_STATE_TIMES,
+    constants={**_POSTURE, "event.category": ["vulnerability"]},
+    copies={
         **_RESOURCE,
         "event.reason": "properties.status.description",
         "message": "properties.displayName",
@@ -399,7 +427,7 @@ CLOUD_SUB_ASSESSMENTS = _mapping(
         "vulnerability.description": "properties.description",
         "vulnerability.severity": "properties.status.severity",
     },
-    (
+    computed=(
         *_of_resource(
             ("subAssessmentEventDataEnrichment", _ANY_ENRICHMENT),
             "properties.resourceDetails.id",
@@ -418,10 +446,10 @@ CLOUD_SUB_ASSESSMENTS = _mapping(
 CLOUD_SCORES = _mapping(
     "scores",
     _SCORE,
-    (),
-    {**_POSTURE, "event.category": ["configuration"]},
-    {**_RESOURCE, "rule.description": "properties.description"},
-    (
+    times=(),
+    constants={**_POSTURE, "event.category": ["configuration"]},
+    copies={**_RESOURCE, "rule.description": "properties.description"},
+    computed=(
         *_of_resource((_ANY_ENRICHMENT,), "id", None, "properties.state"),
         Computed(
             ("message", "rule.name"),

@@ -7,29 +7,36 @@ The properties are those of Microsoft's alert resource and of what is seen on th
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from .._attack import category_names, tactic_of, techniques_in
+from ..attack import tactics_of, techniques_in
+from ..categories import EXPECTED_TYPES
 from ..columns import (
     URL_PARTS,
+    arguments,
     by_distinct,
     collect,
     difference_in_nanoseconds,
-    file_parts,
-    file_paths,
-    first_known,
     join_known,
     lower,
-    only_ip,
-    only_where,
-    url_parts,
+    positive,
 )
 from ..mapping import Computed, Deviation, ListOf, Mapping, Shape
+from ._endpoint_items import (
+    account_fields,
+    image_fields,
+    is_process,
+    item_registry,
+    parent_fields,
+    registry_fields,
+    url_fields,
+)
+from ._items import registry_parts, said
 
-__all__ = ["ENDPOINT_ALERTS"]
+__all__ = ["ENDPOINT_ALERTS", "is_process", "registry_fields", "registry_parts"]
 
 _TEXTS = pa.list_(pa.string())
 
@@ -102,46 +109,19 @@ ALERT = Shape(
 
 SEVERITIES: dict[str, tuple[int, int | None]] = {
     "unspecified": (0, None),
+    "unknown": (0, None),
     "informational": (1, 21),
     "low": (2, 21),
     "medium": (3, 47),
     "high": (4, 73),
     "critical": (5, 99),
 }
-"""Severity in lower case → `event.severity` (seed's scale), `event.risk_score` (Elastic's newer scale)."""
+"""Severity in lower case → `event.severity` (seed's scale), `event.risk_score` (Elastic's newer scale).
 
-HIVES = {
-    "hkey_classes_root": "HKCR",
-    "hkey_current_config": "HKCC",
-    "hkey_current_user": "HKCU",
-    "hkey_dyn_data": "HKDD",
-    "hkey_local_machine": "HKLM",
-    "hkey_performance_data": "HKPD",
-    "hkey_users": "HKU",
-}
-"""Registry hives and the abbreviations that ECS uses."""
+Graph says unknown for what the Endpoint API calls unspecified."""
 
-REGISTRY_TYPES = {
-    "binary": "REG_BINARY",
-    "dword": "REG_DWORD",
-    "expandstring": "REG_EXPAND_SZ",
-    "multistring": "REG_MULTI_SZ",
-    "none": "REG_NONE",
-    "qword": "REG_QWORD",
-    "string": "REG_SZ",
-}
-"""The type names of .NET, as Microsoft writes them, and the standard names that ECS asks for."""
-
-EXPECTED_TYPES: dict[str, frozenset[str]] = {
-    "host": frozenset({"access", "change", "end", "info", "start"}),
-    "malware": frozenset({"info"}),
-    "process": frozenset({"access", "change", "end", "info", "start"}),
-    "file": frozenset({"access", "change", "creation", "deletion", "info"}),
-    "registry": frozenset({"access", "change", "creation", "deletion"}),
-    "network": frozenset({"access", "allowed", "connection", "denied", "end", "info", "protocol", "start"}),
-    "iam": frozenset({"admin", "change", "creation", "deletion", "group", "info", "user"}),
-}
-"""Event types that ECS 9.4.0 expects with each category."""
+_CATEGORIES = ("host", "malware", "process", "file", "registry", "network", "iam")
+"""The categories of endpoint alerts, in the order of `event.category`."""
 
 ITEM_CATEGORIES = {
     "process": "process",
@@ -184,7 +164,7 @@ def _categories_and_types(entity: str, category: str, status: str) -> tuple[list
     allowed = frozenset.intersection(*(EXPECTED_TYPES[name] for name in categories))
     wanted = {"access" if entity == "user" else "", _STATUS_TYPES.get(status, "")}
     types = sorted(wanted & allowed) or (["info"] if "info" in allowed else ["access"])
-    return sorted(categories, key=list(EXPECTED_TYPES).index), types
+    return sorted(categories, key=_CATEGORIES.index), types
 
 
 def categories_and_types(entity_type: pa.Array, category: pa.Array, status: pa.Array) -> tuple[pa.Array, ...]:
@@ -198,15 +178,16 @@ def categories_and_types(entity_type: pa.Array, category: pa.Array, status: pa.A
     )
 
 
-def tactic(category: pa.Array) -> tuple[pa.Array, ...]:
-    """`threat.tactic.id` and `.name` where the category is the name of a MITRE tactic, or of several."""
+def tactics(*categories: pa.Array) -> tuple[pa.Array, ...]:
+    """`threat.tactic.id` and `.name` of the categories, texts or lists of them, that are MITRE's tactics."""
 
-    def find(text: str | None) -> tuple[list[str] | None, list[str] | None]:
-        names = map(tactic_of, category_names(text))
-        found = list(dict.fromkeys(each for each in names if each))
+    def find(*values: str | list[str] | None) -> tuple[list[str] | None, list[str] | None]:
+        found = tactics_of(
+            *chain.from_iterable(each if isinstance(each, list) else [each] for each in values)
+        )
         return ([each[0] for each in found], [each[1] for each in found]) if found else (None, None)
 
-    return by_distinct(find, (_TEXTS, _TEXTS), category)
+    return by_distinct(find, (_TEXTS, _TEXTS), *categories)
 
 
 def techniques(identifiers: pa.Array) -> tuple[pa.Array, ...]:
@@ -223,81 +204,20 @@ def techniques(identifiers: pa.Array) -> tuple[pa.Array, ...]:
     return by_distinct(split, (_TEXTS, _TEXTS), identifiers)
 
 
-def as_list(column: pa.Array) -> pa.Array:
-    """Each value as a list of one."""
-    return collect(column)
+def category_fields(category: pa.Array) -> tuple[pa.Array, ...]:
+    """`event.action` and `threat.technique.name`: the category, where it says something."""
+    (name,) = all_said(category)
+    return name, collect(name)
 
 
-def user_names(
-    related_name: pa.Array, related_domain: pa.Array, name: pa.Array, domain: pa.Array, principal: pa.Array
-) -> tuple[pa.Array, ...]:
-    """`user.name`, `user.domain`, `user.email`: of the alert's user, else of the item's account.
-
-    The address is the account's user principal name, where the account is the one that `user.name` names.
-    """
-    user_domain = pc.if_else(pc.is_valid(related_name), related_domain, domain)
-    same = pc.or_kleene(pc.is_null(related_name), pc.equal(related_name, name))
-    address = pc.and_(pc.fill_null(same, False), pc.fill_null(pc.match_substring(principal, "@"), False))
-    return first_known(related_name, name), user_domain, only_where(address, principal)
-
-
-def is_process(entity_type: pa.Array) -> pa.Array:
-    """Whether the item is a process."""
-    return pc.equal(pc.utf8_lower(entity_type), "process")
-
-
-def image_fields(
-    entity_type: pa.Array, directory: pa.Array, name: pa.Array, sha1: pa.Array, sha256: pa.Array
-) -> tuple[pa.Array, ...]:
-    """`file.directory`, `.path`, `.extension`; of processes also `process.name`, `.executable`, `.hash.*`."""
-    process = is_process(entity_type)
-    file = file_parts(directory, name)
-    return (*file, *(only_where(process, column) for column in (name, file[1], sha1, sha256)))
-
-
-def parent_executable(directory: pa.Array, name: pa.Array) -> pa.Array:
-    """The whole path of the parent's image."""
-    return file_paths(directory, name)[1]
-
-
-def process_account(entity_type: pa.Array, sid: pa.Array, name: pa.Array) -> tuple[pa.Array, ...]:
-    """`process.user.id` and `.name`: the account that a process item ran as."""
-    process = is_process(entity_type)
-    return only_where(process, sid), only_where(process, name)
+def all_said(*members: pa.Array) -> tuple[pa.Array, ...]:
+    """Members of enums, but for those that say nothing."""
+    return tuple(by_distinct(lambda text: (said(text),), (pa.string(),), each)[0] for each in members)
 
 
 def process_identity(machine: pa.Array, number: pa.Array, start_ticks: pa.Array) -> pa.Array:
     """An id that is unique among machines and times: `<machine>-<pid>-<start in 100 ns since 1970>`."""
-    return join_known("-", machine, number, start_ticks)
-
-
-def registry_fields(
-    hive: pa.Array, key: pa.Array, value: pa.Array, value_type: pa.Array
-) -> tuple[pa.Array, ...]:
-    """`registry.hive`, `.key`, `.path`, `.data.type`; the hive as ECS abbreviates it, the key without it."""
-    return by_distinct(_registry, (pa.string(),) * 4, hive, key, value, value_type)
-
-
-def _registry(
-    hive: str | None, key: str | None, value: str | None, value_type: str | None
-) -> tuple[str | None, ...]:
-    head, _, rest = (key or "").partition("\\")
-    if head.lower() in HIVES:
-        hive, key = hive or head, rest
-    short = HIVES.get(_known(hive), hive)
-    path = "\\".join(part for part in (short, key, value) if part) if key else None
-    return short, key, path, REGISTRY_TYPES.get(_known(value_type), value_type)
-
-
-def url_and_addresses(
-    url: pa.Array, address: pa.Array, name: pa.Array, domains: pa.Array
-) -> tuple[pa.Array, ...]:
-    """`url.*`, then `related.ip` and `related.hosts`: of item, URL, machine and the alert's domains."""
-    parts = url_parts(url)
-    host = parts[list(URL_PARTS).index("domain")]
-    host_address = only_ip(host)
-    host_name = only_where(pc.is_null(host_address), host)
-    return *parts, collect(only_ip(address), host_address), collect(lower(name), host_name, domains)
+    return join_known("-", machine, positive(number), start_ticks)
 
 
 _CONSTANTS: dict[str, Any] = {
@@ -319,32 +239,21 @@ _CONSTANTS: dict[str, Any] = {
 
 _COPIES = {
     "message": "title",
-    "event.action": "category",
     "event.created": "alertCreationTime",
     "event.end": "lastEventTime",
     "event.id": "id",
     "event.start": "firstEventTime",
     "cloud.account.id": "aadTenantId",
     "cloud.instance.id": "machineId",
-    "file.hash.sha1": "evidence.sha1",
-    "file.hash.sha256": "evidence.sha256",
-    "file.name": "evidence.fileName",
     "host.hostname": "computerDnsName",
     "host.id": "machineId",
-    "observer.name": "detectionSource",
     "process.command_line": "evidence.processCommandLine",
-    "process.parent.name": "evidence.parentProcessFileName",
-    "process.parent.pid": "evidence.parentProcessId",
     "process.parent.start": "evidence.parentProcessCreationTime",
-    "process.pid": "evidence.processId",
     "process.start": "evidence.processCreationTime",
     "registry.value": "evidence.registryValueName",
     "rule.description": "description",
     "rule.id": "detectorId",
-    "threat.software.name": "threatFamilyName",
-    "url.full": "evidence.url",
     "url.original": "evidence.url",
-    "user.id": "evidence.userSid",
 }
 
 _COMPUTED = (
@@ -371,44 +280,58 @@ _COMPUTED = (
     ),
     Computed(("host.name",), ("computerDnsName",), lower, "In lower case."),
     Computed(
-        ("threat.technique.name",),
+        ("event.action", "threat.technique.name"),
         ("category",),
-        as_list,
-        "As the seed has it, though it is rather a tactic.",
+        category_fields,
+        "Not `null` (as the older API writes), None or Unknown. It is the technique's name, too, as the seed "
+        "has it, though rather a tactic's.",
+    ),
+    Computed(
+        ("observer.name", "threat.software.name"),
+        ("detectionSource", "threatFamilyName"),
+        all_said,
+        "Not `null`, None or Unknown.",
     ),
     Computed(
         ("threat.tactic.id", "threat.tactic.name"),
         ("category",),
-        tactic,
+        tactics,
         "Where the category is one of MITRE's tactics, by name.",
     ),
     Computed(
         ("threat.technique.id", "threat.technique.subtechnique.id"),
         ("mitreTechniques",),
         techniques,
-        "Ids wherever they stand, without repeats; T1059.001 is sub-technique T1059.001 of technique T1059.",
+        "Ids wherever they stand, each once; T1059.001 is sub-technique T1059.001 of technique T1059.",
     ),
     Computed(
-        ("user.name", "user.domain", "user.email"),
         (
+            *("user.name", "user.domain", "user.email", "user.id"),
+            *("process.user.name", "process.user.id", "related.user"),
+        ),
+        (
+            "evidence.entityType",
             "relatedUser.userName",
             "relatedUser.domainName",
             "evidence.accountName",
             "evidence.domainName",
             "evidence.userPrincipalName",
+            "evidence.userSid",
+            "evidence.aadUserId",
+            "loggedOnUsers.accountName",
         ),
-        user_names,
-        "The alert's user, else the item's account; the address where both are the same account.",
+        account_fields,
+        "user.* is one identity: the alert's relatedUser, else the item's account. Id (the SID, else Entra's "
+        "object id) and address are the item's account's, so they are there only where it is the same "
+        "account: by name and domain, or by its user principal name. process.user.* is the account that a "
+        "process item ran as. related.user has the alert's user, the item's account with its ids, the users "
+        "logged on; not the analysts (assignedTo, comments), or every alert of an analyst would be related.",
     ),
     Computed(
         (
-            "file.directory",
-            "file.path",
-            "file.extension",
-            "process.name",
-            "process.executable",
-            "process.hash.sha1",
-            "process.hash.sha256",
+            *("file.name", "file.directory", "file.path", "file.extension", "file.fork_name"),
+            *("file.hash.sha1", "file.hash.sha256", "process.name", "process.executable"),
+            *("process.hash.sha1", "process.hash.sha256", "related.hash"),
         ),
         (
             "evidence.entityType",
@@ -418,20 +341,23 @@ _COMPUTED = (
             "evidence.sha256",
         ),
         image_fields,
-        "filePath is the directory; the path is directory, separator, name. process.* only for process "
-        "items, whose file is the process's image.",
+        "filePath is the directory, or already the path; the path is directory, separator, name; a name with "
+        "a separator is the path. Of `a.txt:b` the name is a.txt, fork_name b. Hashes: of the algorithm's "
+        "length only, in lower case. process.* only for process items, whose file is the process's image.",
     ),
+    Computed(
+        ("process.args", "process.args_count"),
+        ("evidence.processCommandLine",),
+        arguments,
+        "The command line split at blanks; double quotes hold blanks together.",
+    ),
+    Computed(("process.pid",), ("evidence.processId",), positive, "0 stands for none."),
+    Computed(("process.parent.pid",), ("evidence.parentProcessId",), positive, "0 stands for none."),
     Computed(
         ("process.entity_id",),
         ("machineId", "evidence.processId", "evidence.processCreationTime#ticks"),
         process_identity,
         "Machine, pid and start, because a pid alone comes again.",
-    ),
-    Computed(
-        ("process.user.id", "process.user.name"),
-        ("evidence.entityType", "evidence.userSid", "evidence.accountName"),
-        process_account,
-        "The account that a process item ran as.",
     ),
     Computed(
         ("process.parent.entity_id",),
@@ -440,44 +366,31 @@ _COMPUTED = (
         "Machine, pid and start.",
     ),
     Computed(
-        ("process.parent.executable",),
+        ("process.parent.name", "process.parent.executable"),
         ("evidence.parentProcessFilePath", "evidence.parentProcessFileName"),
-        parent_executable,
-        "Directory, separator, name.",
+        parent_fields,
+        "The name without its path; directory, separator, name.",
     ),
     Computed(
-        ("registry.hive", "registry.key", "registry.path", "registry.data.type"),
+        ("registry.hive", "registry.key", "registry.path", "registry.data.type", "registry.data.strings"),
         (
             "evidence.registryHive",
             "evidence.registryKey",
             "evidence.registryValueName",
             "evidence.registryValueType",
+            "evidence.registryValue",
         ),
-        registry_fields,
-        "The hive abbreviated (HKLM), the key without its hive, the type as REG_SZ and so on.",
+        item_registry,
+        "The hive abbreviated (HKLM), the key without its hive, the type as REG_SZ and so on, but not None "
+        "where there are no data, nor Unknown; the value's data.",
     ),
-    Computed(("registry.data.strings",), ("evidence.registryValue",), as_list, "The value's data."),
-    Computed(("related.hash",), ("evidence.sha1", "evidence.sha256"), collect, "The item's hashes."),
     Computed(
-        (*(f"url.{part}" for part in URL_PARTS), "related.ip", "related.hosts"),
+        ("url.full", *(f"url.{part}" for part in URL_PARTS), "related.ip", "related.hosts"),
         ("evidence.url", "evidence.ipAddress", "computerDnsName", "domains"),
-        url_and_addresses,
-        "The URL's parts, null where it is none. related.ip has valid addresses only, the item's and the "
-        "URL's; related.hosts the machine (lower case), the URL's host, the alert's domains.",
-    ),
-    Computed(
-        ("related.user",),
-        (
-            "relatedUser.userName",
-            "evidence.accountName",
-            "evidence.userPrincipalName",
-            "evidence.userSid",
-            "evidence.aadUserId",
-            "loggedOnUsers.accountName",
-        ),
-        collect,
-        "The alert's user, the item's account with its ids, the users logged on. Not the analysts "
-        "(assignedTo, comments), or every alert of an analyst would be related.",
+        url_fields,
+        "The URL's parts, null where it is none, or its host is no name and no address; url.full only with a "
+        "scheme. related.ip has valid addresses only, as RFC 5952 writes them, the item's and the URL's; "
+        "related.hosts the machine (lower case), the URL's host, the alert's domains.",
     ),
 )
 
@@ -513,7 +426,7 @@ _DEVIATIONS = (
     ),
     Deviation(
         "event.module, event.original, event.risk_score, host.id, rule.id, threat.tactic.*, "
-        "threat.technique.id",
+        "threat.technique.id, user.email",
         "not in the sample",
         "filled",
         "The record behind the sample has them (or they are constants); the sample's pipeline dropped them.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 import os
 import re
@@ -9,8 +11,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
-from importlib import resources
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,17 @@ from airflow.models import DagBag
 from airflow.sdk import Connection
 
 from airflow_provider_defender.ecs import registry
-from airflow_provider_defender.hooks import _settings
-from airflow_provider_defender.hooks._kafka_settings import event_hub_settings
+from airflow_provider_defender.hooks._endpoint.api import ENDPOINT_API
+from airflow_provider_defender.hooks._entra.settings import entra_settings
+from airflow_provider_defender.hooks._kafka.settings import event_hub_settings
+from airflow_provider_defender.hooks._rest.settings import rest_settings
 from airflow_provider_defender.lake import committed_files
-from airflow_provider_defender.simulator import Simulator, Tenant
-from airflow_provider_defender.simulator.events import EventStream
-from tests.unit.airflow_fixtures import START, LakeFolder, land
-from tests.unit.event_fixtures import EventLake, MemoryHub, drain
+from airflow_provider_defender.simulator import Portal, RecordVersion, Simulator, Version
+from tests.helpers.airflow import LakeFolder
+from tests.helpers.breadth import first_in_make_test
+from tests.helpers.event_hubs import EventLake, MemoryHub
 
+from .lakes import Made, land_events, query
 from .pages import PAGES, ROOT, Block, blocks, commands
 
 READABLE = re.compile(r"[\w @]+")
@@ -45,71 +50,6 @@ def name_of(value: Any) -> str:
     return f"{value.page}: {value.text.splitlines()[0]}" if isinstance(value, Block) else str(value)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return Made(tmp_path_factory.mktemp("made") / "lake")
-
-
-class Made:
-    """A tenant and its lake of two commits, with changed alerts, odd values and a reject: landed once."""
-
-    def __init__(self, path: Path) -> None:
-        self.lake = LakeFolder(path)
-        self.tenant: Tenant | None = None
-
-    def shown_by(self, simulator: Simulator) -> None:
-        """Let the simulator show the tenant as it is after both commits."""
-        if self.tenant is not None:
-            simulator.tenant = self.tenant
-            return
-        simulator.tenant = tenant = Tenant(
-            7, alerts=100, history=timedelta(days=5), start=START, late_share=0.0
-        )
-        land(self.lake, initial_lookback=timedelta(days=5))
-        tenant.update_many([alert.alert_id for alert in tenant.alerts[:9]], status="Resolved")
-        tenant.add_alert(severity="High", evidence=2, somethingNew=1, firstEventTime="yesterday")
-        tenant.add_raw(b'{"id":null,"severity":"High"}')
-        tenant.advance(timedelta(minutes=1))
-        assert land(self.lake)["rejects"] == 1
-        self.tenant = tenant
-
-
-@pytest.fixture
-def landed(simulator: Simulator, lake: LakeFolder, made: Made, monkeypatch: pytest.MonkeyPatch) -> LakeFolder:
-    """A copy of the lake, in the current folder."""
-    made.shown_by(simulator)
-    shutil.copytree(made.lake.path, lake.path)
-    monkeypatch.chdir(lake.path.parent)
-    return lake
-
-
-def land_events(tenant: Tenant, hub: MemoryHub, lake: EventLake, hour: int) -> None:
-    """Two drains of a tenant's hub at this hour, with all tables, duplicates and odd messages."""
-    hub.now = hub.now.replace(hour=hour, minute=20)
-    stream = EventStream(7, tenant=tenant, start=hub.now, repeats=0.2, odd=0.05)
-    for number, value in enumerate(stream.messages(150)):
-        hub.send(value, number % 2)
-        if number == 99:
-            drain(lake)
-    assert drain(lake)["rejects"]
-
-
-@pytest.fixture
-def views() -> duckdb.DuckDBPyConnection:
-    """DuckDB with the views that the package ships."""
-    connection = duckdb.connect()
-    connection.execute(resources.files("airflow_provider_defender.lake").joinpath("views.sql").read_text())
-    return connection
-
-
-def query(text: str, connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-    """Run the statements and return the last one's rows."""
-    rows: list[tuple[Any, ...]] = []
-    for statement in duckdb.extract_statements(text):
-        rows = connection.execute(statement).fetchall()
-    return rows
-
-
 def sql_block(begin: str) -> str:
     [block] = [block for block in SQL_BLOCKS if begin in block.text]
     return block.text
@@ -122,17 +62,17 @@ def test_examples_of_reading_give_rows(block: Block, capsys: pytest.CaptureFixtu
     assert int(capsys.readouterr().out.split()[0]) > 0
 
 
-@pytest.mark.parametrize("hour", [8, 10, 14])
+@pytest.mark.parametrize("hour", first_in_make_test([8, 10, 14]))
 @pytest.mark.usefixtures("landed")
 def test_examples_of_sql_give_rows_with_named_columns_at_any_hour(
-    simulator: Simulator,
+    made: Made,
     hub: MemoryHub,
     event_lake: EventLake,
     views: duckdb.DuckDBPyConnection,
     hour: int,
 ) -> None:
     """DuckDB guesses the type of `hour` by the folders there are: the examples say it."""
-    land_events(simulator.tenant, hub, event_lake, hour)
+    land_events(made, hub, event_lake, hour)
     empty, unreadable = [], []
     for block in SQL_BLOCKS:
         if not query(block.text, views):
@@ -162,19 +102,98 @@ def test_the_latest_state_is_what_the_tenant_shows(
         "select event.id, landing.version, count(*) from latest_alerts('lake') group by all", views
     )
     shown = {
-        (alert.alert_id, alert.update_time, max(1, len(alert.body["evidence"])))
-        for alert in simulator.tenant.alerts
+        alert.alert_id: (alert.update_time, max(1, len(alert.body["evidence"])))
+        for alert in chain[Version | RecordVersion](
+            simulator.tenant.alerts, Portal.of(simulator.tenant).alerts
+        )
         if alert.body["id"] is not None
     }
-    assert set(latest) == shown
+    assert {alert: rest for alert, *rest in latest} == {alert: [*rest] for alert, rest in shown.items()}
+    assert len(latest) == len(shown)
     assert any(len(versions) > 1 for versions in landed.landed().values())
+
+
+def found_in(value: Any, names: tuple[str, ...]) -> bool:
+    """Whether an item of evidence has one of these properties, at any depth; logged-on users do not count."""
+    if isinstance(value, dict):
+        inner = [each for name, each in value.items() if name != "loggedOnUsers"]
+        return any(value.get(name) for name in names) or found_in(inner, names)
+    return isinstance(value, list) and any(found_in(each, names) for each in value)
+
+
+@pytest.mark.usefixtures("landed")
+def test_one_query_lists_the_alerts_of_all_products_once_with_what_their_evidence_names(
+    simulator: Simulator, views: duckdb.DuckDBPyConnection
+) -> None:
+    """Every alert that has a user, a host or a file somewhere in its evidence has it in the column."""
+    text = sql_block(")) as users").replace(" limit 100;", ";")
+    rows = query(text.replace("select\n", "select\n  any_value(event.id) as id,", 1), views)
+    listed = {
+        row[0]: dict(zip([each[0] for each in views.description or ()], row, strict=True)) for row in rows
+    }
+    graph = {alert.alert_id: alert.body for alert in Portal.of(simulator.tenant).alerts}
+    endpoint = {alert.alert_id: alert.body for alert in simulator.tenant.alerts if alert.body["id"]}
+    assert len(rows) == len(listed)
+    assert listed.keys() == graph.keys() | endpoint.keys()
+    assert len({row["product"] for row in listed.values()}) > 6
+    columns = {
+        "users": ("userPrincipalName", "accountName", "userSid", "azureAdUserId"),
+        "hosts": ("deviceDnsName", "hostName"),
+        "files": ("fileName",),
+    }
+    missing = [
+        (alert_id, column)
+        for alert_id, body in graph.items()
+        for column, names in columns.items()
+        if found_in(body["evidence"], names) and not listed[alert_id][column]
+    ]
+    assert missing == []
+    for alert_id, body in endpoint.items():
+        assert alert_id in graph or listed[alert_id]["hosts"] or not body["computerDnsName"]
+
+
+@pytest.mark.usefixtures("landed")
+def test_incidents_are_shown_with_their_alerts(
+    simulator: Simulator, views: duckdb.DuckDBPyConnection
+) -> None:
+    """With the titles of the alerts of all products, since Graph's alerts have landed, too."""
+    portal = Portal.of(simulator.tenant)
+    rows = query(sql_block("as alert\n  from latest_incidents"), views)
+    members = {
+        (incident.row_id, alert.row_id, alert.fields["title"])
+        for incident in portal.incidents
+        for alert in portal.members(incident)
+    }
+    assert {(row[0], row[3], row[4]) for row in rows} == members
+    assert len(rows) == len(members)
+    assert len({title for _, _, title in members}) > 10
+
+
+@pytest.mark.usefixtures("landed")
+def test_the_history_of_merged_incidents_is_that_of_all_of_them(
+    simulator: Simulator, views: duckdb.DuckDBPyConnection
+) -> None:
+    portal = Portal.of(simulator.tenant)
+    targets = {incident.row_id: incident.fields["redirectIncidentId"] for incident in portal.incidents}
+    became = {incident: incident for incident in targets}
+    for _ in targets:
+        became = {incident: targets.get(last) or last for incident, last in became.items()}
+    merged = {last for incident, last in became.items() if last != incident}
+    rows = query(sql_block("left join merged_incidents"), views)
+    assert {(row[1], row[0]) for row in rows} == {pair for pair in became.items() if pair[1] in merged}
+    assert {row[1] for row in rows if row[3] == "redirected"} == {
+        one for one, last in targets.items() if last
+    }
+    assert max(len([each for each in became if became[each] == last]) for last in merged) > 2
+    assert len(rows) > len({row[1] for row in rows})  # more than one state of some
 
 
 def test_reading_exactly_leaves_out_a_commit_under_way(landed: LakeFolder) -> None:
     exact = sql_block("temp table under_way")
     everything = landed.rows().num_rows
     assert query(exact, duckdb.connect()) == [(everything,)]
-    hide_one_file_of(landed, landed.records()[-1])
+    *_, newest = (record for record in landed.records() if record["log"].startswith("endpoint_alerts"))
+    hide_one_file_of(landed, newest)
     [(rows,)] = query(exact, duckdb.connect())
     assert rows == ds.dataset(committed_files(landed.path, "alerts")).count_rows() < landed.rows().num_rows
 
@@ -210,6 +229,29 @@ def test_python_examples_compile(block: Block) -> None:
     compile(block.text, block.page, "exec")
 
 
+IMAGINARY = {"airflow_provider_defender.hooks.TicketsHook"}
+"""What examples import that the reader is to write."""
+
+
+def imported_names(text: str) -> Iterator[tuple[str, str]]:
+    """(module, name) of what a text imports from our package."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("airflow_provider_defender"):
+            yield from ((str(node.module), alias.name) for alias in node.names)
+
+
+def test_what_python_examples_import_of_ours_exists() -> None:
+    texts = [block.text for block in blocks() if block.language == "python"]
+    names = {each for text in texts for each in imported_names(text)}
+    assert len(names) > 10
+    missing = {
+        f"{module}.{name}"
+        for module, name in names
+        if not hasattr(importlib.import_module(module), name) and find_spec(f"{module}.{name}") is None
+    }
+    assert missing == IMAGINARY
+
+
 def test_dag_examples_are_imported_by_airflow(tmp_path: Path) -> None:
     for number, block in enumerate(DAG_BLOCKS):
         (tmp_path / f"example_{number}.py").write_text(block.text)
@@ -234,7 +276,7 @@ def connections() -> list[tuple[str, Connection]]:
 def test_connection_examples_are_read_by_the_hooks(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_settings.Path, "is_file", lambda self: True)
+    monkeypatch.setattr(Path, "is_file", lambda self: True)
     examples = connections()
     by_id = {connection.conn_id: connection for _, connection in examples}
     kinds = set()
@@ -246,11 +288,10 @@ def test_connection_examples_are_read_by_the_hooks(
             settings = event_hub_settings(connection, by_id.__getitem__)
             assert (settings.servers, settings.hub) == (f"{NAMESPACE}:9093", "defender")
         elif connection.conn_type == "entra_id":
-            kinds.add(type(_settings.entra_settings(connection)).__name__)
+            kinds.add(type(entra_settings(connection)).__name__)
         else:
-            kinds.add(
-                type(_settings.defender_settings(connection, by_id.__getitem__).entra.credential).__name__
-            )
+            api = rest_settings(ENDPOINT_API, "defender", connection, by_id.__getitem__)
+            kinds.add(type(api.entra.credential).__name__)
     assert kinds == {"Certificate", "ClientSecret", "EntraSettings", "ManagedIdentity", "WorkloadIdentity"}
 
 
@@ -276,7 +317,7 @@ def test_our_own_command_line_takes_the_commands() -> None:
 
     module = ["python", "-m", "airflow_provider_defender"]
     given = [words[3:] for _, words in commands() if words[:3] == module]
-    assert {words[0] for words in given} == {"copy-dags", "sql"}
+    assert {words[0] for words in given} == {"compare-sources", "copy-dags", "sql", "verify"}
     for words in given:
         _parser().parse_args(words[: words.index(">")] if ">" in words else words)  # exits where it is wrong
 
@@ -309,6 +350,11 @@ def test_the_example_of_a_users_test(tmp_path: Path) -> None:
         ["pytest", "-q", "-p", "no:cacheprovider", "test_example.py"],
     ):
         done = subprocess.run(
-            [sys.executable, "-m", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+            [sys.executable, "-m", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -14,7 +14,7 @@ from airflow_provider_defender.compat import AirflowFailException
 from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
 from airflow_provider_defender.provider_info import get_provider_info
 from airflow_provider_defender.simulator import Simulator
-from tests.unit.airflow_fixtures import LakeFolder, land
+from tests.helpers.airflow import LakeFolder, land
 
 from .pages import PAGES, ROOT
 
@@ -80,15 +80,33 @@ def test_tables_have_content(name: str) -> None:
     assert len(code_tables.TABLES[name]().splitlines()) > 5
 
 
-def test_the_mapping_tables_have_every_field() -> None:
+@pytest.mark.parametrize("source", ["endpoint_alerts", "graph_alerts", "graph_incidents"])
+def test_the_mapping_tables_have_every_field(source: str) -> None:
     import code_tables
 
     from airflow_provider_defender.ecs.document import mapping_table
 
-    rows = mapping_table("endpoint_alerts")
-    filled = code_tables.mapped_fields("endpoint_alerts").splitlines()[2:]
-    unfilled = code_tables.unfilled_fields("endpoint_alerts").split(", ")
+    rows = mapping_table(source)
+    filled = code_tables.mapped_fields(source).splitlines()[2:]
+    unfilled = [name for name in code_tables.unfilled_fields(source).split(", ") if name]
     assert len(filled) + len(unfilled) == len(rows)
+
+
+def test_the_table_of_evidence_says_what_each_type_fills() -> None:
+    import code_tables
+
+    from airflow_provider_defender.ecs.tables.graph.evidence import EVIDENCE
+
+    found = code_tables.fields_by_evidence("graph_alerts")
+    assert found.keys() == EVIDENCE.keys()
+    assert [name for name, fields in found.items() if not fields] == []
+    assert "host.mac" in found["nicEvidence"]
+    assert not [name for fields in found.values() for name in fields if name.startswith("microsoft.")]
+    assert "| `nicEvidence` |" in code_tables.evidence_fields("graph_alerts")
+    [mac] = [line for line in code_tables.mapped_fields("graph_alerts").splitlines() if "host.mac" in line]
+    assert "nic" in mac
+    assert "registry.path" in code_tables.fields_by_evidence("endpoint_alerts")["RegistryKey"]
+    assert code_tables.fields_by_evidence("graph_incidents") == {}
 
 
 FAMILIES = {"DefenderError", "FailNow", "TryAgain", "StopAndLook"}
@@ -123,7 +141,7 @@ def test_every_error_of_the_lake_is_in_its_table() -> None:
     import code_tables
 
     named = {line.split("`")[1] for line in code_tables.lake_errors().splitlines()[2:]}
-    assert named == set(lake._errors.__all__) - {"LakeError"}
+    assert named == set(lake.errors.__all__) - {"LakeError"}
 
 
 def test_the_summary_shown_is_the_operators(simulator: Simulator, lake: LakeFolder) -> None:
@@ -143,14 +161,41 @@ def test_the_tests_that_are_named_exist() -> None:
         assert not function or f"def {function}(" in (ROOT / path).read_text(), name
 
 
+def test_functions_that_the_architecture_names_exist() -> None:
+    """By their names only: files of tests move more often than what they show."""
+    pages = "".join(page.read_text() for page in (ROOT / "docs" / "architecture").glob("*.md"))
+    named = set(re.findall(r"`(test_\w+)`", pages))
+    code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 15
+    assert [name for name in sorted(named) if f"def {name}(" not in code] == []
+
+
 def test_links_of_the_readme_are_absolute_and_lead_somewhere() -> None:
     """The package index shows the README, too, where relative links are dead."""
-    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text())
+    text = (ROOT / "README.md").read_text()
+    defined = dict(re.findall(r"^\[([^\]]+)\]: ([^\s#]+)", text, flags=re.MULTILINE))
+    assert set(re.findall(r"\]\[([^\]]+)\]", text)) == set(defined)
+    links = [*re.findall(r"\]\(([^)#]+)", text), *defined.values()]
     ours = re.compile(re.escape(REPOSITORY) + r"/(?:blob|raw)/main/(.+)")
     paths = [match[1] for link in links if (match := ours.fullmatch(link))]
     assert [link for link in links if not link.startswith("https://")] == []
     assert len(paths) > 10
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_pages_at_the_root_are_part_of_the_documentation_or_linked_from_there() -> None:
+    """One source of truth: what the documentation shows of them it includes."""
+    docs = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY"):
+        assert f"{{include}} ../{name}.md" in docs, name
+    assert "CODE_OF_CONDUCT.md" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_links_between_pages_at_the_root_and_the_documentation_lead_somewhere() -> None:
+    for page in (ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            path = link.removeprefix(f"{REPOSITORY}/blob/main/")
+            assert path.startswith("https://") or (ROOT / path).is_file(), (page.name, link)
 
 
 def test_the_projects_links_are_the_same_everywhere() -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_defender import ecs
+from airflow_provider_defender.ecs.categories import EXPECTED_TYPES
 from airflow_provider_defender.ecs.fields import (
     SEED_FIELDS,
     field_type,
@@ -16,9 +17,7 @@ from airflow_provider_defender.ecs.fields import (
     nested_schema,
     null_column,
 )
-from airflow_provider_defender.ecs.tables.endpoint_alerts import EXPECTED_TYPES
-
-from .alerts import DATA
+from tests.unit.ecs.helpers.alert_records import DATA
 
 with (DATA / "ecs-9.4.0.csv").open(newline="") as lines:
     ECS = {line["field"]: line for line in csv.DictReader(lines)}
@@ -77,7 +76,7 @@ def test_schema_has_room_for_graph() -> None:
 
 
 def test_graph_is_null_for_endpoint_alerts() -> None:
-    from .alerts import ALERT, map_alerts
+    from tests.unit.ecs.helpers.alert_records import ALERT, map_alerts
 
     microsoft = map_alerts(ALERT).tables["alerts"].column("microsoft").combine_chunks()
     assert microsoft.field("graph_security").null_count == 1
@@ -85,7 +84,7 @@ def test_graph_is_null_for_endpoint_alerts() -> None:
 
 def test_expected_types_are_a_subset_of_ecs_types() -> None:
     allowed = {"access", "admin", "allowed", "change", "connection", "creation", "deletion", "denied", "end"}
-    allowed |= {"group", "info", "protocol", "start", "user"}
+    allowed |= {"error", "group", "indicator", "info", "installation", "protocol", "start", "user"}
     assert all(types <= allowed for types in EXPECTED_TYPES.values())
 
 

@@ -8,10 +8,9 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_defender import ecs
-
-from .alerts import ALERT, TENANT, record
-from .hub import ASSESSMENT, CLOUD_ALERT, SIGN_IN, event, logon, message, text
-from .hub import TENANT as HUB_TENANT
+from tests.unit.ecs.helpers.alert_records import ALERT, TENANT, record
+from tests.unit.ecs.helpers.hub_messages import ASSESSMENT, CLOUD_ALERT, SIGN_IN, event, logon, message, text
+from tests.unit.ecs.helpers.hub_messages import TENANT as HUB_TENANT
 
 UPPER, HUB_UPPER = TENANT.upper(), HUB_TENANT.upper()
 MIXED = HUB_TENANT[:18].upper() + HUB_TENANT[18:]
@@ -35,8 +34,8 @@ def test_alerts(tenant: str | None, own: str) -> None:
     assert row["cloud"]["account"]["id"] == TENANT
     assert row["microsoft"]["defender_endpoint"]["aadTenantId"] == own, "as it was sent"
     for spelling in (TENANT, UPPER):
-        [version] = ecs.record_versions("endpoint_alerts", [value], tenant=spelling)
-        assert version.key == row["landing"]["key"]
+        [identity] = ecs.identities("endpoint_alerts", [value], tenant=spelling)
+        assert identity.key == row["landing"]["key"]
 
 
 def test_rejects_have_the_key_of_their_versions() -> None:
@@ -68,14 +67,14 @@ def test_events(value: Any, tenant: str) -> None:
     assert tenant in row["event"]["original"]
 
 
-def test_repeats_are_known_whatever_the_case_of_their_tenant() -> None:
+def test_duplicates_are_known_whatever_the_case_of_their_tenant() -> None:
     records = [logon() | {"tenantId": tenant} for tenant in (HUB_TENANT, HUB_UPPER, MIXED)]
-    assert ecs.map_records("event_hub", [message(*records)]).repeats == 2
+    assert ecs.map_records("event_hub", [message(*records)]).duplicates == 2
 
 
 @pytest.mark.parametrize("tenant", ["Contoso.onmicrosoft.com", "ABCDEF", f"{UPPER}x", f"{UPPER}\n"])
 def test_other_texts_stay_as_they_are(tenant: str) -> None:
     (row,) = rows("endpoint_alerts", record(ALERT), tenant)
-    [version] = ecs.record_versions("endpoint_alerts", [record(ALERT)], tenant=tenant)
+    [identity] = ecs.identities("endpoint_alerts", [record(ALERT)], tenant=tenant)
     assert row["landing"]["tenant"] == tenant
-    assert row["landing"]["key"] == version.key == f"{tenant}/{ALERT['id']}"
+    assert row["landing"]["key"] == identity.key == f"{tenant}/{ALERT['id']}"

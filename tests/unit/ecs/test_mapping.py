@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,8 +14,7 @@ import pytest
 from airflow_provider_defender import ecs
 from airflow_provider_defender.ecs import document, registry
 from airflow_provider_defender.ecs.fields import leaf_fields
-
-from .alerts import ALERT, record
+from tests.unit.ecs.helpers.alert_records import ALERT, record
 
 LOGONS = ecs.Mapping(
     source="my_logons",
@@ -96,6 +96,76 @@ def test_a_table_of_ones_own() -> None:
     assert first["landing"]["item"] == 0
 
 
+CASES = replace(
+    LOGONS,
+    source="my_cases",
+    dataset="cases",
+    shape=ecs.Shape(
+        {
+            "Id": "string",
+            "Time": "time",
+            "logons": ecs.ListOf(ecs.Shape({"Id": "string", "Port": "long", "At": "time"}, partial=True)),
+        }
+    ),
+    copies={"event.id": "Id"},
+    computed=[],
+    added={"logonIds": "logons.Id", "ports": "logons.Port"},
+)
+
+
+def case(**changes: Any) -> dict[str, Any]:
+    mapped = ecs.map_records(CASES, [record({"Id": "c", "Time": LOGON["Time"], **changes})])
+    mapped.tables["cases"].validate(full=True)
+    [row] = mapped.tables["cases"].to_pylist()
+    return {**row["microsoft"]["my_logons"], "counts": (mapped.type_mismatches, mapped.unmapped_fields)}
+
+
+def test_of_a_partial_shape_the_other_properties_are_passed_over() -> None:
+    logons = [{"Id": "a", "Port": 1, "more": {"deep": ["ä"]}}, {"Id": "b", "At": "2026-11-01T00:00:00Z"}]
+    for odd in ({}, {"x": 1}, {"TIME": 5}):  # the fast way, and the tolerant one
+        found = case(logons=logons, **odd)
+        assert [(each["Id"], each["Port"]) for each in found["logons"]] == [("a", 1), ("b", None)]
+        assert "more" not in (found["unmapped"] or "")
+        assert found["counts"] == ({}, {"x": 1} if "x" in odd else {})
+
+
+def test_what_does_not_fit_in_a_partial_shape_is_unmapped() -> None:
+    found = case(logons=[{"Id": "a", "Port": "many", "more": 1}, 5, None, {"Id": "b"}])
+    assert [each["Id"] for each in found["logons"]] == ["a", "b"]
+    assert json.loads(found["unmapped"]) == {"logons": {"0": {"Port": "many"}, "1": 5}}
+    assert found["counts"] == ({"logons.Port": 1, "logons": 1}, {})
+
+
+def test_what_is_passed_over_must_be_utf_8() -> None:
+    data = b'{"Id":"c","Time":"2026-11-01T00:00:00Z","logons":[{"Id":"a","more":"\xff"}]}'
+    assert ecs.map_records(CASES, [data]).rejects.column("error").to_pylist() == ["not UTF-8 at byte 68"]
+
+
+@pytest.mark.parametrize(
+    ("logons", "ids", "ports"),
+    [
+        ([{"Id": "a", "Port": 1}, {"Id": "b"}], ["a", "b"], [1, None]),
+        ([], [], []),
+        (None, None, None),
+    ],
+)
+def test_an_added_column_repeats_what_a_list_holds(logons: Any, ids: Any, ports: Any) -> None:
+    found = case(logons=logons)
+    assert (found["logonIds"], found["ports"]) == (ids, ports)
+    own = ecs.schema(CASES).field("microsoft").type.field("my_logons").type
+    assert own.field("logonIds").type == pa.list_(pa.string())
+    assert own.field("ports").type == pa.list_(pa.int64())
+
+
+def test_an_added_column_of_several_records() -> None:
+    cases = [{"Id": f"{n}", "Time": LOGON["Time"], "logons": [{"Id": f"{n}"}] * n} for n in range(4)]
+    cases.insert(2, {"Id": "none", "Time": LOGON["Time"]})
+    records = list(map(record, cases))
+    table = ecs.map_records(CASES, records).tables["cases"]
+    ids = [row["my_logons"]["logonIds"] for row in table.column("microsoft").to_pylist()]
+    assert ids == [[], ["1"], None, ["2", "2"], ["3", "3", "3"]]
+
+
 @pytest.mark.parametrize("odd", [b'{"Details":"\xff"}', b"{"])
 def test_bytes_that_are_no_json_text_are_rejected_here_too(odd: bytes) -> None:
     data = record(LOGON)[:-1] + b"," + odd[1:]
@@ -133,6 +203,14 @@ def test_a_field_that_the_dataset_does_not_have_is_refused() -> None:
         ecs.register(replace(base, copies={**base.copies, "http.request.referrer": "title"}))
 
 
+def test_the_table_says_what_a_derived_field_is_derived_from() -> None:
+    derived = ecs.Derived(("event.outcome",), lambda data, items: [{}] * len(items), "By luck.")
+    for inputs, expected in (((), ""), (("Failed", "Account"), "Failed, Account")):
+        mine = replace(LOGONS, computed=[], derived=replace(derived, inputs=inputs))
+        [found] = [each for each in document.mapping_table(mine) if each.field == "event.outcome"]
+        assert (found.source, found.how, found.note) == (expected, "derived", "By luck.")
+
+
 def test_a_field_that_is_filled_twice_is_refused() -> None:
     with pytest.raises(ValueError, match=r"filled twice: event\.outcome"):
         ecs.register(replace(LOGONS, copies={**LOGONS.copies, "event.outcome": "Account"}))
@@ -142,6 +220,30 @@ def test_two_schemas_for_one_dataset_are_refused() -> None:
     ecs.register(LOGONS)
     with pytest.raises(ValueError, match="already has another schema"):
         ecs.register(replace(LOGONS, source="others", copies={"user.name": "Account"}))
+
+
+def test_partitioning_is_by_hour_for_events_and_by_day_for_all_else() -> None:
+    assert ecs.partitioning("alerts") is ecs.Partitioning.DAY
+    for mapping in ecs.registered():
+        expected = "hour" if mapping.dataset.startswith("events/") else "day"
+        assert ecs.partitioning(mapping.dataset).value == expected
+    assert ecs.partitioning("events/TableOfTomorrow") is ecs.Partitioning.HOUR
+    with pytest.raises(ValueError, match="no dataset 'nonsense'"):
+        ecs.partitioning("nonsense")
+
+
+def test_a_mapping_of_ones_own_brings_its_partitioning() -> None:
+    ecs.register(replace(LOGONS, source="daily", dataset="events/Daily", partitioning=ecs.Partitioning.DAY))
+    ecs.register(replace(LOGONS, source="hourly", dataset="hourly", partitioning=ecs.Partitioning.HOUR))
+    ecs.register(replace(LOGONS, source="plain", dataset="plain"))
+    found = [ecs.partitioning(name).value for name in ("events/Daily", "hourly", "plain")]
+    assert found == ["day", "hour", "day"]
+
+
+def test_two_partitionings_of_one_dataset_are_refused() -> None:
+    ecs.register(LOGONS)
+    with pytest.raises(ValueError, match="events/MyLogons is already partitioned by hour, not by day"):
+        ecs.register(replace(LOGONS, source="others", partitioning=ecs.Partitioning.DAY))
 
 
 def test_unknown_dataset() -> None:
@@ -156,7 +258,7 @@ def test_mapping_table_has_every_field_of_the_dataset() -> None:
     ]
     assert [row.field for row in rows] == names
     by_name = {row.field: row for row in rows}
-    assert by_name["file.name"][1:4] == ("keyword", "evidence.fileName", "copied")
+    assert by_name["event.id"][1:4] == ("keyword", "id", "copied")
     assert by_name["event.category"].type == "keyword (list)"
     assert by_name["event.duration"].source == "firstEventTime, lastEventTime"
     assert by_name["tags"].source == "microsoft-defender-endpoint, forwarded"
@@ -174,7 +276,7 @@ def test_filled_fields_of_the_table_are_those_that_get_values() -> None:
 def test_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     document.main(["endpoint_alerts"])
     text = capsys.readouterr().out
-    assert "| file.name | keyword | evidence.fileName | copied |" in text
+    assert "| event.id | keyword | id | copied |" in text
     assert "### Deviations from the seed" in text
     assert "| file.path | filePath | directory, separator, name |" in text
     ecs.register(LOGONS)

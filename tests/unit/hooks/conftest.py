@@ -14,11 +14,9 @@ from airflow_provider_defender.hooks import (
     DefenderEndpointHook,
     EntraIdHook,
     EventHubHook,
-    _tokens,
-    defender_endpoint,
-    entra_id,
-    event_hub,
+    GraphSecurityHook,
 )
+from airflow_provider_defender.hooks._connection import redaction
 from airflow_provider_defender.simulator import Simulator, Tenant
 
 SCOPE = "https://api.securitycenter.microsoft.com/.default"
@@ -88,9 +86,8 @@ def no_invalid_names(monkeypatch: pytest.MonkeyPatch) -> None:
 def watch(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     watch = Watch(caplog)
     caplog.set_level(logging.DEBUG)
-    for module in (_tokens, entra_id, defender_endpoint, event_hub):
-        monkeypatch.setattr(module, "mask_secret", watch.masked.append)
-    for hook in (EntraIdHook, DefenderEndpointHook, EventHubHook):
+    monkeypatch.setattr(redaction, "mask_secret", watch.masked.append)
+    for hook in (EntraIdHook, DefenderEndpointHook, GraphSecurityHook, EventHubHook):
         # Airflow's own logger masks before it writes; a plain one shows what we hand over.
         monkeypatch.setattr(hook, "log", logging.getLogger(f"plain.{hook.__name__}"))
     yield watch

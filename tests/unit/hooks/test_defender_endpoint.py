@@ -8,6 +8,7 @@ import itertools
 import json
 import socket
 import tracemalloc
+from collections.abc import Generator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qs
@@ -29,6 +30,7 @@ from airflow_provider_defender.exceptions import (
 from airflow_provider_defender.hooks import (
     AlertFilter,
     DefenderEndpointHook,
+    Page,
     created_between_filter,
     updated_between_filter,
     updated_since_filter,
@@ -174,16 +176,16 @@ def test_one_page_is_held_at_a_time(hook: DefenderEndpointHook, simulator: Simul
 
 def test_a_drain_can_be_left_early(hook: DefenderEndpointHook, simulator: Simulator) -> None:
     iterator = hook.alert_pages(filter=EVERYTHING)
+    assert isinstance(iterator, Generator)
     assert next(iterator).number == 1
     iterator.close()
     assert len(queries(simulator)) == 1
 
 
-def test_progress_is_logged(
-    hook: DefenderEndpointHook, watch: Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("airflow_provider_defender.hooks.defender_endpoint._SECONDS_BETWEEN_REPORTS", 0)
-    read(hook)
+def test_progress_is_logged(connect: Connect, simulator: Simulator, watch: Watch) -> None:
+    # Each request takes 20 seconds.
+    clock = lambda: 20.0 * len(simulator.requests.all())  # noqa: E731
+    read(DefenderEndpointHook(connect("defender_default"), clock=clock))
     assert "Reading alerts: 60 in 2 pages, " in watch.text
     assert "Read all alerts: 100 in 4 pages, " in watch.text
 
@@ -271,7 +273,7 @@ def test_a_missing_role_fails_at_once_and_is_named(
         ),
         (403, "<html>Blocked by Example Proxy</html>", RequestRefused, "Blocked by Example Proxy"),
         (404, "", RequestRefused, "no alerts API at this address"),
-        (410, "{}", RequestRefused, "check host and cloud"),
+        (410, "{}", RequestRefused, "is gone: Microsoft has retired it"),
     ],
 )
 def test_a_refusal_fails_at_once(
@@ -347,7 +349,7 @@ def test_a_link_must_lead_to_the_very_host(
 def test_the_page_with_a_bad_link_is_not_given_out(hook: DefenderEndpointHook, simulator: Simulator) -> None:
     """The operator commits whole answers; what follows a strange page is not to be trusted."""
     simulator.faults.foreign_next_link(page=1)
-    pages = []
+    pages: list[Page] = []
     with pytest.raises(UnexpectedHost):
         pages.extend(hook.alert_pages(filter=EVERYTHING))
     iterator = hook.alert_pages(filter=EVERYTHING)
@@ -639,7 +641,7 @@ def test_the_pace_is_the_connections(connect: Connect, watch: Watch) -> None:
 def test_without_a_date_our_clock_counts_and_says_so(
     hook: DefenderEndpointHook, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_defender.hooks._api.served_at", lambda _: None)
+    monkeypatch.setattr("airflow_provider_defender.hooks._rest.client.served_at", lambda _: None)
     before = datetime.now(timezone.utc).replace(microsecond=0)
     pages = list(hook.alert_pages(filter=EVERYTHING))
     assert all(before <= page.served_at <= datetime.now(timezone.utc) for page in pages)
@@ -654,8 +656,11 @@ def test_the_test_says_that_the_api_answers(hook: DefenderEndpointHook, simulato
     good, message = hook.test_connection()
     assert good
     assert f"in tenant {simulator.tenant_id} (custom cloud), valid until " in message
-    assert "Roles granted: Alert.Read.All. Roles missing for alerts: none." in message
-    assert message.endswith(f"The API at {simulator.url.removeprefix('https://')} answers.")
+    assert "Roles granted: Alert.Read.All." in message
+    host = simulator.url.removeprefix("https://")
+    assert (
+        f"Alerts by the Endpoint API: yes, the role Alert.Read.All is granted, and {host} answers." in message
+    )
     assert queries(simulator) == [{"$top": ["1"]}]
 
 
@@ -675,9 +680,9 @@ def test_the_test_names_the_missing_role(
 @pytest.mark.parametrize(
     ("switch", "text"),
     [
-        (lambda faults: faults.throttle(20), "is throttled"),
-        (lambda faults: faults.server_error(503), "gave no whole answer in 1 try"),
-        (lambda faults: faults.silent(times=None), "no answer in time"),
+        (lambda faults: faults.throttle(20, path="/api/alerts"), "is throttled"),
+        (lambda faults: faults.server_error(503, path="/api/alerts"), "gave no whole answer in 1 try"),
+        (lambda faults: faults.silent(path="/api/alerts", times=None), "no answer in time"),
     ],
 )
 def test_the_test_waits_for_nothing(
@@ -688,12 +693,12 @@ def test_the_test_waits_for_nothing(
     watch: Watch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("airflow_provider_defender.hooks._connection_test._LIMIT_SECONDS", 2.5)
+    monkeypatch.setattr("airflow_provider_defender.hooks._connection.button._LIMIT_SECONDS", 2.5)
     switch(simulator.faults)
-    good, message = hook.test_connection()
+    _, message = hook.test_connection()
     watch.shown.append(message)
-    assert not good
-    assert text in message
+    assert "Alerts by the Endpoint API: no, " in message
+    assert text in message.partition("Alerts by the Endpoint API")[2]
     assert watch.waits == []
 
 

@@ -91,14 +91,15 @@ def _certificate_fields(kind: str, simulator: Simulator, folder: Path) -> dict[s
     pfx.write_bytes(pair.pfx("open sesame"))
     passphrase = {"private_key_passphrase": "open sesame"}
     chain = {"send_certificate_chain": True}
-    return {
+    fields: dict[str, dict[str, Any]] = {
         "thumbprint": {"private_key": pair.private_key_pem, "thumbprint": pair.thumbprint},
         "certificate": {"private_key": pair.private_key_pem, "certificate": pair.certificate_pem},
         "PEM file": {"private_key_path": str(pem), **passphrase},
         "PFX file": {"private_key_path": str(pfx), **passphrase},
         "SN/I PEM": {"private_key": pair.private_key_pem, "certificate": pair.certificate_pem, **chain},
         "SN/I PFX": {"private_key_path": str(pfx), **passphrase, **chain},
-    }[kind]
+    }
+    return fields[kind]
 
 
 @pytest.mark.parametrize(
@@ -557,7 +558,7 @@ def test_the_test_says_what_is_wrong(
 def test_the_test_does_not_wait_for_a_silent_host(
     hook: EntraIdHook, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, watch: Watch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_defender.hooks._connection_test._LIMIT_SECONDS", 1.5)
+    monkeypatch.setattr("airflow_provider_defender.hooks._connection.button._LIMIT_SECONDS", 1.5)
     simulator.faults.silent(path=TOKEN, times=None)
     good, message = hook.test_connection()
     assert not good
@@ -571,7 +572,7 @@ def test_the_test_ends_even_when_a_name_server_hangs(
     import threading
 
     hang = threading.Event()
-    monkeypatch.setattr("airflow_provider_defender.hooks._connection_test._LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr("airflow_provider_defender.hooks._connection.button._LIMIT_SECONDS", 0.2)
     monkeypatch.setattr(EntraIdHook, "_test", lambda *_: hang.wait(30))
     assert hook.test_connection() == (False, "No result within 0 s: check host and proxy.")
     hang.set()
@@ -590,8 +591,8 @@ def test_the_test_does_not_show_what_a_library_says(
 def test_china_is_tested_by_graph() -> None:
     from airflow_provider_defender.clouds import CLOUDS
 
-    assert CLOUDS["china"].defender_scope is None
-    assert CLOUDS["china"].graph_scope == "https://microsoftgraph.chinacloudapi.cn/.default"
+    assert CLOUDS["china"].defender.scope is None
+    assert CLOUDS["china"].graph.scope == "https://microsoftgraph.chinacloudapi.cn/.default"
 
 
 def test_errors_of_this_kind_are_not_retried_by_airflow() -> None:
@@ -600,5 +601,5 @@ def test_errors_of_this_kind_are_not_retried_by_airflow() -> None:
     for kind in (CredentialError, ConfigurationError, HostUnreachable, UnexpectedHost):
         assert issubclass(kind, FailNow)
         assert issubclass(kind, AirflowFailException)
-    for kind in (ServiceUnavailable, Throttled):
-        assert not issubclass(kind, AirflowFailException)
+    for passing in (ServiceUnavailable, Throttled):
+        assert not issubclass(passing, AirflowFailException)

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,13 @@ from airflow_provider_defender.exceptions import (
     ServiceUnavailable,
     TlsMismatch,
 )
-from airflow_provider_defender.hooks import AccessToken, EventHubHook, Offsets, _kafka_client, _kafka_reader
+from airflow_provider_defender.hooks import AccessToken, EventHubHook, Offsets
+from airflow_provider_defender.hooks._kafka import client as kafka_client
+from airflow_provider_defender.hooks._kafka.messages import MessageBatch
+from airflow_provider_defender.hooks._kafka.tuning import Tuning
 from airflow_provider_defender.simulator import Simulator
-from airflow_provider_defender.simulator._certificates import TlsFiles, issue_tls_files
-from tests.unit.hooks.conftest import Connect, Watch
-from tests.unit.hooks.kafka_cluster import (
+from airflow_provider_defender.simulator.server.tls import TlsFiles, issue_tls_files
+from tests.unit.hooks._kafka.kafka_cluster import (
     FETCH,
     LIST_OFFSETS,
     OFFSET_COMMIT,
@@ -43,10 +47,12 @@ from tests.unit.hooks.kafka_cluster import (
     SaslFront,
     mock_cluster,
 )
+from tests.unit.hooks.conftest import Connect, Watch
 
 KEY = "c2VjcmV0LWtleS1vZi10aGUtcG9saWN5"
 STRING = f"Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=listen;SharedAccessKey={KEY}"
 MakeHook = Callable[..., EventHubHook]
+QUICK = Tuning(patience=0.3, between_looks=0.0)
 
 
 @pytest.fixture
@@ -72,8 +78,6 @@ def make(
     cluster: MockCluster, watch: Watch, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> MakeHook:
     """Make a hook; the connection leads to the mock cluster, changed as asked."""
-    monkeypatch.setattr(_kafka_client, "_PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(_kafka_reader, "_SECONDS_BETWEEN_LOOKS", 0.0)
     watch.secrets += [STRING, KEY]
 
     def hook(hook_options: dict[str, Any] | None = None, **changes: Any) -> EventHubHook:
@@ -84,7 +88,7 @@ def make(
             target[name] = value
         fields["extra"] = {name: value for name, value in extra.items() if value is not None}
         monkeypatch.setenv("AIRFLOW_CONN_EVENT_HUB_DEFAULT", json.dumps(fields))
-        made = EventHubHook(**(hook_options or {}))
+        made = EventHubHook(**{"tuning": QUICK, **(hook_options or {})})
         request.addfinalizer(made.close)
         return made
 
@@ -137,7 +141,7 @@ def test_the_hub_comes_from_the_argument_the_field_or_the_string(make: MakeHook,
     assert make(**string, event_hub=None).hub == "events"
     assert make(**string).hub == "events"
     for wrong in (make({"hub": "Events"}, **string), make(**string, event_hub="other")):
-        assert "opens 'events' only" in failure(watch, ConfigurationError, lambda hook=wrong: hook.hub)
+        assert "opens 'events' only" in failure(watch, ConfigurationError, partial(getattr, wrong, "hub"))
     assert "hub's name is missing" in failure(watch, ConfigurationError, lambda: make(event_hub=None).hub)
     assert "letters, digits" in failure(watch, ConfigurationError, lambda: make({"hub": "a/b"}).hub)
 
@@ -176,7 +180,7 @@ def test_a_moment_is_rounded_up_to_milliseconds(make: MakeHook, monkeypatch: pyt
         asked.append(dict(times))
         return {partition: {-2: 0, -1: 10}.get(moment, 4) for partition, moment in times.items()}
 
-    monkeypatch.setattr(_kafka_client.HubClient, "offsets", offsets)
+    monkeypatch.setattr(kafka_client.HubClient, "offsets", offsets)
     epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
     for moment, milliseconds in (
         (epoch + timedelta(seconds=2), 2000),
@@ -233,18 +237,21 @@ def test_ranges_must_ascend(make: MakeHook, pairs: list[tuple[int, int]]) -> Non
 
 def test_limits_end_a_read(make: MakeHook) -> None:
     hook = make()
-    assert read(hook, {0: [(0, 10)]}, max_records=4, batch_records=3) == [0, 1, 2, 3]
+    assert read(hook, {0: [(0, 10)]}, max_messages=4, batch_messages=3) == [0, 1, 2, 3]
     assert read(hook, {0: [(0, 10)]}, max_bytes=20) == [0, 1, 2]
     assert read(hook, {0: [(0, 10)]}, max_duration=0.0) == []
 
 
 def test_a_reader_that_is_left_closes_its_client(make: MakeHook, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[Any] = []
-    close = _kafka_client.HubClient.close
-    monkeypatch.setattr(
-        _kafka_client.HubClient, "close", lambda client: (closed.append(client), close(client))
-    )
-    batches = make().batches({0: [(0, 10)]}, batch_records=1)
+    close = kafka_client.HubClient.close
+
+    def noted_close(client: kafka_client.HubClient) -> None:
+        closed.append(client)
+        close(client)
+
+    monkeypatch.setattr(kafka_client.HubClient, "close", noted_close)
+    batches = make().batches({0: [(0, 10)]}, batch_messages=1)
     next(batches)
     assert not closed
     batches.close()  # type: ignore[attr-defined]
@@ -253,7 +260,7 @@ def test_a_reader_that_is_left_closes_its_client(make: MakeHook, monkeypatch: py
 
 _LEAVES_A_READER = """
 from airflow_provider_defender.hooks import EventHubHook
-batches = EventHubHook().batches({0: [(0, 2000)]}, batch_records=10)
+batches = EventHubHook().batches({0: [(0, 2000)]}, batch_messages=10)
 next(batches)
 """
 
@@ -271,12 +278,9 @@ class Stubborn:
         self.close = close
 
 
-def test_a_client_that_hangs_does_not_hold_up_the_task(
-    make: MakeHook, watch: Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_kafka_client, "_CLOSE_SECONDS", 0.1)
+def test_a_client_that_hangs_does_not_hold_up_the_task(make: MakeHook, watch: Watch) -> None:
     over = threading.Event()
-    client = make()._new_client()
+    client = make({"tuning": replace(QUICK, close=0.1)})._new_client()
     consumer, client.consumer = client.consumer, Stubborn(over.wait)
     client.close()
     assert "still closing" in watch.text
@@ -317,7 +321,7 @@ def test_retention_that_was_faster_is_told(make: MakeHook, cluster: MockCluster)
 def test_a_hub_that_ends_before_the_position_is_another_hub(make: MakeHook, watch: Watch) -> None:
     for start in (5, 10, 20):
         hook = make()
-        message = failure(watch, PositionAhead, lambda hook=hook, at=start: read(hook, {0: [(at, 30)]}))
+        message = failure(watch, PositionAhead, partial(read, hook, {0: [(start, 30)]}))
         assert "ends at offset 10" in message
 
 
@@ -326,7 +330,7 @@ def test_a_restart_in_mid_read_neither_loses_nor_doubles(
 ) -> None:
     hook = make(**many)
     seen: list[int] = []
-    for number, batch in enumerate(hook.batches({0: [(0, 2000)]}, batch_records=100)):
+    for number, batch in enumerate(hook.batches({0: [(0, 2000)]}, batch_messages=100)):
         seen += batch.offsets
         if number == 2:
             cluster.stop()
@@ -338,7 +342,7 @@ def test_a_restart_in_mid_read_neither_loses_nor_doubles(
 def test_an_outage_is_waited_out_but_not_for_ever(
     make: MakeHook, cluster: MockCluster, many: dict[str, Any], watch: Watch
 ) -> None:
-    batches = make({"outage_seconds": 0.5}, **many).batches({0: [(0, 2000)]}, batch_records=100)
+    batches = make({"outage_seconds": 0.5}, **many).batches({0: [(0, 2000)]}, batch_messages=100)
     next(batches)
     cluster.stop()
     assert "gave no messages of hub 'many'" in failure(watch, ServiceUnavailable, lambda: list(batches))
@@ -373,8 +377,11 @@ def test_missing_rights_that_show_late(
     hook = make()
     assert hook.partitions()
     cluster.fail_next(request_kind, KafkaError.TOPIC_AUTHORIZATION_FAILED)
-    question = {LIST_OFFSETS: hook.watermarks, FETCH: lambda: read(hook, {0: [(0, 10)]})}[request_kind]
-    failure(watch, PermissionMissing, question)
+    questions: dict[int, Callable[[], object]] = {
+        LIST_OFFSETS: hook.watermarks,
+        FETCH: lambda: read(hook, {0: [(0, 10)]}),
+    }
+    failure(watch, PermissionMissing, questions[request_kind])
 
 
 def test_a_hub_without_a_leader_may_heal(make: MakeHook, cluster: MockCluster, watch: Watch) -> None:
@@ -393,15 +400,14 @@ def test_no_address(make: MakeHook, watch: Watch) -> None:
     assert "host name has no address" in failure(watch, HostUnreachable, hook.partitions)
 
 
-def test_a_listener_that_says_nothing(make: MakeHook, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_kafka_client, "_CONTACT_SECONDS", 1.0)
-    monkeypatch.setattr(_kafka_client, "_PROBE_SECONDS", 0.5)
+def test_a_listener_that_says_nothing(make: MakeHook, watch: Watch) -> None:
+    options = {"tuning": replace(QUICK, contact=1.0, diagnosis=0.5)}
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
-        message = failure(watch, ServiceUnavailable, make(port=port).partitions)
+        message = failure(watch, ServiceUnavailable, make(options, port=port).partitions)
         assert "check host, port and security_protocol" in message
         # A handshake is answered at once or not at all.
-        secured = make(port=port, security_protocol="SSL")
+        secured = make(options, port=port, security_protocol="SSL")
         assert "does not answer a TLS handshake" in failure(watch, TlsMismatch, secured.partitions)
 
 
@@ -467,10 +473,10 @@ def test_a_key_that_is_withdrawn_in_mid_read(
     front: SaslFront,
     many: dict[str, Any],
     watch: Watch,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_kafka_reader, "_AUTHENTICATION_PATIENCE_SECONDS", 0.3)
-    batches = secured(**many).batches({0: [(0, 2000)]}, batch_records=10)
+    hook = secured(**many)
+    hook._tuning = replace(QUICK, authentication_patience=0.3)
+    batches = hook.batches({0: [(0, 2000)]}, batch_messages=10)
     next(batches)
     front.check = lambda *_: "Authentication failed"
     front.hang_up()
@@ -572,7 +578,7 @@ def short_lived(simulator: Simulator) -> Iterator[None]:
 def test_a_token_is_renewed_in_mid_read(
     with_token: MakeHook, front: SaslFront, simulator: Simulator, many: dict[str, Any]
 ) -> None:
-    batches = with_token(**many).batches({0: [(0, 2000)]}, batch_records=10)
+    batches = with_token(**many).batches({0: [(0, 2000)]}, batch_messages=10)
     seen = list(next(batches).offsets)
     old = set(_tokens(front))
     so_far = len(simulator.requests.to("/oauth2/v2.0/token"))
@@ -593,10 +599,10 @@ def test_a_token_that_cannot_be_renewed(
     simulator: Simulator,
     many: dict[str, Any],
     watch: Watch,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_kafka_reader, "_AUTHENTICATION_PATIENCE_SECONDS", 0.3)
-    batches = with_token(**many).batches({0: [(0, 2000)]}, batch_records=10)
+    hook = with_token(**many)
+    hook._tuning = replace(QUICK, authentication_patience=0.3)
+    batches = hook.batches({0: [(0, 2000)]}, batch_messages=10)
     next(batches)
     simulator.apps["reader"].enabled = False
     while "could not be renewed" not in watch.text:
@@ -631,14 +637,10 @@ def test_a_commit_that_fails_is_a_warning(make: MakeHook, cluster: MockCluster, 
 
 
 def test_a_commit_to_a_broker_that_is_away_is_a_warning(
-    make: MakeHook, cluster: MockCluster, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    make: MakeHook, cluster: MockCluster, watch: Watch
 ) -> None:
-    from airflow_provider_defender.hooks import event_hub
-
-    monkeypatch.setattr(event_hub, "_COMMIT_SECONDS", 0.5)
-    monkeypatch.setattr(_kafka_client, "_CLOSE_SECONDS", 0.1)
     cluster.stop()
-    make().commit({0: 4}, group="defender")
+    make({"tuning": replace(QUICK, commit=0.5, close=0.1)}).commit({0: 4}, group="defender")
     assert "could not be committed" in watch.text
 
 
@@ -671,3 +673,101 @@ def test_a_test_that_fails_says_why(
     watch.shown.append(message)
     assert not good
     assert "no connection string" in message
+
+
+# -- for people
+
+
+@pytest.fixture
+def streamed(cluster: MockCluster) -> str:
+    """A hub of three partitions with 12 messages each; each message holds two records."""
+    cluster.create("streamed", 3)
+    for partition in range(3):
+        for number in range(12):
+            records = [
+                {"time": "t", "category": "AdvancedHunting-T", "properties": {"n": number, "half": half}}
+                for half in range(2)
+            ]
+            cluster.send("streamed", json.dumps({"records": records}).encode(), partition=partition)
+    return "streamed"
+
+
+def places(events: Iterable[dict[str, Any]]) -> list[tuple[int, int, int]]:
+    return [(each["hub_partition"], each["offset"], each["properties"]["half"]) for each in events]
+
+
+def test_events_are_all_records_up_to_where_the_hub_stands(make: MakeHook, streamed: str) -> None:
+    hook = make(event_hub=streamed)
+    found = places(hook.events(limit=None))
+    assert sorted(found) == [(p, o, h) for p in range(3) for o in range(12) for h in range(2)]
+    for partition in range(3):  # in order
+        assert [place for place in found if place[0] == partition] == sorted(
+            place for place in found if place[0] == partition
+        )
+    assert {each["table"] for each in hook.events()} == {"T"}
+
+
+def test_events_end_at_the_limit_and_commit_nothing(
+    make: MakeHook, streamed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[Any] = []
+    monkeypatch.setattr(kafka_client.HubClient, "commit", lambda *given, **_: commits.append(given))
+    assert len(places(make(event_hub=streamed).events(limit=5))) == 5
+    assert commits == []
+
+
+def test_events_of_some_partitions(make: MakeHook, streamed: str) -> None:
+    assert {place[0] for place in places(make(event_hub=streamed).events(hub_partitions=[1]))} == {1}
+    with pytest.raises(ConfigurationError, match="has no partition 9"):
+        make(event_hub=streamed).events(hub_partitions=[9])
+
+
+def test_the_newest_events(make: MakeHook, streamed: str) -> None:
+    found = places(make(event_hub=streamed).events(start="latest", limit=6))
+    assert len(found) == 6
+    assert {place[1] for place in found} <= {10, 11}
+    one = places(make(event_hub=streamed).events(start="latest", limit=3, hub_partitions=[2]))
+    assert one == [(2, 10, 1), (2, 11, 0), (2, 11, 1)]
+
+
+def test_the_newest_events_are_those_the_broker_received_last(
+    make: MakeHook, streamed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def batches(*_: Any, **__: Any) -> Iterator[MessageBatch]:
+        for partition, enqueued in ((1, [2_000, 4_000]), (2, [5_000]), (0, [-1, 1_000, 3_000])):
+            values: list[bytes | None] = [b'{"properties": {"half": 0}}'] * len(enqueued)
+            offsets = [*range(len(enqueued))]
+            yield MessageBatch(values, [partition] * len(enqueued), offsets, enqueued)
+
+    monkeypatch.setattr(EventHubHook, "batches", batches)
+    found = make(event_hub=streamed).events(start="latest", limit=3)
+    assert [(each["hub_partition"], each["offset"]) for each in found] == [(0, 2), (1, 1), (2, 0)]
+
+
+def test_events_since_a_time(make: MakeHook, streamed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[datetime] = []
+
+    def offsets_at(_: EventHubHook, moment: datetime, partitions: Sequence[int]) -> dict[int, int]:
+        asked.append(moment)
+        return dict.fromkeys(partitions, 10)
+
+    monkeypatch.setattr(EventHubHook, "offsets_at", offsets_at)
+    found = places(make(event_hub=streamed).events(start="2026-01-02T03:00", limit=None))
+    assert asked == [datetime(2026, 1, 2, 3, tzinfo=timezone.utc)]
+    assert {place[1] for place in found} == {10, 11}
+    assert len(found) == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"limit": 0}, "limit=0 is wrong"),
+        ({"limit": True}, "limit=True is wrong"),
+        ({"limit": "5"}, "limit='5' is wrong"),
+        ({"limit": None, "start": "latest"}, "needs a limit"),
+        ({"start": "soon"}, "start='soon' is not a time"),
+    ],
+)
+def test_wrong_arguments_of_events(make: MakeHook, streamed: str, options: dict[str, Any], what: str) -> None:
+    with pytest.raises(ConfigurationError, match=what):
+        make(event_hub=streamed).events(**options)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 
 def test_importing_loads_no_client_library() -> None:
@@ -20,9 +21,19 @@ def test_importing_loads_no_client_library() -> None:
 
 
 def test_what_airflow_looks_for_is_there() -> None:
-    from airflow_provider_defender.hooks import DefenderEndpointHook, EntraIdHook, EventHubHook
+    from airflow_provider_defender.hooks import (
+        DefenderEndpointHook,
+        EntraIdHook,
+        EventHubHook,
+        GraphSecurityHook,
+    )
 
-    hooks = ((EntraIdHook, "entra_id"), (DefenderEndpointHook, "defender"), (EventHubHook, "event_hub"))
+    hooks: tuple[tuple[Any, str], ...] = (
+        (EntraIdHook, "entra_id"),
+        (DefenderEndpointHook, "defender"),
+        (GraphSecurityHook, "defender"),
+        (EventHubHook, "event_hub"),
+    )
     for hook, kind in hooks:
         assert hook.conn_type == kind
         assert hook.conn_name_attr == f"{kind}_conn_id"

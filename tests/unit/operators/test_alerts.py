@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_defender.assets import defender_asset
+from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
     HostUnreachable,
@@ -24,13 +25,13 @@ from airflow_provider_defender.exceptions import (
 from airflow_provider_defender.hooks import DefenderEndpointHook
 from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.operators import DefenderAlertsToParquetOperator
-from airflow_provider_defender.operators._timing import DrainClock
 from airflow_provider_defender.simulator import Simulator
 from airflow_provider_defender.timestamps import parse_ticks
-from tests.unit.airflow_fixtures import START, LakeFolder, connect, context, land
+from tests.helpers.airflow import START, LakeFolder, alerts_operator, connect, context, land
+from tests.unit.simulator.answers import ticks, update_ticks
 
 
-def visible(simulator: Simulator) -> dict[str, str]:
+def visible(simulator: Simulator) -> dict[str, str | None]:
     """Alert id → last visible version."""
     return {version.alert_id: version.update_time for version in simulator.tenant.alerts}
 
@@ -63,7 +64,7 @@ def test_the_first_run_lands_the_look_back_and_sets_the_watermark(
     assert summary["rows"] == lake.rows().num_rows == 60
     assert summary["files"] == len(lake.files()) == sum(p["files"] for p in summary["partitions"].values())
     assert summary["watermark_before"] is None
-    newest = max(version.update_ticks for version in simulator.tenant.alerts)
+    newest = max(update_ticks(version) for version in simulator.tenant.alerts)
     assert parse_ticks(summary["watermark_after"]) == min(newest, simulator.tenant.now_ticks())
     assert summary["complete"] is True
     assert summary["window"]["origin"] == "watermark"
@@ -88,7 +89,7 @@ def test_later_runs_land_only_what_changed(simulator: Simulator, lake: LakeFolde
     assert summary["watermark_after"] > summary["watermark_before"]
 
 
-def test_a_run_that_finds_nothing_new_writes_no_record(simulator: Simulator, lake: LakeFolder) -> None:
+def test_a_run_that_finds_nothing_new_makes_no_commit(simulator: Simulator, lake: LakeFolder) -> None:
     simulator.tenant.add_alerts(3)
     simulator.tenant.advance(timedelta(minutes=1))
     first = land(lake)
@@ -135,7 +136,7 @@ def test_the_watermark_never_passes_the_moment_when_reading_began(
     simulator.after_page = update_while_paging
     summary = land(lake)
     watermark = parse_ticks(summary["watermark_after"])
-    newest = max(parse_ticks(version) for versions in lake.landed().values() for version in versions)
+    newest = max(ticks(version) for versions in lake.landed().values() for version in versions)
     assert watermark is not None
     assert watermark <= (parse_ticks(f"{START:%Y-%m-%dT%H:%M:%S}Z") or 0) < newest
 
@@ -202,25 +203,20 @@ def test_rows_that_leave_a_filtered_set_while_paging_take_no_other_with_them(
 
     simulator.after_page = resolve_one_that_was_read
     land(lake, status="New")
-    new = {
-        v.alert_id
-        for v in simulator.tenant.alerts
-        if simulator.tenant.visible(v.alert_id).body["status"] == "New"
-    }
+    new = set()
+    for alert in simulator.tenant.alerts:
+        shown = simulator.tenant.visible(alert.alert_id)
+        assert shown is not None
+        if shown.body["status"] == "New":
+            new.add(alert.alert_id)
     assert new <= set(lake.landed())
 
 
 def test_a_worker_whose_clock_runs_ahead_sets_no_watermark_in_the_future(
-    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+    simulator: Simulator, lake: LakeFolder
 ) -> None:
-    class Ahead(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return simulator.tenant.now() + timedelta(days=3)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("airflow_provider_defender.operators.alerts.datetime", Ahead)
-        summary = land(lake)
+    ahead = Clock(now=lambda: simulator.tenant.now() + timedelta(days=3))
+    summary = land(lake, clock=ahead)
     assert (parse_ticks(summary["watermark_after"]) or 0) <= simulator.tenant.now_ticks()
     simulator.tenant.advance(timedelta(minutes=1))
     simulator.tenant.add_alert()
@@ -241,13 +237,13 @@ def test_runs_that_max_duration_keeps_from_getting_further_say_so(
 class Ticks:
     """A made-up clock for a whole run: it moves with every byte that comes alone, and with every wait."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    def __init__(self, simulator: Simulator, step: float) -> None:
         self.now = 0.0
         self._step = step
-        hook = partial(DefenderEndpointHook, sleep=self.sleep, clock=self)
-        monkeypatch.setattr("airflow_provider_defender.hooks.DefenderEndpointHook", hook)
-        clock = partial(DrainClock, now=self)
-        monkeypatch.setattr("airflow_provider_defender.operators._timing.DrainClock", clock)
+        self.injected: dict[str, Any] = {
+            "hook": partial(DefenderEndpointHook, sleep=self.sleep, clock=self),
+            "clock": Clock(now=lambda: simulator.tenant.now(), monotonic=self),
+        }
 
     def __call__(self) -> float:
         self.now += self._step
@@ -271,36 +267,31 @@ _DRIP = f"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n{' ' * 2000}"
     ],
 )
 def test_a_run_holds_its_slot_no_longer_than_it_says(
-    switch: Any,
-    max_duration: timedelta | None,
-    simulator: Simulator,
-    lake: LakeFolder,
-    monkeypatch: pytest.MonkeyPatch,
+    switch: Any, max_duration: timedelta | None, simulator: Simulator, lake: LakeFolder
 ) -> None:
     """Whatever the service does from the second page on, the first one lands, and the run ends in time."""
     simulator.tenant.add_alerts(6, evidence=1)
     simulator.page_size = 2
     switch(simulator.faults)
-    ticks = Ticks(monkeypatch, step=1.0)
+    ticks = Ticks(simulator, step=1.0)
     with pytest.raises(TryAgain):
-        land(lake, max_duration=max_duration)
+        land(lake, max_duration=max_duration, **ticks.injected)
     assert len(lake.landed()) == 2
     # Its own limit, or the 15 minutes in all of waiting in place; then the answer under way, at most 5.
     limit = max_duration or timedelta(minutes=15)
     assert ticks.now < (min(limit, timedelta(minutes=15)) + timedelta(minutes=5, seconds=30)).total_seconds()
     simulator.faults.clear()
-    assert land(lake)["complete"] is True
+    assert land(lake, **ticks.injected)["complete"] is True
     assert_last_versions_landed(simulator, lake)
 
 
 def test_pages_that_come_slowly_end_with_the_run_and_are_no_failure(
-    simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
+    simulator: Simulator, lake: LakeFolder
 ) -> None:
     """A page that is under way when the time is over is still taken; then the run ends well."""
     simulator.tenant.add_alerts(60)
     simulator.page_size = 2
-    Ticks(monkeypatch, step=5.0)
-    summary = land(lake, max_duration=timedelta(minutes=5))
+    summary = land(lake, max_duration=timedelta(minutes=5), **Ticks(simulator, step=5.0).injected)
     assert summary["complete"] is False
     assert 2 <= len(lake.landed()) < 60
 
@@ -521,8 +512,8 @@ def test_the_asset_event_of_an_empty_run_tells_that_nothing_landed(
 
 def test_a_bare_context_is_enough(simulator: Simulator, lake: LakeFolder) -> None:
     simulator.tenant.add_alerts(2)
-    operator = DefenderAlertsToParquetOperator(task_id="land", lake=lake.uri, partitioned_asset_events=True)
-    assert operator.execute({})["versions"] == 2  # type: ignore[typeddict-item]
+    operator = alerts_operator(lake, partitioned_asset_events=True)
+    assert operator.execute({})["versions"] == 2
 
 
 def test_log_lines_are_short_and_tell_of_the_commit(
@@ -555,7 +546,9 @@ def test_the_watermark_is_mirrored_where_airflow_has_asset_state(
     store = Store()
     simulator.tenant.add_alert()
     summary = land(lake, context(asset_state_store=store))
-    assert store == {"defender://defender_default/alerts watermark": summary["watermark_after"]}
+    assert store == {
+        "defender://defender_default/alerts endpoint_alerts-watermark": summary["watermark_after"]
+    }
 
 
 def test_a_mirror_that_breaks_fails_no_task(
@@ -571,7 +564,7 @@ def test_a_mirror_that_breaks_fails_no_task(
 
 def test_the_time_that_bounds_are_about_can_be_a_template(lake: LakeFolder) -> None:
     operator = DefenderAlertsToParquetOperator(task_id="land", lake=lake.uri, by="{{ params.by }}")  # type: ignore[arg-type]
-    operator.render_template_fields({"params": {"by": "updated"}})  # type: ignore[typeddict-item]
+    operator.render_template_fields({"params": {"by": "updated"}})
     assert operator.by == "updated"
 
 

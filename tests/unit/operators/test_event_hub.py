@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_defender.assets import defender_asset
+from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.compat import AirflowFailException
 from airflow_provider_defender.exceptions import (
     CommitUnfinished,
@@ -29,23 +30,25 @@ from airflow_provider_defender.exceptions import (
     TryAgain,
 )
 from airflow_provider_defender.hooks import MessageBatch
+from airflow_provider_defender.ingest.stages import DrainClock
 from airflow_provider_defender.lake import (
+    Commit,
     CommitConflict,
     CommitStateUnknown,
-    HubChange,
-    HubDraft,
-    Log,
-    NotShown,
-    Record,
+    NotPublished,
+    OffsetsChange,
+    Transaction,
     committed_files,
 )
+from airflow_provider_defender.lake.log import publishing
 from airflow_provider_defender.operators import EventHubPartitionsOperator, EventHubToParquetOperator
-from airflow_provider_defender.operators._hub_drain import HubResult, _note
-from airflow_provider_defender.operators._hub_plan import PartitionPlan
-from airflow_provider_defender.operators._timing import DrainClock
-from tests.unit.airflow_fixtures import context
-from tests.unit.event_fixtures import (
+from airflow_provider_defender.sources.event_hub import HubRead
+from airflow_provider_defender.sources.hub_plan import HubPartitionPlan
+from airflow_provider_defender.sources.window import Window
+from tests.helpers.airflow import context
+from tests.helpers.event_hubs import (
     DAY,
+    INJECTED,
     MINUTE,
     NOW,
     EventLake,
@@ -54,9 +57,12 @@ from tests.unit.event_fixtures import (
     Partition,
     backfill,
     drain,
+    hub_operator,
     message,
 )
 
+_NONE: Any = None
+"""Stands for what a test does not get to."""
 ASSET = defender_asset("event_hub_default", "events/default")
 NOTHING = {"lag": 0, "oldest_unread": None}
 """Of a partition in the summary: nothing waits at the end."""
@@ -71,7 +77,7 @@ def test_the_first_run_lands_all_that_the_hub_holds(hub: MemoryHub, event_lake: 
     assert event_lake.ledger() == hub.ledger
     assert event_lake.nexts() == {0: 4, 1: 3}
     assert (summary["messages"], summary["records"], summary["rows"]) == (7, 14, {"events/DeviceInfo": 14})
-    assert summary["partitions"] == {
+    assert summary["hub_partitions"] == {
         "0": {"from": 0, "to": 4, "high": 4, "waiting_at_start": 4, **NOTHING},
         "1": {"from": 0, "to": 3, "high": 3, "waiting_at_start": 3, **NOTHING},
     }
@@ -87,7 +93,7 @@ def test_later_runs_land_only_what_came_since(hub: MemoryHub, event_lake: EventL
     hub.fill(3)
     summary = drain(event_lake)
     assert summary["messages"] == 3
-    assert summary["partitions"]["0"] == {
+    assert summary["hub_partitions"]["0"] == {
         "from": 2,
         "to": 4,
         "high": 4,
@@ -97,7 +103,7 @@ def test_later_runs_land_only_what_came_since(hub: MemoryHub, event_lake: EventL
     assert event_lake.ledger() == hub.ledger
 
 
-def test_a_run_that_finds_nothing_new_writes_no_record(hub: MemoryHub, event_lake: EventLake) -> None:
+def test_a_run_that_finds_nothing_new_makes_no_commit(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(2)
     drain(event_lake)
     summary = drain(event_lake)
@@ -115,7 +121,7 @@ def test_every_row_knows_where_it_comes_from(hub: MemoryHub, event_lake: EventLa
     assert landing["kafka"]["enqueued"] == NOW
 
 
-def test_the_record_tells_which_offsets_stand_in_which_file(hub: MemoryHub, event_lake: EventLake) -> None:
+def test_the_commit_tells_which_offsets_stand_in_which_file(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(4)
     hub.fill(2, table="DeviceEvents")
     drain(event_lake)
@@ -123,7 +129,7 @@ def test_the_record_tells_which_offsets_stand_in_which_file(hub: MemoryHub, even
     assert files == {"DeviceInfo": {"0": [0, 1], "1": [0, 1]}, "DeviceEvents": {"0": [2, 2], "1": [2, 2]}}
 
 
-def test_partitions_that_are_added_are_found(hub: MemoryHub, event_lake: EventLake) -> None:
+def test_hub_partitions_that_are_added_are_found(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(4)
     drain(event_lake)
     hub.partitions[2] = Partition()
@@ -133,12 +139,12 @@ def test_partitions_that_are_added_are_found(hub: MemoryHub, event_lake: EventLa
     assert event_lake.nexts() == {0: 4, 1: 4, 2: 2}
 
 
-def test_chosen_partitions_only(hub: MemoryHub, event_lake: EventLake) -> None:
+def test_chosen_hub_partitions_only(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(6)
-    summary = drain(event_lake, partitions=[1])
-    assert (summary["messages"], list(summary["partitions"])) == (3, ["1"])
+    summary = drain(event_lake, hub_partitions=[1])
+    assert (summary["messages"], list(summary["hub_partitions"])) == (3, ["1"])
     assert event_lake.nexts() == {1: 3}
-    drain(event_lake, partitions="0, 1")
+    drain(event_lake, hub_partitions="0, 1")
     assert event_lake.ledger() == hub.ledger
 
 
@@ -151,7 +157,7 @@ def test_latest_begins_with_what_comes_from_now_on(hub: MemoryHub, event_lake: E
     assert (summary["messages"], summary["commit"]) == (
         0,
         1,
-    )  # without the record the next run would not know
+    )  # without the commit the next run would not know
     assert event_lake.nexts() == {0: 2, 1: 2}
     hub.fill(4)
     assert drain(event_lake, start="latest")["messages"] == 4
@@ -161,7 +167,7 @@ def test_latest_means_the_hubs_first_drain_for_every_partition(hub: MemoryHub, e
     """A mapped task that starts later, and a partition that is added later, miss nothing."""
     hub.now = datetime.now(timezone.utc) - timedelta(hours=1)  # the lake's clock is the machine's
     hub.fill(4)
-    drain(event_lake, start="latest", partitions=[0])
+    drain(event_lake, start="latest", hub_partitions=[0])
     hub.advance(timedelta(hours=2))
     hub.partitions[2] = Partition()
     hub.fill(6)
@@ -193,7 +199,7 @@ def test_an_empty_partition_gets_a_position_so_that_a_gap_would_show(
 
 @pytest.mark.parametrize(
     ("limit", "messages"),
-    [({"max_records": 4}, 4), ({"max_bytes": 1}, 3), ({"max_duration": timedelta(seconds=0.5)}, 3)],
+    [({"max_messages": 4}, 4), ({"max_bytes": 1}, 3), ({"max_duration": timedelta(seconds=0.5)}, 3)],
 )
 def test_a_limit_commits_what_was_read_and_the_next_run_goes_on(
     hub: MemoryHub, event_lake: EventLake, limit: dict[str, Any], messages: int
@@ -201,7 +207,7 @@ def test_a_limit_commits_what_was_read_and_the_next_run_goes_on(
     hub.fill(10)
     summary = drain(event_lake, **limit)
     assert (summary["messages"], summary["complete"]) == (messages, False)
-    assert sum(each["lag"] for each in summary["partitions"].values()) == 10 - messages
+    assert sum(each["lag"] for each in summary["hub_partitions"].values()) == 10 - messages
     assert drain(event_lake)["messages"] == 10 - messages
     assert event_lake.ledger() == hub.ledger
 
@@ -220,8 +226,8 @@ def test_a_limit_that_ends_a_window_fails_so_that_a_retry_lands_the_rest(
 ) -> None:
     hub.fill(5)
     with pytest.raises(TryAgain, match="a retry lands what is missing"):
-        backfill(event_lake, NOW, NOW + DAY, max_records=3)
-    assert backfill(event_lake, NOW, NOW + DAY, max_records=3)["messages"] == 2
+        backfill(event_lake, NOW, NOW + DAY, max_messages=3)
+    assert backfill(event_lake, NOW, NOW + DAY, max_messages=3)["messages"] == 2
     assert event_lake.ledger() == hub.ledger
 
 
@@ -229,11 +235,12 @@ def test_a_limit_that_ends_a_window_fails_so_that_a_retry_lands_the_rest(
 
 
 class Restart:
-    """The time of `_hub_plan`, and a broker that does not listen until a moment of it."""
+    """A time of its own, and a broker that does not listen until a moment of it."""
 
     def __init__(self, patch: pytest.MonkeyPatch, hub: MemoryHub, until: float) -> None:
         self.now, self.tries = 0.0, 0
-        patch.setattr("airflow_provider_defender.operators._hub_plan.time", self)
+        clock = Clock(now=lambda: hub.now, monotonic=self.monotonic, sleep=self.sleep)
+        patch.setitem(INJECTED, "clock", clock)
         there = MemoryHook.partitions
 
         def partitions(hook: MemoryHook) -> list[int]:
@@ -348,11 +355,11 @@ def test_gaps_that_lie_apart_stay_apart_and_those_that_touch_become_one(
     batches: list[list[tuple[int, int, int]]], expected: dict[int, list[tuple[int, int]]]
 ) -> None:
     """Where the plan leaves out 100 to 149, which have landed before."""
-    plans = {partition: PartitionPlan(0, 200, 200, ((0, 100), (150, 200))) for partition in (0, 1)}
-    result = HubResult(plans)
+    plans = {number: HubPartitionPlan(0, 200, 200, ((0, 100), (150, 200))) for number in (0, 1)}
+    read = HubRead(_NONE, Window("position", basis="enqueued"), _NONE, _NONE, plans=plans)
     for lost in batches:
-        _note(MessageBatch(lost=lost), result)
-    assert result.lost == expected
+        read.note(MessageBatch(lost=lost))
+    assert read.lost == expected
 
 
 def test_messages_that_retention_takes_before_the_first_fetch_are_no_gap(
@@ -362,7 +369,7 @@ def test_messages_that_retention_takes_before_the_first_fetch_are_no_gap(
     hub.fill(12)
     hub.before_batch = lambda batch: hub.expire(0, 2) if batch == 0 else None
     summary = drain(event_lake)
-    assert (summary["lost"], summary["complete"], summary["partitions"]["0"]["from"]) == ({}, True, 2)
+    assert (summary["lost"], summary["complete"], summary["hub_partitions"]["0"]["from"]) == ({}, True, 2)
     del hub.ledger[0, 0], hub.ledger[0, 1]
     assert event_lake.ledger() == hub.ledger
     assert event_lake.position()["0"] == {"next": 6, "covered": [[2, 6]], "lost": []}
@@ -405,9 +412,9 @@ def test_damage_alone_moves_the_position(hub: MemoryHub, event_lake: EventLake) 
     hub.fill(2)
     hub.partitions[0].damaged = {0}
     with pytest.raises(MessagesDamaged, match="1 message that cannot be read"):
-        drain(event_lake, partitions=[0])
+        drain(event_lake, hub_partitions=[0])
     assert event_lake.position()["0"] == {"next": 1, "covered": [], "lost": [], "damaged": [[0, 1]]}
-    assert drain(event_lake, partitions=[0])["commit"] is None
+    assert drain(event_lake, hub_partitions=[0])["commit"] is None
 
 
 def test_a_message_that_is_too_large_is_in_quarantine_by_its_digest(
@@ -428,17 +435,17 @@ def test_a_message_that_is_too_large_is_in_quarantine_by_its_digest(
     assert "Partition 0, offset 1 goes to quarantine" in capsys.readouterr().out
 
 
-def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, number: int) -> None:
-    """Let a step of the lake's protocol fail the first time that it meets the record with this number."""
-    original = getattr(Log, method)
+def fail_once(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the store be away once, when the files of the commit with this number are published."""
+    original = publishing.finish
     failures = [OSError("the store is away")]
 
-    def failing(self: Log[Any], record: Record[Any]) -> None:
-        if record.number == number and failures:
+    def failing(storage: Any, paths: Any, commit: Commit[Any]) -> None:
+        if commit.number == number and failures:
             raise failures.pop()
-        original(self, record)
+        original(storage, paths, commit)
 
-    monkeypatch.setattr(Log, method, failing)
+    monkeypatch.setattr(publishing, "finish", failing)
 
 
 def leave_a_gap(hub: MemoryHub, event_lake: EventLake) -> None:
@@ -449,18 +456,18 @@ def leave_a_gap(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.expire(0, 5)
 
 
-def test_a_gap_is_told_though_the_files_are_not_shown(
+def test_a_gap_is_told_though_the_files_are_not_published(
     hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave_a_gap(hub, event_lake)
-    fail_once(monkeypatch, "finish", 2)
+    fail_once(monkeypatch, 2)
     pushed: dict[str, Any] = {}
     task_instance = SimpleNamespace(xcom_push=lambda key, value: pushed.update(value))
     with pytest.raises(
         MessagesLost, match=r"(?s)partition 0: 3 to 4.* the next run does that first"
     ) as raised:
         drain(event_lake, context(ti=task_instance), group_id="monitoring")
-    assert isinstance(raised.value.__cause__, NotShown)
+    assert isinstance(raised.value.__cause__, NotPublished)
     assert (pushed["lost"], pushed["commit"], hub.commits) == ({"0": [[3, 5]]}, 2, [])
     del hub.ledger[0, 3], hub.ledger[0, 4]
     assert event_lake.ledger() != hub.ledger
@@ -468,22 +475,22 @@ def test_a_gap_is_told_though_the_files_are_not_shown(
     assert event_lake.ledger() == hub.ledger
 
 
-def test_a_gap_that_may_pass_is_a_warning_before_the_retry_that_shows_the_files(
+def test_a_gap_that_may_pass_is_a_warning_before_the_retry_that_publishes_the_files(
     hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave_a_gap(hub, event_lake)
-    fail_once(monkeypatch, "finish", 2)
+    fail_once(monkeypatch, 2)
     with pytest.raises(CommitUnfinished, match="commit 2 of") as raised:
         drain(event_lake, on_gap="continue")
-    assert isinstance(raised.value.__cause__, NotShown)
+    assert isinstance(raised.value.__cause__, NotPublished)
     assert "deleted 2 messages before they were read" in capsys.readouterr().out
 
 
-def test_without_a_gap_files_that_are_not_shown_are_for_the_retry(
+def test_without_a_gap_files_that_are_not_published_are_for_the_retry(
     hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.fill(6)
-    fail_once(monkeypatch, "finish", 1)
+    fail_once(monkeypatch, 1)
     with pytest.raises(CommitUnfinished):
         drain(event_lake)
     drain(event_lake)
@@ -495,10 +502,10 @@ def test_a_gap_is_told_though_the_commit_may_not_count(
 ) -> None:
     leave_a_gap(hub, event_lake)
 
-    def unknown(self: HubDraft, change: HubChange) -> None:
+    def unknown(self: Transaction[Any, Any], change: OffsetsChange) -> None:
         raise CommitStateUnknown("it is not known whether commit 2 counts")
 
-    monkeypatch.setattr(HubDraft, "commit", unknown)
+    monkeypatch.setattr(Transaction, "commit", unknown)
     with pytest.raises(MessagesLost, match=r"(?s): 3 to 4\..* it is not known whether commit 2 counts"):
         drain(event_lake)
 
@@ -547,17 +554,17 @@ def test_a_hub_that_was_created_again_with_fewer_partitions_is_not_read(
     hub: MemoryHub, event_lake: EventLake
 ) -> None:
     hub.fill(6)
-    drain(event_lake, partitions=[0, 1])
+    drain(event_lake, hub_partitions=[0, 1])
     hub.partitions = {0: Partition()}
     hub.fill(10)
     check_that_nothing_is_read(
         event_lake,
         "knows partition 1 of hub 'defender', but the hub has",
         lambda: drain(event_lake),
-        lambda: drain(event_lake, partitions=[0]),
-        lambda: drain(event_lake, partitions=[1]),
+        lambda: drain(event_lake, hub_partitions=[0]),
+        lambda: drain(event_lake, hub_partitions=[1]),
         lambda: backfill(event_lake, NOW - DAY, NOW + DAY),
-        lambda: backfill(event_lake, NOW - DAY, NOW + DAY, partitions=[0]),
+        lambda: backfill(event_lake, NOW - DAY, NOW + DAY, hub_partitions=[0]),
     )
 
 
@@ -571,7 +578,7 @@ def test_backfills_land_their_interval_and_leave_the_live_position(
         hub.fill(4)
         hub.advance(DAY)
     summary = backfill(event_lake, NOW + DAY, NOW + 2 * DAY)
-    assert summary["partitions"]["0"] == {
+    assert summary["hub_partitions"]["0"] == {
         "from": 2,
         "to": 4,
         "high": 6,
@@ -638,7 +645,7 @@ def test_a_backfill_run_with_an_empty_interval_fails_at_once(hub: MemoryHub, eve
 def test_a_backfill_that_would_leave_too_many_gaps_fails_at_once(
     hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_defender.lake._hub.PIECES_LIMIT", 1)
+    monkeypatch.setattr("airflow_provider_defender.lake.offsets.position.PIECES_LIMIT", 1)
     for _ in range(3):
         hub.fill(2)
         hub.advance(DAY)
@@ -698,8 +705,8 @@ def test_tasks_over_other_partitions_and_backfills_do_not_disturb_each_other(
     hub: MemoryHub, event_lake: EventLake
 ) -> None:
     hub.fill(12)
-    hub.before_batch = lambda number: _interfere(hub, event_lake, partitions=[1])
-    assert drain(event_lake, partitions=[0])["messages"] == 6
+    hub.before_batch = lambda number: _interfere(hub, event_lake, hub_partitions=[1])
+    assert drain(event_lake, hub_partitions=[0])["messages"] == 6
     hub.fill(6)
     hub.before_batch = lambda number: _interfere(hub, event_lake, since=NOW, until=NOW + DAY)
     assert drain(event_lake)["rows"] == {}  # the backfill was faster
@@ -738,17 +745,17 @@ def test_a_broken_element_of_records_rejects_only_itself(hub: MemoryHub, event_l
     assert event_lake.ledger() == hub.ledger
 
 
-def test_repeats_of_the_exporter_are_dropped_and_counted(hub: MemoryHub, event_lake: EventLake) -> None:
+def test_duplicates_of_the_exporter_are_dropped_and_counted(hub: MemoryHub, event_lake: EventLake) -> None:
     twice = {"DeviceId": "a", "Timestamp": "2026-11-20T11:00:00Z"}
     hub.send(message(twice))
     hub.send(message(twice, at=NOW + MINUTE), 1, parts=0)
     summary = drain(event_lake)
-    assert (summary["repeats"], summary["rows"]) == (1, {"events/DeviceInfo": 1})
-    assert event_lake.records()[0]["counts"]["repeats"] == 1
+    assert (summary["duplicates"], summary["rows"]) == (1, {"events/DeviceInfo": 1})
+    assert event_lake.records()[0]["counts"]["duplicates"] == 1
     assert event_lake.nexts() == {0: 1, 1: 1}
     hub.send(message(twice), parts=1)
     hub.send(message(twice), parts=1)
-    assert drain(event_lake, drop_repeats=False)["repeats"] == 0
+    assert drain(event_lake, drop_duplicates=False)["duplicates"] == 0
     assert +hub.ledger == event_lake.ledger()
 
 
@@ -772,7 +779,7 @@ def test_the_asset_event_tells_what_landed(hub: MemoryHub, event_lake: EventLake
     given = context()
     summary = drain(event_lake, given)
     event = given["outlet_events"][ASSET]
-    for name in ("messages", "rows", "files", "partitions", "commit", "lost"):
+    for name in ("messages", "rows", "files", "hub_partitions", "commit", "lost"):
         assert event.extra[name] == summary[name]
     assert event.extra["hours"] == ["2026-11-20T12:00:00"]
     assert event.partition_keys == set()
@@ -800,7 +807,7 @@ def test_the_position_is_mirrored_and_committed_for_those_who_watch(
 
     store = Store()
     hub.fill(10)
-    drain(event_lake, context(asset_state_store=store), group_id="monitoring", max_records=7)
+    drain(event_lake, context(asset_state_store=store), group_id="monitoring", max_messages=7)
     assert store == {
         f"{ASSET.uri} partition-0": {"next": 5, **NOTHING},
         f"{ASSET.uri} partition-1": {"next": 2, "lag": 3, "oldest_unread": 0.0},
@@ -829,10 +836,12 @@ def test_the_asset_event_of_an_empty_run_tells_that_nothing_landed(
 
 def test_a_bare_context_is_enough(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(2)
-    operator = EventHubToParquetOperator(task_id="land", lake=event_lake.uri, partitioned_asset_events=True)
-    assert operator.execute({})["messages"] == 2  # type: ignore[typeddict-item]
-    listing = EventHubPartitionsOperator(task_id="list", groups=1)
-    assert listing.execute({}) == [[0, 1]]  # type: ignore[typeddict-item]
+    operator = EventHubToParquetOperator(
+        task_id="land", lake=event_lake.uri, partitioned_asset_events=True, **INJECTED
+    )
+    assert operator.execute({})["messages"] == 2
+    listing = EventHubPartitionsOperator(task_id="list", groups=1, **INJECTED)
+    assert listing.execute({}) == [[0, 1]]
 
 
 def test_what_waits_at_the_end_is_asked_again(hub: MemoryHub, event_lake: EventLake) -> None:
@@ -847,7 +856,7 @@ def test_what_waits_at_the_end_is_asked_again(hub: MemoryHub, event_lake: EventL
     summary = drain(event_lake)
     assert summary["complete"]
     assert {
-        name: [each[name] for each in summary["partitions"].values()]
+        name: [each[name] for each in summary["hub_partitions"].values()]
         for name in ("waiting_at_start", "lag", "oldest_unread")
     } == {"waiting_at_start": [2, 2], "lag": [3, 3], "oldest_unread": [90.0, 90.0]}
 
@@ -861,7 +870,7 @@ def test_a_question_at_the_end_that_fails_is_a_warning(
     hub.fill(4)
     hub.before_last_question = fail
     summary = drain(event_lake)
-    assert [each["lag"] for each in summary["partitions"].values()] == [None, None]
+    assert [each["lag"] for each in summary["hub_partitions"].values()] == [None, None]
     assert "the hub is away" in capsys.readouterr().out
     assert event_lake.ledger() == hub.ledger
 
@@ -870,14 +879,14 @@ def test_lag_and_loss_are_metrics(
     hub: MemoryHub, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: dict[str, float] = {}
-    monkeypatch.setattr("airflow_provider_defender.compat.gauge", found.__setitem__)
+    monkeypatch.setattr("airflow_provider_defender.operators._airflow.gauge", found.__setitem__)
     drain(event_lake, hub="my.hub")
     hub.fill(8)
     hub.expire(1, 1)
     hub.partitions[0].damaged.add(2)
-    drain(event_lake, hub="my.hub", on_gap="continue", max_records=5)
-    kinds = ("damaged", "lag", "lost")
-    assert {name: value for name, value in found.items() if name.split(".")[2] in kinds} == {
+    drain(event_lake, hub="my.hub", on_gap="continue", max_messages=5)
+    wanted = ("damaged", "lag", "lost")
+    assert {name: value for name, value in found.items() if name.split(".")[2] in wanted} == {
         "defender.event_hub.damaged.contoso_servicebus_windows_net.my_hub.0": 1,
         "defender.event_hub.damaged.contoso_servicebus_windows_net.my_hub.1": 0,
         "defender.event_hub.lag.contoso_servicebus_windows_net.my_hub.0": 0,
@@ -895,9 +904,9 @@ def test_the_log_tells_what_was_read_from_what_was_there_before(
         assert [part for part in parts if part not in out] == []
 
     hub.fill(6)
-    drain(event_lake, partitions=[0])
+    drain(event_lake, hub_partitions=[0])
     said("3 messages read, 3 rows landed in 1 file,", "Partition 0 read from 0 to 3 of 3")
-    backfill(event_lake, NOW - DAY, NOW + DAY, partitions=[0])
+    backfill(event_lake, NOW - DAY, NOW + DAY, hub_partitions=[0])
     said("0 messages read", "Partition 0 passed over from 0 to 3 of 3 (3 offsets known to the lake before)")
     hub.fill(4)
     backfill(event_lake, NOW - DAY, NOW + DAY)
@@ -907,7 +916,7 @@ def test_the_log_tells_what_was_read_from_what_was_there_before(
     )
     hub.fill(4)
     hub.expire(0, 6)
-    drain(event_lake, on_gap="continue", partitions=[0])
+    drain(event_lake, on_gap="continue", hub_partitions=[0])
     said("Partition 0 read from 3 to 7 of 7 (2 offsets known to the lake before, 1 deleted before)")
 
 
@@ -938,8 +947,8 @@ def test_long_drains_report_progress(
     [
         ({"on_gap": "ignore"}, "on_gap='ignore' must be 'fail' or 'continue'"),
         ({"on_gap": "Continue"}, "Did you mean 'continue'?"),
-        ({"max_records": 0}, "max_records=0"),
-        ({"max_records": True}, "max_records=True"),
+        ({"max_messages": 0}, "max_messages=0"),
+        ({"max_messages": True}, "max_messages=True"),
         ({"max_bytes": "1"}, "max_bytes='1'"),
         ({"max_duration": 60}, "max_duration=60"),
         ({"start": "newest"}, "start='newest' must be 'earliest', 'latest' or a time.*mean 'latest'"),
@@ -947,9 +956,9 @@ def test_long_drains_report_progress(
         ({"start": "earlyest"}, "must be 'earliest', 'latest' or a time.*mean 'earliest'"),
         ({"start": 0}, "start=0 must be 'earliest', 'latest' or a time"),
         ({"start": None}, "start=None"),
-        ({"partitions": []}, r"partitions=\[\]"),
-        ({"partitions": "zero"}, "partitions='zero'"),
-        ({"partitions": [0, 7]}, "partitions 0, 1, and not 7"),
+        ({"hub_partitions": []}, r"hub_partitions=\[\]"),
+        ({"hub_partitions": "zero"}, "hub_partitions='zero'"),
+        ({"hub_partitions": [0, 7]}, "partitions 0, 1, and not 7"),
         ({"since": "last week"}, "since='last week'"),
         ({"kafka_config": {"sasl.password": "s3cret"}}, r"\['sasl.password'\] is a secret: Airflow"),
         ({"lake": ""}, "lake is empty"),
@@ -959,7 +968,9 @@ def test_wrong_parameters_fail_at_once(
     hub: MemoryHub, event_lake: EventLake, arguments: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=named):
-        EventHubToParquetOperator(task_id="land", **{"lake": event_lake.uri, **arguments}).execute(context())  # type: ignore[arg-type]
+        EventHubToParquetOperator(
+            task_id="land", **{**INJECTED, "lake": event_lake.uri, **arguments}
+        ).execute(context())  # type: ignore[arg-type]
     assert hub.reads == []
     assert not event_lake.path.exists()
 
@@ -974,9 +985,7 @@ def test_a_lake_that_cannot_be_written_is_named(hub: MemoryHub, tmp_path: Path) 
 def test_the_hub_can_be_a_template(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(2)
     given = context(params={"table": "deviceinfo"})
-    operator = EventHubToParquetOperator(
-        task_id="land", lake=event_lake.uri, hub="insights-logs-advancedhunting-{{ params.table }}"
-    )
+    operator = hub_operator(event_lake, hub="insights-logs-advancedhunting-{{ params.table }}")
     operator.render_template_fields(given)  # type: ignore[arg-type]
     operator.execute(given)  # type: ignore[arg-type]
     assert event_lake.records()[0]["log"].endswith("-insights-logs-advancedhunting-deviceinfo")
@@ -997,16 +1006,16 @@ def test_partitions_are_spread_over_groups(
     hub: MemoryHub, partitions: int, groups: int, expected: list[list[int]]
 ) -> None:
     hub.partitions = {number: Partition() for number in range(partitions)}
-    operator = EventHubPartitionsOperator(task_id="partitions", groups=groups)
+    operator = EventHubPartitionsOperator(task_id="partitions", groups=groups, **INJECTED)
     assert operator.execute(context()) == expected  # type: ignore[arg-type]
 
 
 def test_the_hub_of_groups_can_be_a_template() -> None:
     operator = EventHubPartitionsOperator(task_id="partitions", hub="{{ params.hub }}")
-    operator.render_template_fields({"params": {"hub": "defender"}})  # type: ignore[typeddict-item]
+    operator.render_template_fields({"params": {"hub": "defender"}})
     assert operator.hub == "defender"
 
 
 def test_groups_from_one_on(hub: MemoryHub) -> None:
     with pytest.raises(ConfigurationError, match="groups=0"):
-        EventHubPartitionsOperator(task_id="partitions", groups=0).execute(context())  # type: ignore[arg-type]
+        EventHubPartitionsOperator(task_id="partitions", groups=0, **INJECTED).execute(context())  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.airflow_fixtures import lake, run_clock, running_simulator, simulator
-from tests.unit.event_fixtures import event_lake, hub
+from tests.helpers.airflow import lake, run_clock, running_simulator, simulator
+from tests.helpers.event_hubs import event_lake, hub
 
 __all__ = ["event_lake", "hub", "lake", "run_clock", "running_simulator", "simulator"]

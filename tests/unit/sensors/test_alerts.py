@@ -10,11 +10,11 @@ import pytest
 from airflow_provider_defender.exceptions import ConfigurationError, CredentialError, HostUnreachable
 from airflow_provider_defender.sensors import DefenderAlertSensor
 from airflow_provider_defender.simulator import Simulator
-from tests.unit.airflow_fixtures import LakeFolder, connect, context, land
+from tests.helpers.airflow import INJECTED, LakeFolder, connect, context, land
 
 
 def poke(lake: LakeFolder, **arguments: Any) -> bool:
-    return DefenderAlertSensor(task_id="wait", lake=lake.uri, **arguments).poke(context())  # type: ignore[arg-type]
+    return DefenderAlertSensor(task_id="wait", lake=lake.uri, **{**INJECTED, **arguments}).poke(context())  # type: ignore[arg-type]
 
 
 def test_without_a_watermark_the_look_back_counts(simulator: Simulator, lake: LakeFolder) -> None:
@@ -32,6 +32,50 @@ def test_what_has_landed_is_not_waited_for(simulator: Simulator, lake: LakeFolde
     assert not poke(lake)
     simulator.tenant.comment(alert.alert_id, "look again")
     assert poke(lake)
+
+
+@pytest.mark.parametrize("source", ["graph_alerts", "auto"])
+def test_alerts_of_all_products_are_waited_for(simulator: Simulator, lake: LakeFolder, source: str) -> None:
+    assert not poke(lake, source=source)
+    simulator.graph.portal.add_alert("microsoftDefenderForIdentity")
+    simulator.tenant.advance(timedelta(minutes=1))
+    assert poke(lake, source=source)
+    assert not poke(lake)  # the Endpoint API has no such alerts
+    land(lake, source=source)
+    assert not poke(lake, source=source)
+
+
+def test_graph_is_asked_from_where_the_endpoint_api_stands(simulator: Simulator, lake: LakeFolder) -> None:
+    land(lake)
+    simulator.tenant.advance(timedelta(hours=1))
+    simulator.tenant.add_alert()
+    simulator.tenant.advance(timedelta(days=3))
+    assert poke(lake, source="graph_alerts")
+
+
+def test_auto_says_only_once_what_it_reads(
+    simulator: Simulator,
+    lake: LakeFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    application = simulator.apps["endpoint reader"]
+    connect(simulator, monkeypatch, login=application.client_id, password=application.add_secret())
+    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri, source="auto", **INJECTED)
+    for _ in range(3):
+        sensor.poke(context())  # type: ignore[arg-type]
+    assert capsys.readouterr().out.count("docs/move_to_graph.md") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"source": "graph"}, {"service_source": "microsoftSentinel"}, {"severity": "grave"}]
+)
+def test_parameters_are_checked_before_any_request(
+    simulator: Simulator, lake: LakeFolder, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigurationError):
+        poke(lake, **arguments)
+    assert not simulator.requests.all()
 
 
 def test_filters_narrow_what_is_waited_for(simulator: Simulator, lake: LakeFolder) -> None:
@@ -69,13 +113,13 @@ def test_all_pokes_of_a_slot_use_one_token(
     simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masked: list[str] = []
-    monkeypatch.setattr("airflow_provider_defender.hooks._tokens.mask_secret", masked.append)
-    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri, mode="poke", poke_interval=0)
+    monkeypatch.setattr("airflow_provider_defender.hooks._entra.tokens.mask", masked.append)
+    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri, mode="poke", poke_interval=0, **INJECTED)
     for _ in range(20):
         assert not sensor.poke(context())  # type: ignore[arg-type]
     simulator.tenant.add_alert()
     simulator.tenant.advance(timedelta(minutes=1))
-    sensor.execute({})  # type: ignore[typeddict-item]
+    sensor.execute({})
     paths = [request.path for request in simulator.requests.all()]
     assert len([path for path in paths if path.startswith("/api/")]) == 21
     assert len([path for path in paths if path.endswith("/token")]) == len(masked) == 1
@@ -96,7 +140,7 @@ def test_a_host_that_was_never_reached_is_a_wrong_one_at_the_third_poke(
     simulator: Simulator, lake: LakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(simulator, monkeypatch, host="127.0.0.1", port=1)
-    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri, mode="poke", poke_interval=0)
+    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri, mode="poke", poke_interval=0, **INJECTED)
     with pytest.raises(HostUnreachable):
         sensor.execute(context())  # type: ignore[arg-type]
     assert sensor._failures == 3
@@ -108,7 +152,7 @@ def test_a_host_that_the_lake_knows_has_an_outage(
     simulator.tenant.add_alert()
     land(lake)
     connect(simulator, monkeypatch, host="127.0.0.1", port=1)
-    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri)
+    sensor = DefenderAlertSensor(task_id="wait", lake=lake.uri, **INJECTED)
     assert [sensor.poke(context(task_reschedule_count=2)) for _ in range(4)] == [False] * 4  # type: ignore[arg-type]
 
 

@@ -16,9 +16,10 @@ from airflow_provider_defender.exceptions import (
     ServiceUnavailable,
 )
 from airflow_provider_defender.sensors import EventHubSensor
-from tests.unit.airflow_fixtures import context
-from tests.unit.event_fixtures import (
+from tests.helpers.airflow import context
+from tests.helpers.event_hubs import (
     DAY,
+    INJECTED,
     MINUTE,
     NOW,
     EventLake,
@@ -31,7 +32,7 @@ from tests.unit.event_fixtures import (
 
 
 def poke(lake: EventLake, given: dict[str, Any] | None = None, **arguments: Any) -> bool:
-    sensor = EventHubSensor(task_id="wait", lake=lake.uri, **arguments)
+    sensor = EventHubSensor(task_id="wait", lake=lake.uri, **{**INJECTED, **arguments})
     return sensor.poke(given or context())  # type: ignore[arg-type]
 
 
@@ -48,7 +49,7 @@ def test_lag_over_a_number_of_messages(hub: MemoryHub, event_lake: EventLake) ->
     hub.fill(3)
     assert poke(event_lake, lag=2)
     assert not poke(event_lake, lag=3)
-    assert not poke(event_lake, lag=2, partitions=[0])
+    assert not poke(event_lake, lag=2, hub_partitions=[0])
 
 
 def test_what_backfills_have_landed_does_not_wait(hub: MemoryHub, event_lake: EventLake) -> None:
@@ -134,7 +135,7 @@ def test_a_hub_that_was_never_reached_is_a_wrong_one_at_the_third_poke(
     with pytest.raises(HostUnreachable):
         poke(event_lake, context(task_reschedule_count=2))
     assert not poke(event_lake, context(task_reschedule_count=3))  # so an earlier poke was answered
-    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke", poke_interval=0)
+    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke", poke_interval=0, **INJECTED)
     with pytest.raises(HostUnreachable):
         sensor.execute(context())  # type: ignore[arg-type]
     assert sensor._failures == 3
@@ -144,7 +145,7 @@ def test_a_hub_that_was_never_reached_is_a_wrong_one_at_the_third_poke(
 def test_a_hub_that_was_reached_before_has_an_outage(
     hub: MemoryHub, event_lake: EventLake, known: str
 ) -> None:
-    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke")
+    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke", **INJECTED)
     hub.fill(1)
     if known == "to the lake":
         drain(event_lake)
@@ -165,9 +166,9 @@ def test_one_hook_serves_all_pokes_and_is_closed_at_the_end(
         made.append(MemoryHook(hub, conn_id, None))
         return made[-1]
 
-    monkeypatch.setattr("airflow_provider_defender.hooks.EventHubHook", hook)
+    monkeypatch.setitem(INJECTED, "hook", hook)
     monkeypatch.setattr(MemoryHook, "close", lambda self: closed.append(self))
-    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke", poke_interval=0)
+    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, mode="poke", poke_interval=0, **INJECTED)
     looks = iter(range(5))
 
     def send_a_message_at_last(self: MemoryHook) -> list[int]:
@@ -177,7 +178,7 @@ def test_one_hook_serves_all_pokes_and_is_closed_at_the_end(
 
     with monkeypatch.context() as patched:
         patched.setattr(MemoryHook, "partitions", send_a_message_at_last)
-        sensor.execute({})  # type: ignore[typeddict-item]
+        sensor.execute({})
     assert next(looks, None) is None
     assert closed == made
     assert len(made) == 1
@@ -192,8 +193,8 @@ def test_one_hook_serves_all_pokes_and_is_closed_at_the_end(
 
 
 def test_the_hub_can_be_a_template(hub: MemoryHub, event_lake: EventLake) -> None:
-    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, hub="{{ params.hub }}")
-    sensor.render_template_fields({"params": {"hub": "defender"}})  # type: ignore[typeddict-item]
+    sensor = EventHubSensor(task_id="wait", lake=event_lake.uri, hub="{{ params.hub }}", **INJECTED)
+    sensor.render_template_fields({"params": {"hub": "defender"}})
     assert sensor.hub == "defender"
 
 
@@ -206,7 +207,7 @@ def test_another_hub_of_the_same_name_fails(hub: MemoryHub, event_lake: EventLak
     hub.partitions = {0: Partition()}
     hub.fill(10)
     with pytest.raises(PositionAhead, match="knows partition 1"):
-        poke(event_lake, partitions=[0])
+        poke(event_lake, hub_partitions=[0])
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_wrong_parameters_are_named(
 
 def test_a_sensor_called_by_hand_waits_in_place(hub: MemoryHub, event_lake: EventLake) -> None:
     hub.fill(1)
-    EventHubSensor(task_id="wait", lake=event_lake.uri).execute({})  # type: ignore[typeddict-item]
+    EventHubSensor(task_id="wait", lake=event_lake.uri, **INJECTED).execute({})
 
 
 def test_a_sensor_gives_its_slot_back_by_default() -> None:

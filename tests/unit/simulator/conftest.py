@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msal
 import pytest
 import requests
 
 from airflow_provider_defender.simulator import Simulator, Tenant
+
+
+class AskToken(Protocol):
+    """Asks for a token with msal; what it answers."""
+
+    def __call__(self, credential: Any, app: str = "reader", **options: Any) -> dict[str, Any]: ...
+
 
 SCOPE = "https://api.securitycenter.microsoft.com/.default"
 
@@ -24,7 +31,8 @@ class Client:
 
     def new_token(self, app: str = "reader") -> str:
         reply = self.token_reply(app=app)
-        return reply.json()["access_token"]
+        token: str = reply.json()["access_token"]
+        return token
 
     def token_reply(
         self, app: str = "reader", tenant: str | None = None, auth: Any = None, **form: Any
@@ -90,7 +98,7 @@ def client(simulator: Simulator) -> Client:
 
 
 @pytest.fixture
-def msal_token(simulator: Simulator):
+def msal_token(simulator: Simulator) -> AskToken:
     """Ask for a token with msal, by any credential it knows."""
 
     def ask(credential: Any, app: str = "reader", **options: Any) -> dict[str, Any]:
@@ -104,6 +112,7 @@ def msal_token(simulator: Simulator):
             instance_discovery=False,
             http_client=session,
         )
-        return application.acquire_token_for_client([options.pop("scope", SCOPE)])
+        answer: dict[str, Any] = application.acquire_token_for_client([options.pop("scope", SCOPE)])
+        return answer
 
     return ask

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ...mapping import ENVELOPE, Mapping, Shape
-from ._table import CONTAINER, MODULE, common_constants
 from .alerts import ALERT_TABLES
+from .azure_monitor import AZURE_MONITOR
 from .cloud import CLOUD_TABLES
 from .email import EMAIL_TABLES
 from .endpoint import ENDPOINT_TABLES
 from .identity import IDENTITY_TABLES
+from .table import CONTAINER, MODULE, common_constants
 
 __all__ = ["AZURE_MONITOR", "STREAMING_TABLES", "UNKNOWN_TABLE"]
 
@@ -35,44 +36,3 @@ UNKNOWN_TABLE = Mapping(
     typed=False,
 )
 """The mapping of tables whose columns are not known: the whole row stands in `unmapped`."""
-
-AZURE_MONITOR = Mapping(
-    source="event_hub/AzureMonitor",
-    dataset="events/AzureMonitor",
-    shape=Shape(
-        {
-            "time": "time",
-            "resourceId": "string",
-            "tenantId": "string",
-            "category": "string",
-            "operationName": "string",
-            "operationVersion": "string",
-            "resultType": "identifier",
-            "resultSignature": "identifier",
-            "resultDescription": "string",
-            "durationMs": "identifier",
-            "callerIpAddress": "string",
-            "correlationId": "string",
-            "level": "identifier",
-            "location": "string",
-            "identity": "dynamic",
-            "properties": "dynamic",
-        }
-    ),
-    container="microsoft.azure_monitor",
-    times=("time",),
-    tenant="tenantId",
-    constants={
-        "data_stream.dataset": "azure_monitor.log",
-        "data_stream.namespace": "default",
-        "data_stream.type": "logs",
-        "event.dataset": "azure_monitor.log",
-        "event.kind": "event",
-        "event.module": "azure_monitor",
-        "event.timezone": "UTC",
-        "observer.vendor": "Microsoft",
-        "tags": ["azure-monitor", "forwarded"],
-    },
-    copies={"event.provider": "category", "organization.id": "tenantId"},
-)
-"""Azure Monitor's diagnostic records (sign-ins, audit logs): the common columns, the rest as it came."""

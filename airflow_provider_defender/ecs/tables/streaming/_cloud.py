@@ -7,246 +7,227 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...columns import by_distinct, first_known
-from ._functions import TEXTS, Categorised, action_name, by_action, cloud_provider
+from ...columns import (
+    addresses,
+    by_distinct,
+    collect,
+    first_known,
+    hash_of,
+    image_paths,
+    lower,
+    lower_guids,
+    only_host,
+    only_ip,
+    only_name,
+    only_where,
+    positive,
+)
+from ._accounts import account_parts
+from ._audit import audit_outcome
+from .actions import look_up
+from .cloud_resources import RESOURCE_FIELDS, cluster_of, resource
+from .functions import TEXTS, json_items
 
 __all__ = [
-    "RESOURCE_FIELDS",
-    "account",
     "aggregated_outcome",
-    "application_action",
+    "application_cloud",
     "application_outcome",
-    "application_user",
-    "cluster_resource",
+    "container_image",
+    "hashes_of_objects",
+    "host",
     "kubernetes",
+    "logon_error",
+    "named_image",
     "number",
-    "operation_type",
-    "process_action",
-    "process_name",
-    "resource",
-    "resource_of",
-    "storage_resource",
+    "process_account",
+    "process_image",
+    "related_accounts",
+    "source",
+    "storage_account",
 ]
 
-_LOGONS = {
-    "userloggedin",
-    "userloginfailed",
-    "userloggedout",
-    "logon",
-    "logoff",
-    "login",
-    "failedlogon",
-    "mailboxlogin",
-}
-_SUBJECTS = {
-    **dict.fromkeys(("mailbox", "mailboxes"), "email"),
-    **dict.fromkeys(("file", "files", "folder", "folders"), "file"),
-    **dict.fromkeys(("email", "emails", "mail", "mails", "message", "messages"), "email"),
-    **dict.fromkeys(("user", "users", "group", "groups", "role", "roles"), "iam"),
-    **dict.fromkeys(("member", "members", "membership", "memberships"), "iam"),
-}
-"""Category by a whole word of the action's name; the first of these counts (a mailbox' folder is no file)."""
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_VERBS = {
-    "member": "change",
-    "creat": "creation",
-    "upload": "creation",
-    "add": "creation",
-    "new-": "creation",
-    "delet": "deletion",
-    "remov": "deletion",
-    "modif": "change",
-    "updat": "change",
-    "chang": "change",
-    "renam": "change",
-    "move": "change",
-    "set": "change",
-    "edit": "change",
-    "download": "access",
-    "access": "access",
-    "preview": "access",
-    "read": "access",
-    "list": "access",
-}
-_TYPES_OF: dict[str, set[str]] = {
-    "api": {"access", "change", "creation", "deletion", "info"},
-    "configuration": {"access", "change", "creation", "deletion", "info"},
-    "email": {"info"},
-    "file": {"access", "change", "creation", "deletion", "info"},
-    "iam": {"change", "creation", "deletion", "info"},
-}
-"""Of the event types that the verbs give, those that ECS expects with each category."""
 
+def application_outcome(
+    action_type: pa.Array,
+    status: pa.Array,
+    is_success: pa.Array,
+    azure_status: pa.Array,
+    error: pa.Array,
+    amazon: pa.Array,
+) -> pa.Array:
+    """`event.outcome` by the action type, else by the result.
 
-def _type_of(text: str) -> str:
-    return next((kind for verb, kind in _VERBS.items() if verb in text), "info")
+    Args:
+        action_type: counts first: the result is that of the audited operation, and that of a failed logon
+            can be Success.
+        status: the result as Office 365 says it, and
+        is_success: as Power BI does.
+        azure_status: that of an activity in Azure.
+        error: Amazon's error code; its record has none where the request succeeded.
+        amazon: who acted, by which Amazon's records are known.
+    """
 
-
-@by_action
-def application_action(action_type: str | None) -> Categorised:
-    """Of CloudAppEvents: by the words of the action's name, which also a change of case parts."""
-    text = action_type or ""
-    name = action_name(action_type)
-    words = [word.lower() for word in _WORD.findall(text)]
-    logon = "".join(words)
-    if logon in _LOGONS:
-        return name, ["authentication"], ["end" if logon.endswith(("out", "off")) else "start"]
-    category = next((category for word, category in _SUBJECTS.items() if word in words), "api")
-    kind = _type_of(text.lower())
-    return name, [category], [kind if kind in _TYPES_OF[category] else "info"]
-
-
-def application_outcome(action_type: pa.Array, status: pa.Array) -> pa.Array:
-    """`event.outcome` by Microsoft's result status, or a failed logon."""
-
-    def find(text: str | None, result: str | None) -> tuple[str]:
-        name, said = (text or "").lower(), (result or "").lower()
-        if "fail" in said or said == "false" or ("fail" in name and "log" in name):
+    def find(action: str | None, *results: str | None) -> tuple[str | None]:
+        said = next((each.lower() for each in results if each), "")
+        by_action = look_up("CloudAppEvents", action).outcome
+        if by_action or not said:
+            return (by_action,)
+        if "fail" in said or said == "false":
             return ("failure",)
         return ("success" if said in ("success", "succeeded", "true", "partiallysucceeded") else "unknown",)
 
-    return by_distinct(find, (pa.string(),), action_type, status)[0]
+    by_office = by_distinct(find, (pa.string(),), action_type, status, is_success)[0]
+    if not by_office.null_count:
+        return by_office
+    nothing = pa.nulls(len(status), pa.string())
+    return first_known(by_office, audit_outcome(nothing, nothing, azure_status, error, amazon)[0])
 
 
-def application_user(object_id: pa.Array, account_id: pa.Array, name: pa.Array) -> tuple[pa.Array, ...]:
-    """`user.id`, `user.name`, `user.email`."""
-    return first_known(object_id, account_id), *account(name)
-
-
-def account(name: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """`user.name` and `user.email` from a name that may be an address."""
-
-    def find(text: str | None) -> tuple[str | None, str | None]:
-        local, at, _ = (text or "").partition("@")
-        return local or None, text if at and local else None
-
-    return by_distinct(find, (pa.string(), pa.string()), name)
-
-
-def operation_type(operation: pa.Array, action_type: pa.Array) -> pa.Array:
-    """`event.type` by an operation's name: `Microsoft.Compute/virtualMachines/write` is a change."""
-    endings = {"/write": "change", "/delete": "deletion", "/read": "access", "/action": "change"}
-
-    def find(name: str | None, text: str | None) -> tuple[list[str]]:
-        lowered = (name or text or "").lower()
-        ending = next((kind for end, kind in endings.items() if lowered.endswith(end)), None)
-        return ([ending or _type_of(lowered)],)
-
-    return by_distinct(find, (TEXTS,), operation, action_type)[0]
-
-
-RESOURCE_FIELDS = (
-    "cloud.provider",
-    "cloud.account.id",
-    "cloud.project.id",
-    "cloud.region",
-    "cloud.instance.name",
-)
-"""What the functions on resources give."""
-
-_AZURE = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
-_AZURE_MACHINE = re.compile(r"/virtualMachines/([^/]+)", re.IGNORECASE)
-_AWS = re.compile(r"arn:[^:]*:[^:]*:([^:]*):([^:]*):")
-_GCP = re.compile(r"(?:^|/)projects/([^/]+)(?:.*?/(?:zones|regions|locations)/([^/]+))?")
-
-
-def _resource(azure: str | None, amazon: str | None, google: str | None) -> tuple[str | None, ...]:
-    """Provider, account, project, region, machine by a resource's id."""
-    if azure and (match := _AZURE.search(azure)):
-        machine = _AZURE_MACHINE.search(azure)
-        return "azure", match[1], None, None, machine[1] if machine else None
-    if amazon and (match := _AWS.match(amazon)):
-        return "aws", match[2] or None, None, match[1] or None, None
-    if google and (match := _GCP.search(google)):
-        return "gcp", None, match[1], match[2], None
-    return (None,) * 5
-
-
-def _resources(*columns: pa.Array) -> tuple[pa.Array, ...]:
-    return by_distinct(_resource, (pa.string(),) * 5, *columns)
-
-
-def resource_of(identifier: pa.Array) -> tuple[pa.Array, ...]:
-    """`RESOURCE_FIELDS` by one id, whichever cloud's it is."""
-    return _resources(identifier, identifier, identifier)
-
-
-def resource(
-    audit_source: pa.Array,
-    data_source: pa.Array,
-    azure: pa.Array,
-    amazon: pa.Array,
-    google: pa.Array,
-    any_cloud: pa.Array,
+def application_cloud(
+    application: pa.Array, azure: pa.Array, region: pa.Array, account: pa.Array
 ) -> tuple[pa.Array, ...]:
-    """`RESOURCE_FIELDS` of an audited resource, whichever cloud's id it has."""
-    provider, *rest = _resources(*(first_known(column, any_cloud) for column in (azure, amazon, google)))
-    return first_known(provider, cloud_provider(audit_source, data_source)), *rest
+    """`RESOURCE_FIELDS` of an activity in Amazon's, Google's or Microsoft's cloud; else nulls.
+
+    Args:
+        application: names the cloud.
+        azure: the id of a resource in Azure.
+        region: Amazon's region, and
+        account: the account there.
+    """
+    nothing = pa.nulls(len(application), pa.string())
+    is_cloud = pc.fill_null(pc.match_substring_regex(application, _CLOUD), False)
+    if not pc.any(is_cloud).as_py():
+        return (nothing,) * len(RESOURCE_FIELDS)
+    name = only_where(is_cloud, application)
+    resources = (only_where(is_cloud, azure), nothing, nothing, nothing)
+    return resource(name, nothing, *resources, only_where(is_cloud, region), only_where(is_cloud, account))
 
 
-def cluster_resource(
-    azure: pa.Array, amazon: pa.Array, google: pa.Array, region: pa.Array
+_CLOUD = r"(?i)amazon web services|\baws\b|google cloud|\bgcp\b|\bazure$"
+
+
+def source(*columns: pa.Array) -> tuple[pa.Array, ...]:
+    """`source.address`, `.ip` and `related.ip` by the first address that is known."""
+    first = first_known(*columns)
+    address = only_ip(first)
+    return addresses(first), address, collect(address)
+
+
+def host(name: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`host.name` and `related.hosts`."""
+    return lower(name), collect(only_host(name))
+
+
+def logon_error(number: pa.Array, reason: pa.Array, error: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`error.code` and `event.reason`: of Entra, of which the number 0 is no error, else Amazon's code."""
+    return first_known(only_where(pc.not_equal(number, "0"), number), error), reason
+
+
+def related_accounts(upn: pa.Array, *identifiers: pa.Array) -> pa.Array:
+    """`related.user`: the principal name, what stands before its `@`, and ids; GUIDs in lower case."""
+    return collect(upn, account_parts(upn)[1], *map(lower_guids, identifiers))
+
+
+def kubernetes(
+    namespace: pa.Array, pod: pa.Array, name: pa.Array, *resources: pa.Array
 ) -> tuple[pa.Array, ...]:
-    """`RESOURCE_FIELDS` of a cluster."""
-    provider, account_id, project, own_region, name = _resources(azure, amazon, google)
-    return provider, account_id, project, first_known(region, own_region), name
+    """`orchestrator.type`, `.resource.name`, `.resource.type`, `.cluster.id`, `.cluster.name`.
 
+    Args:
+        namespace: the pod's namespace.
+        pod: the pod's name.
+        name: a resource as `<type>/<name>`, which counts where there is no pod.
+        resources: ids of the cluster in any cloud.
+    """
 
-def storage_resource(
-    azure: pa.Array, subscription: pa.Array, storage: pa.Array, location: pa.Array
-) -> tuple[pa.Array, ...]:
-    """`RESOURCE_FIELDS` of a storage account in Azure."""
-    nothing = pa.nulls(len(azure), pa.string())
-    _, account_id, project, _, _ = _resources(azure, nothing, nothing)
-    return (
-        pa.repeat(pa.scalar("azure"), len(azure)),
-        first_known(subscription, account_id),
-        project,
-        location,
-        storage,
-    )
-
-
-@by_action
-def _process_action(action_type: str | None) -> Categorised:
-    text = (action_type or "").lower()
-    is_start = "creat" in text or "start" in text or "exec" in text
-    return action_name(action_type), ["process"], ["start" if is_start else "info"]
-
-
-def process_action(action_type: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """`event.action` and `event.type` of CloudProcessEvents."""
-    name, _, types = _process_action(action_type)
-    return name, types
-
-
-def kubernetes(namespace: pa.Array, pod: pa.Array, name: pa.Array) -> tuple[pa.Array, ...]:
-    """`orchestrator.type`, `.resource.name`, `.resource.type`."""
-
-    def find(space: str | None, pod_name: str | None, text: str | None) -> tuple[str | None, ...]:
-        kind, slash, rest = (text or "").rpartition("/")
-        is_known = bool(space or pod_name or text)
+    def find(*texts: str | None) -> tuple[str | None, ...]:
+        _, pod_name, text, _ = texts
+        orchestrator = "kubernetes" if any(texts) else None
         if pod_name:
-            return "kubernetes", pod_name, "pod"
-        return "kubernetes" if is_known else None, rest or None, kind.lower() or None if slash else None
+            return orchestrator, pod_name, "pod"
+        resource_type, slash, rest = (text or "").rpartition("/")
+        return orchestrator, rest or None, resource_type.lower() or None if slash else None
 
-    return by_distinct(find, (pa.string(),) * 3, namespace, pod, name)
+    identifier, cluster = cluster_of(*resources)
+    return *by_distinct(find, (pa.string(),) * 3, namespace, pod, name, cluster), identifier, cluster
 
 
-def process_name(name: pa.Array, file_name: pa.Array) -> pa.Array:
-    """The process' name, else its file's; of a path the last part."""
+_FOLDERS = {"app", "bin", "home", "lib", "lib32", "lib64", "libexec", "opt", "root", "sbin", "srv", "tmp"}
+"""Names of folders in containers: a path that ends in one is no program's."""
 
-    def find(*texts: str | None) -> tuple[str | None]:
-        known = next((text for text in texts if text), "")
-        return (known.rpartition("/")[2] or None,)
 
-    return by_distinct(find, (pa.string(),), name, file_name)[0]
+def process_image(path: pa.Array, file_name: pa.Array, process_name: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`process.executable` and `.name`; FolderPath is the whole path by habit, ProcessName may be one."""
+
+    def joined(folder: str | None, file: str | None) -> tuple[str | None]:
+        last = (folder or "").rstrip("/").rpartition("/")[2]
+        is_folder = file and "/" not in file and folder and (last in _FOLDERS or folder.endswith("/"))
+        return (f"{(folder or '').rstrip('/')}/{file}" if is_folder and last != file else folder,)
+
+    (whole,) = by_distinct(joined, (pa.string(),), path, file_name)
+    executable, name = image_paths(whole, file_name)
+    own, own_name = named_image(process_name)
+    whole = first_known(executable, own)
+    return whole, first_known(name, only_name(whole), own_name)
+
+
+def named_image(name: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """`executable` and `name` of an image of which there is one text, a path or a name."""
+    return image_paths(pa.nulls(len(name), pa.string()), name)
 
 
 def number(text: pa.Array) -> pa.Array:
-    """Decimal texts as numbers; all else is null."""
+    """Decimal texts above 0 as numbers; all else is null."""
     digits = pc.match_substring_regex(text, r"^[0-9]{1,18}$")
-    return pc.if_else(digits, text, None).cast(pa.int64())
+    return positive(only_where(digits, text).cast(pa.int64()))
+
+
+_IMAGE = re.compile(r"[^@]*?(?::([\w][\w.-]{0,127}))?(?:@(\w+:[0-9a-fA-F]+))?", re.ASCII)
+
+
+def container_image(image: pa.Array, digest: pa.Array) -> tuple[pa.Array, ...]:
+    """`container.image.tag`, `container.image.hash.all`, `related.hash`.
+
+    The tag stands behind the colon of an image's name (`registry.example:5000/shop:1` has the tag 1, and
+    `registry.example:5000/shop` has none), a digest behind an `@`.
+    """
+
+    def find(name: str | None, own: str | None) -> tuple[list[str] | None, ...]:
+        match = _IMAGE.fullmatch((name or "").rpartition("/")[2])
+        tag, digest = (match[1], match[2]) if match else (None, None)
+        digests = list(dict.fromkeys(each for each in (own, digest) if each))
+        hashes = [hash_of(each.rpartition(":")[2], "sha256") for each in digests]
+        known = list(dict.fromkeys(each for each in hashes if each))
+        return [tag] if tag else None, digests or None, known or None
+
+    return by_distinct(find, (TEXTS,) * 3, image, digest)
+
+
+def process_account(name: pa.Array) -> tuple[pa.Array, ...]:
+    """`user.id`, `.name`, `process.user.id`, `.name`: a number is the id of a user, not a name."""
+    is_id = pc.fill_null(pc.match_substring_regex(name, r"^[0-9]+$"), False)
+    identifier, known = only_where(is_id, name), only_where(pc.invert(is_id), name)
+    return identifier, known, identifier, known
+
+
+def storage_account(upn: pa.Array, object_id: pa.Array, application: pa.Array) -> tuple[pa.Array, ...]:
+    """`user.id`, `.name`, `.domain`, `.email`: the account, else the application that acted for itself."""
+    _, name, domain, email = account_parts(upn)
+    is_application = pc.and_(pc.is_null(upn), pc.is_null(object_id))
+    identifier = first_known(object_id, only_where(is_application, application))
+    return lower_guids(identifier), name, domain, email
+
+
+def hashes_of_objects(*columns: pa.Array) -> pa.Array:
+    """`related.hash`: the MD5 hashes in lists of texts or of objects."""
+
+    def find(*texts: str | None) -> tuple[list[str] | None]:
+        items = [item for text in texts for item in json_items(text)]
+        found = [each for item in items for each in (item.values() if isinstance(item, dict) else (item,))]
+        hashes = [hash_of(each, "md5") for each in found if isinstance(each, str)]
+        return (list(dict.fromkeys(each for each in hashes if each)) or None,)
+
+    return by_distinct(find, (TEXTS,), *columns)[0]
 
 
 def aggregated_outcome(succeeded: pa.Array, failed: pa.Array) -> pa.Array:

@@ -2,8 +2,8 @@
 
 Names and types are those of Microsoft's advanced hunting reference (`advanced-hunting-<table>-table`,
 state of July 2026; CallActivityEvents of August), in its order. After `+` stand columns that records of the
-Streaming API carry though they are not documented. A column without a kind is a string. Where the
-documentation and the wire contradict each other, the kind takes both: `dynamic` for JSON in a string or as it
+Streaming API carry though they are not documented. A column without a type is a string. Where the
+documentation and the wire contradict each other, the type takes both: `dynamic` for JSON in a string or as it
 is, `identifier` for numbers and strings.
 """
 
@@ -311,7 +311,7 @@ COLUMNS: dict[str, str] = {
         EndTime:time AdditionalFields:dynamic ActionType + Severity DeviceName
     """,
 }
-"""Table → `name:kind` of its columns, `+` before those that are not documented."""
+"""Table → `name:type` of its columns, `+` before those that are not documented."""
 
 ALIASES: dict[str, dict[str, str]] = {
     "CloudAppEvents": {"ISP": "Isp"},

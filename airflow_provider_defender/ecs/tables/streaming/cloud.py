@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from ...columns import collect, difference_in_nanoseconds
+from ...columns import collect, difference_in_nanoseconds, first_known, only_named, positive
 from ...mapping import Computed, Mapping, Shape
+from . import _application_accounts as accounts
+from . import _application_objects as objects
+from . import _audit as audit
 from . import _cloud as own
-from ._functions import host_names, image_path, name_of_address, source_address, text_list
-from ._table import ACTION, ARGUMENTS, table
+from .actions import event_fields, operation_types
+from .cloud_resources import RESOURCE_FIELDS, STORAGE_FIELDS, cluster_resource, resource, storage_resource
+from .functions import URL_FIELDS, operating_system_type
+from .table import ARGUMENTS, table
 
 __all__ = ["CLOUD_TABLES"]
 
 _GEOGRAPHY = {
-    "source.as.organization.name": "Isp",
     "source.geo.city_name": "City",
     "source.geo.country_iso_code": "CountryCode",
 }
-_SOURCE = Computed(
-    ("source.ip", "related.ip"), ("IPAddress",), source_address, "Where the request came from."
-)
+_NAMED_NOTE = "As sent; words such as Unknown are none."
+_NETWORK = Computed(("source.as.organization.name",), ("Isp",), only_named, _NAMED_NOTE)
+_SOURCE_FIELDS = ("source.address", "source.ip", "related.ip")
+_RAW_ADDRESSES = ("ClientIP", "ClientIPAddress", "ActorIpAddress")
 
 CLOUD_APP_EVENTS = table(
     "CloudAppEvents",
@@ -26,40 +31,109 @@ CLOUD_APP_EVENTS = table(
     copies={
         **_GEOGRAPHY,
         "event.id": "ReportId",
-        "host.os.name": "OSPlatform",
-        "host.type": "DeviceType",
         "service.id": "ApplicationId",
         "service.name": "Application",
-        "user.full_name": "AccountDisplayName",
-        "user_agent.original": "UserAgent",
     },
-    inside={"RawEventData": Shape({"UserId": "dynamic", "ResultStatus": "dynamic"})},
+    inside={
+        "RawEventData": Shape(
+            dict.fromkeys(
+                (
+                    *accounts.RAW_ACCOUNT_KEYS,
+                    *objects.RAW_FILE_KEYS,
+                    *objects.RAW_MAIL_KEYS,
+                    *_RAW_ADDRESSES,
+                    *("ErrorNumber", "LogonError", "ObjectId", "ResultStatus", "UserAgent", "IsSuccess"),
+                    *("awsRegion", "recipientAccountId", "errorCode", "status", "resourceId"),
+                ),
+                "dynamic",
+            )
+        )
+    },
     computed=(
-        Computed(
-            ("event.action", "event.category", "event.type"),
-            ("ActionType",),
-            own.application_action,
-            "authentication for logons; file, email, iam where a whole word of the action's name says so "
-            "(Profile is no file); else api. Type creation, deletion, change, access, start, else info.",
-        ),
+        event_fields("CloudAppEvents", without=("event.outcome",)),
+        _NETWORK,
+        Computed(("host.os.name",), ("OSPlatform",), only_named, _NAMED_NOTE),
+        Computed(("host.type",), ("DeviceType",), only_named, _NAMED_NOTE),
         Computed(
             ("event.outcome",),
-            ("ActionType", "RawEventData.ResultStatus"),
+            (
+                "ActionType",
+                *(f"RawEventData.{key}" for key in ("ResultStatus", "IsSuccess", "status", "errorCode")),
+                "RawEventData.userIdentity",
+            ),
             own.application_outcome,
-            "From ResultStatus in RawEventData, and the failed logon; else unknown.",
+            "By the [action type](action_types.md) of logons, else from ResultStatus, else IsSuccess in "
+            "RawEventData; of Azure's activities by their status, of Amazon's by the error code.",
         ),
         Computed(
-            ("user.id", "user.name", "user.email"),
-            ("AccountObjectId", "AccountId", "RawEventData.UserId"),
-            own.application_user,
-            "Entra's id, else the application's; the name is UserId in RawEventData, up to an `@`.",
+            ("error.code", "event.reason"),
+            ("RawEventData.ErrorNumber", "RawEventData.LogonError", "RawEventData.errorCode"),
+            own.logon_error,
+            "Why Entra refused a logon; error number 0 stands for none. Else the error code of Amazon.",
         ),
-        _SOURCE,
         Computed(
-            ("related.user",),
-            ("AccountObjectId", "AccountId", "AccountDisplayName", "RawEventData.UserId"),
-            collect,
-            "Names and ids of the account.",
+            RESOURCE_FIELDS,
+            (
+                "Application",
+                *(f"RawEventData.{key}" for key in ("resourceId", "awsRegion", "recipientAccountId")),
+            ),
+            own.application_cloud,
+            "Only for activities in Amazon's, Google's and Microsoft's clouds: the provider by the "
+            "application; the rest by the resource's id, or as Amazon's own record says it.",
+        ),
+        Computed(
+            accounts.ACCOUNT_FIELDS,
+            accounts.ACCOUNT_INPUTS,
+            accounts.application_accounts,
+            "`user.*` is who acted, which is what `Account…` says: an application where AccountType says so, "
+            "where the account is the client application of RawEventData, or where UserId is an application; "
+            "it has only an id and its display name. Else UserId gives the names: what stands before the "
+            "`@`, the domain, the address; a GUID or SID is an id, and so is an AccountId of letters and "
+            "digits as Amazon and Salesforce have them: the name then is userName of Amazon's own record, "
+            "else the display name if it has no blanks. `user.id` is the Entra object id, else "
+            "AccountId if it identifies an account: Exchange Online's SIDs are those of its own directory, "
+            "which no other table has. `user.target.*` is one other account: the mailbox that a mail was "
+            "sent as or on behalf of, the owner of the mailbox, the user that something was shared with, the "
+            "changed object of the directory, the only member, the "
+            "object's columns; else, where an application acted, the user that UserId names. `group.*` "
+            "likewise. `user.changes.roles` is a role that was given. `related.user` has all names and ids.",
+        ),
+        Computed(
+            objects.FILE_FIELDS,
+            objects.FILE_INPUTS,
+            objects.application_file,
+            "The file or folder as SharePoint says it, else ObjectName, if that is one; the directory is "
+            "relative to the site.",
+        ),
+        Computed(
+            (*URL_FIELDS, "related.hosts"),
+            ("RawEventData.ObjectId", "ObjectName"),
+            objects.application_url,
+            "The object's URL, if it has one.",
+        ),
+        Computed(
+            objects.MAIL_FIELDS,
+            objects.MAIL_INPUTS,
+            objects.application_mail,
+            "The mail, where the record is about a single one.",
+        ),
+        Computed(
+            _SOURCE_FIELDS,
+            ("IPAddress", *(f"RawEventData.{key}" for key in _RAW_ADDRESSES)),
+            own.source,
+            "Where the request came from; where the column is empty, as RawEventData says it.",
+        ),
+        Computed(
+            ("user_agent.original",),
+            ("UserAgent", "RawEventData.UserAgent"),
+            first_known,
+            "As sent, else from RawEventData.",
+        ),
+        Computed(
+            ("host.os.type",),
+            ("OSPlatform",),
+            operating_system_type,
+            "windows, linux, macos, ios, android, where the name says so.",
         ),
     ),
 )
@@ -67,23 +141,18 @@ CLOUD_APP_EVENTS = table(
 CLOUD_AUDIT_EVENTS = table(
     "CloudAuditEvents",
     "defender_cloud",
-    constants={"event.category": ["configuration"]},
+    constants={},
     copies={
         **_GEOGRAPHY,
         "event.id": "ReportId",
         "service.name": "DataSource",
-        "user_agent.original": "UserAgent",
     },
+    inside={"RawEventData": Shape(dict.fromkeys(audit.RAW_AUDIT_KEYS, "dynamic"))},
     computed=(
-        ACTION,
+        event_fields("CloudAuditEvents", "ActionType", "OperationName"),
+        _NETWORK,
         Computed(
-            ("event.type",),
-            ("OperationName", "ActionType"),
-            own.operation_type,
-            "creation, deletion, change, access by the operation's name, else info.",
-        ),
-        Computed(
-            own.RESOURCE_FIELDS,
+            RESOURCE_FIELDS,
             (
                 "AuditSource",
                 "DataSource",
@@ -91,22 +160,57 @@ CLOUD_AUDIT_EVENTS = table(
                 "AwsResourceName",
                 "GcpFullResourceName",
                 "ResourceId",
+                "RawEventData.awsRegion",
+                "RawEventData.recipientAccountId",
             ),
-            own.resource,
-            "Provider, subscription (account, project), region and name by the resource's id.",
+            resource,
+            "Provider, subscription (account, project), region and machine by the resource's id; of Amazon's "
+            "buckets, which name neither, by its own record.",
         ),
         Computed(
-            ("user.name", "user.email"), ("Account",), own.account, "The account; an address up to its `@`."
+            ("event.outcome", "error.code"),
+            tuple(
+                f"RawEventData.{key}"
+                for key in ("responseStatus", "resultType", "status", "errorCode", "userIdentity")
+            ),
+            audit.audit_outcome,
+            "By the cloud's own record: Kubernetes' status code, Azure's result, Amazon's error code; null "
+            "where it does not say how the operation ended.",
         ),
-        _SOURCE,
-        Computed(("related.user",), ("Account",), collect, "The account."),
+        Computed(
+            audit.AUDIT_ACCOUNT_FIELDS,
+            audit.AUDIT_ACCOUNT_INPUTS,
+            audit.audit_account,
+            "Account: a GUID or an ARN is an id, an address is a name and its domain. Where there is none, "
+            "the account of the cloud's own record in RawEventData, which otherwise adds only to the same "
+            "account. `user.effective.*` is whom Kubernetes' user impersonated.",
+        ),
+        Computed(
+            audit.KUBERNETES_FIELDS,
+            audit.KUBERNETES_INPUTS,
+            audit.kubernetes_request,
+            "From the audit record of Kubernetes in RawEventData; the cluster by the resource's id. The type "
+            "of a resource is that of its path, in the plural.",
+        ),
+        Computed(
+            _SOURCE_FIELDS,
+            ("IPAddress", "RawEventData.sourceIPs"),
+            audit.source_addresses,
+            "Where the request came from; `related.ip` has all proxies, too.",
+        ),
+        Computed(
+            ("user_agent.original",),
+            ("UserAgent", "RawEventData.userAgent"),
+            first_known,
+            "As sent, else from RawEventData.",
+        ),
     ),
 )
 
 CLOUD_PROCESS_EVENTS = table(
     "CloudProcessEvents",
     "defender_cloud",
-    constants={"event.category": ["process"]},
+    constants={},
     copies={
         "container.id": "ContainerId",
         "container.image.name": "ContainerImageName",
@@ -115,45 +219,65 @@ CLOUD_PROCESS_EVENTS = table(
         "host.hostname": "HostName",
         "orchestrator.namespace": "KubernetesNamespace",
         "process.command_line": "ProcessCommandLine",
-        "process.parent.name": "ParentProcessName",
-        "process.pid": "ProcessId",
         "process.start": "ProcessCreationTime",
-        "process.user.name": "AccountName",
         "process.working_directory": "ProcessCurrentWorkingDirectory",
-        "user.name": "AccountName",
     },
     computed=(
+        event_fields("CloudProcessEvents"),
         Computed(
-            ("event.action", "event.type"),
-            ("ActionType",),
-            own.process_action,
-            "start, except for other action types than creations: info.",
-        ),
-        Computed(
-            own.RESOURCE_FIELDS,
+            RESOURCE_FIELDS,
             (
                 "AzureResourceId",
                 "AwsResourceName",
                 "GcpFullResourceName",
                 "Region",
             ),
-            own.cluster_resource,
+            cluster_resource,
             "Provider, subscription (account, project), region and name by the resource's id.",
         ),
         Computed(
-            ("orchestrator.type", "orchestrator.resource.name", "orchestrator.resource.type"),
-            ("KubernetesNamespace", "KubernetesPodName", "KubernetesResource"),
+            (
+                *("orchestrator.type", "orchestrator.resource.name", "orchestrator.resource.type"),
+                *("orchestrator.cluster.id", "orchestrator.cluster.name"),
+            ),
+            (
+                *("KubernetesNamespace", "KubernetesPodName", "KubernetesResource"),
+                *("AzureResourceId", "AwsResourceName", "GcpFullResourceName"),
+            ),
             own.kubernetes,
-            "The pod, else the resource.",
+            "The pod, else the resource; the cluster by its id.",
         ),
-        Computed(("container.image.hash.all",), ("ImageDigest",), collect, "The image's digest."),
         Computed(
-            ("process.name",), ("ProcessName", "FileName"), own.process_name, "As given, else the file's."
+            ("container.image.tag", "container.image.hash.all", "related.hash"),
+            ("ContainerImageName", "ImageDigest"),
+            own.container_image,
+            "The tag in the image's name; the digests of both; SHA-256 digests are related hashes.",
         ),
-        Computed(("process.executable",), ("FolderPath", "FileName"), image_path, "Folder, slash, file."),
+        Computed(
+            ("process.executable", "process.name"),
+            ("FolderPath", "FileName", "ProcessName"),
+            own.process_image,
+            "FolderPath is the whole path by habit; the file's name is only appended to what is a folder. "
+            "Where there is no file, ProcessName, which may be a path.",
+        ),
+        Computed(
+            ("process.parent.executable", "process.parent.name"),
+            ("ParentProcessName",),
+            own.named_image,
+            "Of a path the last part is the name.",
+        ),
         ARGUMENTS,
-        Computed(("process.parent.pid",), ("ParentProcessId",), own.number, "As a number."),
-        Computed(("host.name", "related.hosts"), ("HostName",), host_names, "In lower case."),
+        Computed(("process.pid",), ("ProcessId",), positive, "0 stands for none."),
+        Computed(
+            ("user.id", "user.name", "process.user.id", "process.user.name"),
+            ("AccountName",),
+            own.process_account,
+            "Who ran the process; a number is an id.",
+        ),
+        Computed(
+            ("process.parent.pid",), ("ParentProcessId",), own.number, "As a number; 0 stands for none."
+        ),
+        Computed(("host.name", "related.hosts"), ("HostName",), own.host, "In lower case."),
         Computed(("related.user",), ("AccountName",), collect, "The account."),
     ),
 )
@@ -161,7 +285,7 @@ CLOUD_PROCESS_EVENTS = table(
 CLOUD_STORAGE_AGGREGATED_EVENTS = table(
     "CloudStorageAggregatedEvents",
     "defender_cloud",
-    constants={"event.category": ["file"], "event.type": ["access"]},
+    constants={},
     copies={
         "event.end": "DataAggregationEndTime",
         "event.id": "ReportId",
@@ -170,12 +294,16 @@ CLOUD_STORAGE_AGGREGATED_EVENTS = table(
         "source.geo.city_name": "CityName",
         "source.geo.country_name": "CountryName",
         "source.geo.region_name": "ProvinceName",
-        "user.email": "AccountUpn",
-        "user.id": "AccountObjectId",
         "user_agent.original": "UserAgentHeader",
     },
     computed=(
-        ACTION,
+        event_fields("CloudStorageAggregatedEvents", without=("event.type",)),
+        Computed(
+            ("event.type",),
+            ("OperationNamesList",),
+            operation_types("CloudStorageAggregatedEvents"),
+            "By the words of the operations' [names](action_types.md), each type once; else access.",
+        ),
         Computed(
             ("event.duration",),
             ("DataAggregationStartTime#ticks", "DataAggregationEndTime#ticks"),
@@ -189,22 +317,32 @@ CLOUD_STORAGE_AGGREGATED_EVENTS = table(
             "success if no operation failed, failure if none succeeded, else unknown.",
         ),
         Computed(
-            own.RESOURCE_FIELDS,
+            STORAGE_FIELDS,
             ("AzureResourceId", "SubscriptionId", "StorageAccount", "Location"),
-            own.storage_resource,
-            "Azure, the subscription, the region, the storage account.",
+            storage_resource,
+            "Azure, the subscription, the region; the storage account is the entity: it is no machine, so it "
+            "is not in `cloud.instance.*`.",
         ),
+        Computed(_SOURCE_FIELDS, ("IpAddress",), own.source, "Where the requests came from."),
         Computed(
-            ("source.ip", "related.ip"), ("IpAddress",), source_address, "Where the requests came from."
+            ("user.id", "user.name", "user.domain", "user.email"),
+            ("AccountUpn", "AccountObjectId", "AccountApplicationId"),
+            own.storage_account,
+            "The Entra object id, else the id of the application that acted without a user; the names by the "
+            "principal name: what stands before and behind the `@`.",
         ),
-        Computed(("user.name",), ("AccountUpn",), name_of_address, "What stands before the `@`."),
         Computed(
             ("related.user",),
             ("AccountUpn", "AccountObjectId", "AccountApplicationId"),
-            collect,
-            "Names and ids of the account.",
+            own.related_accounts,
+            "Names and ids of the account and the application.",
         ),
-        Computed(("related.hash",), ("Md5Hashes",), text_list, "The objects' hashes."),
+        Computed(
+            ("related.hash",),
+            ("Md5Hashes", "HashReputationMd5List"),
+            own.hashes_of_objects,
+            "The objects' MD5 hashes.",
+        ),
     ),
 )
 

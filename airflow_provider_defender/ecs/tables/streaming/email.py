@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
-from ...columns import collect, first_known, lower
+from ...columns import collect, file_names, first_known
 from ...mapping import Computed, Mapping
 from . import _email as own
-from ._functions import URL_FIELDS, actions, lowered_list, name_of_address
-from ._table import ACTION, table
+from .actions import event_constants, event_fields, result_outcome
+from .functions import URL_FIELDS
+from .table import table
 
 __all__ = ["EMAIL_TABLES"]
 
 _PROVIDER = "defender_office365"
-_EMAIL = {"event.category": ["email"], "event.type": ["info"]}
+_EMAIL = event_constants("EmailUrlInfo")
 
 _EVENT_ID = {"event.id": "ReportId"}
 _LOCAL_ID = {"email.local_id": "NetworkMessageId"}
-_FROM = Computed(("email.from.address",), ("SenderFromAddress",), collect, "As a list.")
-_TO = Computed(("email.to.address",), ("RecipientEmailAddress",), collect, "The recipient, as a list.")
-_DIRECTION = Computed(("email.direction",), ("EmailDirection",), lower, "In lower case.")
-_OUTCOME = Computed(
-    ("event.outcome",),
-    ("ActionResult",),
-    own.outcome,
-    "Success and AdminPolicy… success; Failure, Error, Timeout failure; else unknown.",
+_FROM = Computed(
+    ("email.from.address",), ("SenderFromAddress",), collect, "The address in the header From, as a list."
 )
+_TO = Computed(("email.to.address",), ("RecipientEmailAddress",), collect, "The recipient, as a list.")
+_DIRECTION = Computed(
+    ("email.direction",),
+    ("EmailDirection",),
+    own.direction,
+    "inbound, outbound, or intra-org inside the organization.",
+)
+_MESSAGE_ID = {"email.message_id": "The id in the header Message-ID, with its angle brackets."}
+_RECIPIENT = Computed(
+    ("user.target.name", "user.target.domain", "user.target.email"),
+    ("RecipientEmailAddress",),
+    own.account_of_address,
+    "Who is acted upon is the recipient: the address, and what stands before and behind its `@`.",
+)
+
+
+def _outcome(table_name: str) -> Computed:
+    return Computed(
+        ("event.outcome",),
+        ("ActionResult",),
+        result_outcome(table_name),
+        "Success, `Quarantined successfully` and AdminPolicy… success; Failure, Error, Timeout failure; "
+        "other results unknown.",
+    )
+
+
 _SENDER_AND_RECIPIENT = Computed(
     ("related.user",),
-    ("SenderFromAddress", "SenderObjectId", "RecipientEmailAddress", "RecipientObjectId"),
-    collect,
-    "Sender and recipient: addresses and ids.",
+    ("RecipientEmailAddress", "RecipientObjectId", "SenderFromAddress", "SenderObjectId"),
+    own.users,
+    "Recipient and sender: addresses and ids, and the recipient's name.",
+)
+_DOMAINS = Computed(
+    ("related.hosts",),
+    ("SenderFromAddress", "RecipientEmailAddress"),
+    own.domains,
+    "The domains of sender and recipient.",
 )
 _URL = Computed(
     (*URL_FIELDS, "related.hosts", "related.ip"),
@@ -37,49 +64,83 @@ _URL = Computed(
     "The URL's parts, null where it is none; related.hosts has its host and UrlDomain.",
 )
 
+
+def _account(column: str) -> Computed:
+    """Name, domain and address of the account with the address in a column."""
+    return Computed(
+        ("user.name", "user.domain", "user.email"),
+        (column,),
+        own.account_of_address,
+        "The address, and what stands before and behind its `@`.",
+    )
+
+
 EMAIL_EVENTS = table(
     "EmailEvents",
     _PROVIDER,
-    constants=_EMAIL,
+    constants={},
     copies={
         **_EVENT_ID,
         **_LOCAL_ID,
         "email.delivery_timestamp": "Timestamp",
         "email.message_id": "InternetMessageId",
-        "email.sender.address": "SenderMailFromAddress",
         "email.subject": "Subject",
+        "user.target.id": "RecipientObjectId",
     },
+    notes=_MESSAGE_ID,
     computed=(
         _FROM,
-        _TO,
+        Computed(
+            ("email.to.address",),
+            ("RecipientEmailAddress", "To"),
+            own.addresses,
+            "The recipient of this copy of the mail, then the addresses of the header To, without names.",
+        ),
+        _RECIPIENT,
+        Computed(
+            ("email.sender.address",),
+            ("SenderMailFromAddress",),
+            own.envelope_sender,
+            "The sender of the envelope; `<>`, that of reports on mail, is none.",
+        ),
         Computed(
             ("email.cc.address",), ("Cc",), own.addresses, "The addresses of the JSON array, without names."
         ),
         _DIRECTION,
-        Computed(("event.action",), ("DeliveryAction",), actions, "In lower case: delivered, junked …"),
+        event_fields("EmailEvents", "DeliveryAction"),
         Computed(
-            ("source.ip", "related.ip"),
+            ("source.ip", "source.address", "related.ip"),
             ("SenderIPv4", "SenderIPv6"),
             own.sender_addresses,
             "The sending server's address, the one of version 4 first.",
         ),
         Computed(
             ("related.hosts",),
-            ("SenderFromDomain", "SenderMailFromDomain", "RecipientDomain"),
-            lowered_list,
+            (
+                "SenderFromDomain",
+                "SenderFromAddress",
+                "SenderMailFromDomain",
+                "SenderMailFromAddress",
+                "RecipientDomain",
+                "RecipientEmailAddress",
+            ),
+            own.domains,
             "The domains of sender and recipient.",
         ),
         Computed(
             ("related.user",),
             (
-                "SenderFromAddress",
-                "SenderMailFromAddress",
-                "SenderObjectId",
                 "RecipientEmailAddress",
+                "To",
+                "Cc",
+                "SenderMailFromAddress",
                 "RecipientObjectId",
+                "SenderFromAddress",
+                "SenderObjectId",
             ),
-            collect,
-            "Sender and recipient: addresses and ids.",
+            own.mail_users,
+            "Recipient and sender: addresses and ids, and the recipient's name; then who else is in the "
+            "headers To and Cc.",
         ),
     ),
 )
@@ -87,24 +148,37 @@ EMAIL_EVENTS = table(
 EMAIL_ATTACHMENT_INFO = table(
     "EmailAttachmentInfo",
     _PROVIDER,
-    constants={"event.category": ["email", "file"], "event.type": ["info"]},
+    constants=event_constants("EmailAttachmentInfo"),
     copies={
         **_EVENT_ID,
         **_LOCAL_ID,
-        "file.hash.sha256": "SHA256",
-        "file.name": "FileName",
         "file.size": "FileSize",
+        "user.target.id": "RecipientObjectId",
     },
     computed=(
         _FROM,
         _TO,
+        _RECIPIENT,
+        _DOMAINS,
         Computed(
             ("file.extension",),
-            ("FileExtension", "FileName"),
+            ("FileExtension", "FileName", "FileType"),
             own.extension,
-            "As given, else what follows the name's last dot; in lower case.",
+            "FileExtension, else what follows the name's last dot, else FileType if it is one word; in lower "
+            "case.",
         ),
-        Computed(("related.hash",), ("SHA256",), collect, "The attachment's hash."),
+        Computed(
+            ("file.name", "file.fork_name"),
+            ("FileName",),
+            file_names,
+            "The name without folders; what follows a colon is the alternate data stream.",
+        ),
+        Computed(
+            ("file.hash.sha256", "related.hash"),
+            ("SHA256",),
+            own.sha256,
+            "The attachment's hash, in lower case; only of the right length.",
+        ),
         _SENDER_AND_RECIPIENT,
     ),
 )
@@ -112,19 +186,22 @@ EMAIL_ATTACHMENT_INFO = table(
 EMAIL_POST_DELIVERY_EVENTS = table(
     "EmailPostDeliveryEvents",
     _PROVIDER,
-    constants=_EMAIL,
+    constants={},
     copies={**_EVENT_ID, **_LOCAL_ID, "email.message_id": "InternetMessageId"},
+    notes=_MESSAGE_ID,
     computed=(
         _FROM,
         _TO,
+        _RECIPIENT,
+        _DOMAINS,
         _DIRECTION,
-        ACTION,
-        _OUTCOME,
+        event_fields("EmailPostDeliveryEvents"),
+        _outcome("EmailPostDeliveryEvents"),
         Computed(
             ("related.user",),
-            ("SenderFromAddress", "RecipientEmailAddress"),
-            collect,
-            "Sender and recipient.",
+            ("RecipientEmailAddress", "SenderFromAddress"),
+            own.users,
+            "Recipient and sender, and the recipient's name.",
         ),
     ),
 )
@@ -136,55 +213,55 @@ EMAIL_URL_INFO = table(
 URL_CLICK_EVENTS = table(
     "UrlClickEvents",
     _PROVIDER,
-    constants={"event.category": ["network"]},
+    constants={},
     copies={
         **_EVENT_ID,
         **_LOCAL_ID,
         "service.name": "Workload",
-        "user.email": "AccountUpn",
     },
     computed=(
         Computed(
-            ("event.action", "event.type", "event.outcome"),
+            ("event.action", "event.category", "event.type"),
             ("ActionType", "IsClickedThrough"),
             own.click,
-            "access, with allowed (success) or denied (failure); a blocked click that the user went through "
-            "with is allowed; info for all else (unknown).",
+            "By the [catalogue of action types](action_types.md); a blocked click that the user went through "
+            "with is allowed. To deny is no outcome in ECS.",
         ),
-        Computed(("user.name",), ("AccountUpn",), name_of_address, "What stands before the `@`."),
+        _account("AccountUpn"),
         Computed(
-            (*URL_FIELDS, "related.hosts", "source.ip", "related.ip"),
-            ("Url", "IPAddress"),
+            (*URL_FIELDS, "source.ip", "source.address", "related.hosts", "related.ip"),
+            ("Url", "IPAddress", "UrlChain"),
             own.click_fields,
-            "The URL's parts, null where it is none; the source is the user's machine.",
+            "The URL's parts, null where it is none; the source is the user's machine. related.* also has "
+            "the hosts and addresses of the URLs that the click led through (UrlChain).",
         ),
-        Computed(("related.user",), ("AccountUpn",), collect, "The user."),
+        Computed(("related.user",), ("AccountUpn",), own.users, "The user."),
     ),
 )
 
 MESSAGE_EVENTS = table(
     "MessageEvents",
     _PROVIDER,
-    constants=_EMAIL,
+    constants={},
     copies={
         **_EVENT_ID,
         "email.local_id": "TeamsMessageId",
         "email.message_id": "MessageId",
         "group.id": "GroupId",
         "group.name": "GroupName",
-        "user.email": "SenderEmailAddress",
         "user.full_name": "SenderDisplayName",
         "user.id": "SenderObjectId",
     },
     computed=(
         Computed(("email.from.address",), ("SenderEmailAddress",), collect, "As a list."),
+        _account("SenderEmailAddress"),
         Computed(
             ("email.to.address",), ("RecipientDetails",), own.addresses, "The addresses in the JSON array."
         ),
         Computed(
             ("email.subject",), ("MessageSubject", "Subject"), first_known, "As documented, else as sent."
         ),
-        Computed(("event.action",), ("DeliveryAction",), actions, "In lower case: delivered, blocked …"),
+        event_fields("MessageEvents", "DeliveryAction"),
         Computed(
             ("related.user",),
             ("SenderEmailAddress", "SenderObjectId", "RecipientDetails"),
@@ -197,15 +274,16 @@ MESSAGE_EVENTS = table(
 MESSAGE_POST_DELIVERY_EVENTS = table(
     "MessagePostDeliveryEvents",
     _PROVIDER,
-    constants=_EMAIL,
-    copies={**_EVENT_ID, "email.local_id": "TeamsMessageId", "user.email": "SenderEmailAddress"},
+    constants={},
+    copies={**_EVENT_ID, "email.local_id": "TeamsMessageId"},
     computed=(
         Computed(("email.from.address",), ("SenderEmailAddress",), collect, "As a list."),
+        _account("SenderEmailAddress"),
         Computed(
             ("email.to.address",), ("RecipientDetails",), own.addresses, "The addresses in the JSON array."
         ),
-        ACTION,
-        _OUTCOME,
+        event_fields("MessagePostDeliveryEvents"),
+        _outcome("MessagePostDeliveryEvents"),
         Computed(
             ("related.user",),
             ("SenderEmailAddress", "RecipientDetails"),
@@ -226,31 +304,26 @@ MESSAGE_URL_INFO = table(
 CALL_ACTIVITY_EVENTS = table(
     "CallActivityEvents",
     _PROVIDER,
-    constants={"event.category": ["session"]},
+    constants={},
     copies={
         "event.id": "ActivityId",
-        "user.email": "ActivityInitiatorUpn",
         "user.full_name": "ActivityInitiatorDisplayName",
         "user.id": "ActivityInitiatorId",
     },
     times=("ActivityTimestamp",),
     computed=(
-        Computed(
-            ("event.action", "event.type"),
-            ("ActivityType",),
-            own.call,
-            "start or end where the activity's name says so, else info.",
-        ),
+        event_fields("CallActivityEvents", "ActivityType"),
         Computed(
             (*URL_FIELDS, "related.hosts", "related.ip"),
             ("CallJoinUrl",),
             own.url_and_hosts,
             "The parts of the URL to join the call.",
         ),
+        _account("ActivityInitiatorUpn"),
         Computed(
             ("related.user",),
             ("ActivityInitiatorUpn", "ActivityInitiatorId", "OriginatorUpn"),
-            collect,
+            own.users,
             "Who acted, and who began the call.",
         ),
     ),

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_defender.ecs.tables._cloud_entities import ENTITY_FIELDS, entity_fields
-
-from .events import TENANT, cloud_row, part
+from airflow_provider_defender.ecs.tables._cloud_entities import ENTITY_FIELDS, entity_columns
+from tests.unit.ecs.helpers.event_rows import TENANT, cloud_row, part
 
 MACHINE = "/subscriptions/SUB-1/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/WebSrv1"
 
@@ -145,9 +144,13 @@ def test_entities_with_their_references_resolved() -> None:
         "file.hash.sha256": "6" * 64,
         "file.name": "SVCHOST.EXE",
         "file.path": "c:\\temp\\SVCHOST.EXE",
+        "host.domain": "contoso.local",
         "host.hostname": "WebSrv1",
         "host.name": "websrv1",
+        "host.os.name": "Windows",
         "host.os.type": "windows",
+        "process.args": ["svchost.exe", "-k"],
+        "process.args_count": 2,
         "process.command_line": "svchost.exe -k",
         "process.executable": "c:\\temp\\SVCHOST.EXE",
         "process.hash.md5": "1" * 32,
@@ -156,12 +159,16 @@ def test_entities_with_their_references_resolved() -> None:
         "process.parent.name": "cmd.exe",
         "process.parent.pid": 7,
         "process.pid": 944,
+        "process.user.id": "S-1-5-21-1",
+        "process.user.name": "administrator",
         "user.domain": "Contoso",
+        "user.email": "administrator@contoso.com",
         "user.id": "S-1-5-21-1",
         "user.name": "administrator",
     }
     assert part(fields, "source", "url", "dns") == {
         "dns.question.name": "c2.example",
+        "source.address": "203.0.113.7",
         "source.geo.city_name": "Bonn",
         "source.geo.country_iso_code": "DE",
         "source.ip": "203.0.113.7",
@@ -174,9 +181,9 @@ def test_entities_with_their_references_resolved() -> None:
     }
     assert part(fields, "related") == {
         "related.hash": ["1" * 32, "6" * 64],
-        "related.hosts": ["websrv1", "websrv1.contoso.local", "c2.example", "evil.example"],
+        "related.hosts": ["websrv1", "websrv1.contoso.local", "evil.example", "c2.example"],
         "related.ip": ["203.0.113.7"],
-        "related.user": ["administrator", "administrator@contoso.com", "S-1-5-21-1", "oid-1"],
+        "related.user": ["administrator@contoso.com", "S-1-5-21-1", "oid-1", "administrator"],
     }
 
 
@@ -292,9 +299,12 @@ def test_a_connection_says_which_address_is_which(refers: bool) -> None:
         "Type": "network-connection",
     }
     assert network_fields(*addresses, connection) == {
+        "destination.address": "10.0.0.4",
         "destination.ip": "10.0.0.4",
         "destination.port": 22,
         "network.transport": "tcp",
+        "network.type": "ipv4",
+        "source.address": "203.0.113.7",
         "source.geo.country_iso_code": "DE",
         "source.ip": "203.0.113.7",
         "source.port": 4444,
@@ -325,6 +335,8 @@ def test_what_a_name_resolved_to(key: str) -> None:
         "Type": "dns",
     }
     assert network_fields(dns, ATTACKER) == {
+        "destination.address": "10.0.0.4",
+        "destination.ip": "10.0.0.4",
         "dns.question.name": "evil.example",
         "dns.resolved_ip": ["198.51.100.9", "203.0.113.7"],
     }
@@ -359,7 +371,7 @@ def test_references_in_a_circle_or_to_nothing_end() -> None:
         {"Type": {"Type": "host"}, "FileHashes": [{"$ref": "2"}, 5, None, "x"]},
     ]
     nothing = pa.nulls(2, pa.string())
-    results = entity_fields(pa.array([None, "x"]), pa.array([json.dumps(entities), "[[[["]), nothing)
+    results = entity_columns(pa.array([None, "x"]), pa.array([json.dumps(entities), "[[[["]), nothing)
     found = dict(zip(ENTITY_FIELDS, (column.to_pylist() for column in results), strict=True))
     assert found["process.pid"] == [5, None]
     assert found["process.parent.pid"] == [5, None]

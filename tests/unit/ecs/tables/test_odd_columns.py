@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_defender.ecs import Mapping, Shape
-from airflow_provider_defender.ecs._shapes import Kind, arrow_type
+from airflow_provider_defender.ecs.engine.shapes import ColumnType, arrow_type
 from airflow_provider_defender.ecs.fields import ECS_FIELDS, EVENT_FIELDS, field_type
 from airflow_provider_defender.ecs.tables.defender_for_cloud import DEFENDER_FOR_CLOUD
-from airflow_provider_defender.ecs.tables.streaming import STREAMING_TABLES
+from airflow_provider_defender.ecs.tables.streaming import AZURE_MONITOR, STREAMING_TABLES
 
-MAPPINGS = {mapping.dataset: mapping for mapping in (*STREAMING_TABLES, *DEFENDER_FOR_CLOUD)}
+MAPPINGS = {mapping.dataset: mapping for mapping in (*STREAMING_TABLES, *DEFENDER_FOR_CLOUD, AZURE_MONITOR)}
 ROWS = 120
 
 _WORDS = """
@@ -70,7 +70,7 @@ def _type_of(mapping: Mapping, name: str) -> pa.DataType:
     for column, keys in mapping.inside.items():
         if base.startswith(f"{column}."):
             return arrow_type(keys.properties[base[len(column) + 1 :]])
-    kind: Kind = mapping.shape
+    kind: ColumnType = mapping.shape
     for part in base.split("."):
         assert isinstance(kind, Shape)
         kind = kind.properties[part]
@@ -81,7 +81,7 @@ def _check(field: str, column: pa.Array, length: int) -> None:
     column.validate(full=True)
     assert column.type == field_type(field), field
     assert len(column) == length, field
-    if pa.types.is_list(column.type) and not field.startswith("process.args"):
+    if pa.types.is_list(column.type) and not field.endswith(".args"):  # arguments may repeat
         for value in column.to_pylist():
             assert value is None or (value and None not in value and len(set(value)) == len(value)), field
     if ({**ECS_FIELDS, **EVENT_FIELDS}[field]).startswith("ip"):

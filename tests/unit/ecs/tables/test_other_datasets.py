@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .events import TENANT, part, row, rows_of
+from tests.unit.ecs.helpers.event_rows import TENANT, part, row, rows_of
 
 
 def test_unknown_table_lands_whole() -> None:

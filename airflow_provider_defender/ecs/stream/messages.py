@@ -1,0 +1,340 @@
+"""Reading the messages of an event hub, in any shape, into records of its tables.
+
+Records of the Streaming API are recognised by one regular expression, and parsed only by their table's
+parser. Everything else takes a slower path: msgspec, and then a tolerant parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+
+from airflow_provider_defender.json_scanner import Piece
+
+from ..engine.bounds import kept, reject_key, too_large
+from ..engine.values import MISMATCH, UnreadableError, convert, parse_object
+from ..mapping import ENVELOPE
+from .duplicates import RecentHashes
+from .rejects import Reject
+from .route import AZURE_MONITOR, CLOUD_ALERTS, NO_CONSTANTS, EventTables, Route
+from .split import LARGE_MESSAGE, may_repeat_a_key, most_pieces, parts, value_of
+from .table import EventTable
+
+__all__ = ["MessageReader"]
+
+_HUNTING = "advancedhunting-"
+_TIME = rb'"([0-9TZ:.+-]*)"'
+_TEXT = rb'"[ !#-\[\]-~]*"'
+_CONSTANT = rb'"tenantId":' + _TEXT + rb',"operationName":' + _TEXT + rb',"category":' + _TEXT
+_HEAD = re.compile(
+    rb'\{"time":%b,(%b),(?:"_TimeReceivedBySvc":%b,)?"properties":(?=\{)' % (_TIME, _CONSTANT, _TIME)
+).match
+_START, _END = b'{"records":[{"time":"', b"]}"
+_START_LENGTH = len(b'{"records":[')
+_TAIL = b'},"Tenant":"DefaultTenant"}'
+_TAIL_LENGTH = len(_TAIL) - 2
+_MOST_ROUTES, _LONGEST_ROUTE = 1000, 2048
+
+
+class _Wrapper(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A message as the Streaming API and Azure Monitor send it."""
+
+    records: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _StreamedRecord(
+    msgspec.Struct, gc=False, forbid_unknown_fields=True, rename={"received": "_TimeReceivedBySvc"}
+):
+    """A record of the Streaming API, whatever the order of its keys."""
+
+    category: str
+    properties: msgspec.Raw
+    time: str | None = None
+    tenantId: str | None = None  # noqa: N815 (as on the wire)
+    operationName: str | None = None  # noqa: N815
+    received: str | None = None
+    Tenant: str | None = None
+
+
+class _Found(NamedTuple):
+    """A record that the regular expression did not match: its text, and what is known about it.
+
+    `content` is its object, which begins at `start`; `unmapped_envelope`: parts of its envelope without a
+    column.
+    """
+
+    text: bytes
+    content: bytes
+    start: int
+    route: Route
+    time: str | None = None
+    received: str | None = None
+    unmapped_envelope: dict[str, Any] | None = None
+
+
+class MessageReader:
+    """Adds the records of messages to their tables, and collects `rejects`.
+
+    `recent` recognises duplicates, which are counted (`duplicates`) and dropped; None keeps them.
+    """
+
+    def __init__(self, tables: EventTables, recent: RecentHashes | None) -> None:
+        self.rejects: list[Reject] = []
+        self.duplicates = 0
+        self._tables = tables
+        self._recent = recent
+        self._routes: dict[Any, Route] = {}
+        self._hub_tenant: str | None = None
+        self._had_several = False
+        self._decode_wrapper = msgspec.json.Decoder(_Wrapper).decode
+        self._decode_record = msgspec.json.Decoder(_StreamedRecord).decode
+
+    def read(self, value: bytes | None, message: int, hub_tenant: str | None = None) -> None:
+        """Read message number `message`: each of its records is added to a table, dropped or rejected."""
+        self._hub_tenant = hub_tenant
+        if not value:
+            error = "the message is empty" if value is not None else "the message has no value (a tombstone)"
+            self._reject(b"", error, message)
+        elif (
+            self._had_several
+            or not (value.startswith(_START) and value.endswith(_END))
+            or not self._read_usual(value[_START_LENGTH : -len(_END)], message, 0)
+        ):
+            self._read_wrapped(value, message)
+
+    def read_large(self, value: bytes, message: int, hub_tenant: str | None = None) -> Iterator[int]:
+        """Like `read`, for a message too large to copy as a whole; yields each record's size when read."""
+        self._hub_tenant = hub_tenant
+        self._had_several = True
+        return self._read_documents(value, message)
+
+    def _read_usual(self, text: bytes, message: int, record: int) -> bool:
+        """Read a record in the Streaming API's own spelling. Returns False, and does nothing, if it is not.
+
+        Not divided into smaller functions, since nearly all records take this path.
+
+        The text is one record and valid JSON because of what the expression matches at both ends, and because
+        the table's reader accepts what is between as one JSON object.
+        """
+        head = _HEAD(text)
+        if head is None:
+            return False
+        time, constants, received = head.groups()
+        start, end = head.end(), len(text) - 1
+        if text.endswith(_TAIL):
+            end -= _TAIL_LENGTH
+        elif text.endswith(b"}}"):
+            constants = b"-" + constants
+        else:
+            return False
+        route = self._routes.get(constants) or self._usual_route(constants)
+        if route is None:
+            return False
+        table = route.table
+        content = text[start:end]
+        try:
+            read, unmapped = table.read(content)
+        except UnreadableError:
+            return False
+        digest = route.digest(content)
+        if self._is_duplicate(route, digest, read):
+            self.duplicates += 1
+        else:
+            table.add((text, start, end, time, received, route, digest, message, record), read, unmapped)
+        return True
+
+    def _usual_route(self, constants: bytes) -> Route | None:
+        """The route by the constant part of a record; None if its category names no streaming table."""
+        instance = None if constants.startswith(b"-") else "DefaultTenant"
+        found = self._decode_record(b"{" + constants.removeprefix(b"-") + b',"properties":{}}')
+        route = self._route(found.category, found.tenantId, found.operationName, instance)
+        if route is not None:
+            self._remember(constants, len(constants), route)
+        return route
+
+    def _route(
+        self, category: str, tenant: str | None, operation: str | None, instance: str | None
+    ) -> Route | None:
+        """The route of a Streaming API record; None if its category names no streaming table."""
+        if category[: len(_HUNTING)].lower() != _HUNTING:
+            return None
+        key = (category, tenant, operation, instance)
+        route = self._routes.get(key)
+        if route is None:
+            name = category[len(_HUNTING) :]
+            table = self._tables.named(name)
+            if table is None:
+                return None
+            known = table.name if table.has_mapping else name.lower()
+            route = Route(known, (tenant, operation, category, instance), table)
+            self._remember(key, sum(len(text or "") for text in key), route)
+        return route
+
+    def _remember(self, key: Any, size: int, route: Route) -> None:
+        """Cache it for the next records, unless it is long; the cache is bounded."""
+        if size > _LONGEST_ROUTE:
+            return
+        if len(self._routes) >= _MOST_ROUTES:
+            self._routes.clear()
+        self._routes[key] = route
+
+    def _add(self, found: _Found, message: int, record: int) -> None:
+        """Add a record to its table; reject it if its object is not a JSON object in UTF-8."""
+        route = found.route
+        try:
+            read, unmapped = route.table.read(found.content)
+        except UnreadableError as error:
+            self._reject(found.text, str(error), message, record, "properties")
+            return
+        digest = route.digest(found.content)
+        if self._is_duplicate(route, digest, read):
+            self.duplicates += 1
+            return
+        end = found.start + len(found.content)
+        row = (found.text, found.start, end, found.time, found.received, route, digest, message, record)
+        route.table.add(row, read, unmapped, found.unmapped_envelope)
+
+    def _is_duplicate(self, route: Route, digest: bytes, read: Any) -> bool:
+        if self._recent is None or not route.table.may_be_duplicate(read):
+            return False
+        return not self._recent.add(route.duplicate_key(digest, self._hub_tenant))
+
+    def _reject(
+        self, data: bytes | memoryview, error: str, message: int, record: int = 0, path: str = ""
+    ) -> None:
+        self.rejects.append(Reject(kept(data), reject_key(data), error, path, message, record))
+
+    # Messages in other shapes
+
+    def _read_wrapped(self, value: bytes, message: int) -> None:
+        try:
+            records = self._decode_wrapper(value).records
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            records = msgspec.UNSET
+        if records is not msgspec.UNSET and may_repeat_a_key(value, records):
+            records = msgspec.UNSET
+        self._had_several = records is not msgspec.UNSET and len(records) > 1
+        if records is msgspec.UNSET or len(records) > most_pieces(value):
+            for _ in self._read_documents(value, message):
+                pass
+        elif not records:
+            self._reject(value, "the list of records is empty", message)
+        else:
+            for number, raw in enumerate(records):
+                self._read_record(bytes(raw), message, number)
+
+    def _read_documents(self, value: bytes, message: int) -> Iterator[int]:
+        """Read a record, a list of records, several documents in sequence, or anything else."""
+        most = most_pieces(value)
+        found: Iterable[tuple[Piece, str]] = islice(parts(value), most + 1)
+        if len(value) <= LARGE_MESSAGE:
+            found = list(found)
+            count = len(found)
+        else:  # twice the work, but no list of what may be millions
+            count = sum(1 for _ in found)
+            found = parts(value)
+        if count > most:
+            self._reject(value, f"over {most:,} records of a few bytes each", message)
+            return
+        for record, (piece, why_not) in enumerate(found):
+            self._read_piece(value, piece, why_not, message, record)
+            yield piece.end - piece.start
+
+    def _read_piece(self, value: bytes, piece: Piece, why_not: str, message: int, record: int) -> None:
+        with memoryview(value)[piece.start : piece.end] as data:
+            error = why_not or too_large(data)
+            if error:
+                self._reject(data, error, message, record)
+                return
+        self._read_record(value[piece.start : piece.end], message, record)
+
+    # Records in other shapes
+
+    def _read_record(self, text: bytes, message: int, record: int) -> None:
+        if self._read_usual(text, message, record):
+            return
+        try:
+            found = self._decode_record(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self._read_oddly(text, message, record)
+            return
+        content = bytes(found.properties)
+        route = self._route(found.category, found.tenantId, found.operationName, found.Tenant)
+        if route is None or not content.startswith(b"{"):
+            self._read_oddly(text, message, record)
+            return
+        start = text.index(content)
+        self._add(_Found(text, content, start, route, found.time, found.received), message, record)
+
+    def _read_oddly(self, text: bytes, message: int, record: int) -> None:
+        """Read a record that is not, or not strictly, one of the Streaming API."""
+        try:
+            data: dict[Any, Any] = parse_object(text)
+        except UnreadableError as error:
+            self._reject(text, str(error), message, record)
+            return
+        keys = {key.lower(): key for key in reversed(data)}
+        category = data.get(keys.get("category"))
+        if isinstance(category, str) and category.lower().startswith(_HUNTING):
+            self._read_hunting(text, data, keys, message, record)
+            return
+        table = self._table_of(data, keys, category)
+        if table is None:
+            self._reject(text, "no record of a table that is known here", message, record, "category")
+            return
+        self._add(_Found(text, text, 0, Route(table.name, NO_CONSTANTS, table)), message, record)
+
+    def _table_of(self, data: dict[Any, Any], keys: dict[str, str], category: Any) -> EventTable | None:
+        """The table of a record from elsewhere than the Streaming API."""
+        if data.get(keys.get("systemalertid")):
+            return self._tables.own(CLOUD_ALERTS)
+        table = self._tables.by_type(data.get(keys.get("type")))
+        if table is not None:
+            return table
+        named = isinstance(category, str) or isinstance(data.get(keys.get("metricname")), str)
+        if named and category != "" and ("time" in keys or "resourceid" in keys):
+            return self._tables.own(AZURE_MONITOR)
+        return None
+
+    def _read_hunting(
+        self, text: bytes, data: dict[Any, Any], keys: dict[str, str], message: int, record: int
+    ) -> None:
+        values, rest = _fitted(data, keys.get("properties"))
+        route = self._route(
+            values["category"], values.get("tenantId"), values.get("operationName"), values.get("Tenant")
+        )
+        if route is None:
+            self._reject(text, "the category names no table", message, record, "category")
+            return
+        piece = value_of(text, keys.get("properties"))
+        if piece is None or text[piece.start : piece.start + 1] != b"{":
+            self._reject(text, "properties is not an object", message, record, "properties")
+            return
+        content = text[piece.start : piece.end]
+        time, received = values.get("time"), values.get("_TimeReceivedBySvc")
+        self._add(_Found(text, content, piece.start, route, time, received, rest), message, record)
+
+
+def _fitted(data: dict[str, Any], properties: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values of an envelope by their documented names, and those that do not fit or are unknown.
+
+    `properties`: the key that holds the record's object.
+    """
+    values: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, value in data.items():
+        name = ENVELOPE.by_lower_case.get(key.lower())
+        if name is None:
+            if key != properties:
+                rest[key] = value
+            continue
+        fit = convert(ENVELOPE.properties[name], value)  # type: ignore[arg-type]
+        if fit is MISMATCH or (fit is not None and values.get(name) not in (None, fit)):
+            rest[key] = value
+        elif fit is not None:
+            values[name] = fit
+    return values, rest

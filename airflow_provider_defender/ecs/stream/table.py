@@ -1,0 +1,159 @@
+"""Records of one table of the event hub: read one by one, held back until there are enough, then mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_defender.landing import HUB_REJECTS_SCHEMA
+
+from ..engine.bounds import reject_key
+from ..engine.reader import RecordReader
+from ..engine.rows import RowBuilder
+from ..engine.shapes import in_order
+from ..engine.tolerant import Unmapped
+from ..engine.values import names_of
+from ..mapping import HUB_SOURCE, Mapping
+from .envelope import Row
+from .records import EventRecords, times_of_duplicates
+from .rejects import Reject, rejects_table
+from .times import NEWEST_TEXT, OLDEST_TEXT
+
+__all__ = ["UNKNOWN", "EventTable"]
+
+UNKNOWN = "Unknown"
+"""The table for records whose own table has neither mapping nor dataset."""
+_NO_TIME = "no time, neither in the record nor of the message"
+_READ_RECORDS = 256
+"""Records held as Python objects at once: few enough for the CPU cache, enough to amortise calls to Arrow."""
+
+
+class EventTable:
+    """The records of one table, from their bytes to the rows of its dataset."""
+
+    def __init__(
+        self, name: str, mapping: Mapping, *, ingested: datetime | None, log: str | None, keep_original: bool
+    ) -> None:
+        self.name = name
+        self.mapping = mapping
+        is_own = mapping.source == f"{HUB_SOURCE}/{name}"
+        self.has_mapping = is_own and name != UNKNOWN
+        self.dataset = mapping.dataset if is_own else f"events/{name}"
+        self.schema = mapping.own_schema()
+        self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed, inside=mapping.inside)
+        self.read: Callable[[bytes], tuple[Any, Unmapped | None]] = self._read_first
+        self.size = 0
+        self._time_places: tuple[str, ...] = ()
+        self._log = log
+        self._keep_original = keep_original
+        self._ingested = ingested
+        self._builder = RowBuilder(mapping, self.schema, ingested)
+        self._rows: list[Row] = []
+        self._objects: list[Any] = []
+        self._raw: list[pa.StructArray] = []
+        self._origins: list[pa.RecordBatch] = []
+        self._settled = 0
+        self._unmapped: dict[int, Unmapped] = {}
+        self._unmapped_envelope: dict[int, dict[str, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _read_first(self, content: bytes) -> tuple[Any, Unmapped | None]:
+        """Read the first record, and expect later ones to have the same columns, which is much faster."""
+        names = [name for name in names_of(content) if name in self.reader.shape.properties]
+        shape = in_order(self.reader.shape, tuple(names))
+        self.reader = RecordReader(shape, others=not self.mapping.typed, inside=self.mapping.inside)
+        self.read = self.reader.read
+        self._time_places = self._places_of_times()
+        return self.read(content)
+
+    def _places_of_times(self) -> tuple[str, ...]:
+        places = {name: f"p{number}" for number, name in enumerate(self.reader.shape.properties)}
+        return tuple(places[name] for name in times_of_duplicates(self.mapping) if name in places)
+
+    def may_be_duplicate(self, read: Any) -> bool:
+        """Whether equal content means a duplicate: for Streaming API records with a time of their own.
+
+        Snapshots without a time can legitimately repeat their content after a change in between.
+        """
+        for place in self._time_places:
+            text = getattr(read, place)
+            if text is not None and OLDEST_TEXT < text < NEWEST_TEXT:
+                return True
+        return False
+
+    def add(
+        self,
+        row: Row,
+        read: Any,
+        unmapped: Unmapped | None = None,
+        unmapped_envelope: dict[str, Any] | None = None,
+    ) -> None:
+        """Add a record: the result of `read` for its object, and the rest of its envelope."""
+        number = len(self._rows)
+        if unmapped is not None:
+            self._unmapped[number] = unmapped
+            if self.mapping.typed and self.reader.has_met(unmapped.record):
+                self.reader.learn()
+        if unmapped_envelope:
+            self._unmapped_envelope[number] = unmapped_envelope
+        self._rows.append(row)
+        self._objects.append(read)
+        self.size += row[2]
+        if len(self._objects) >= _READ_RECORDS:
+            self._gather()
+
+    def _gather(self) -> None:
+        first = len(self._rows) - len(self._objects)
+        for place, name, value in self.reader.extra_values(self._objects):
+            self._unmapped.setdefault(first + place, Unmapped()).record[name] = value
+        self._raw.append(self.reader.gather(self._objects))
+        self._objects = []
+
+    def settle(self, origins: pa.RecordBatch, first: int) -> int:
+        """Register the origins of the records added since the last call, and return their number.
+
+        Row 0 of the origins belongs to message number `first`.
+        """
+        fresh = self._rows[self._settled :]
+        if fresh:
+            self._origins.append(origins.take(pa.array([row[-2] - first for row in fresh], pa.int32())))
+            self._settled = len(self._rows)
+        return len(fresh)
+
+    def build(self) -> tuple[pa.Table, pa.Table]:
+        """Return the rows of all records, and rejects for those without any time; then start again."""
+        if self._objects:
+            self._gather()
+        records = self._take()
+        chunk = records.chunk(self._log, self._keep_original, self._ingested)
+        batch = self._builder.build(chunk, self._builder.prepare(chunk), 0, len(records.rows))
+        table = pa.Table.from_batches([batch])
+        known = chunk.fields["@timestamp"].is_valid()
+        if pc.all(known).as_py():
+            return table, HUB_REJECTS_SCHEMA.empty_table()
+        rejects = [
+            Reject(row[0], reject_key(row[0]), _NO_TIME, "time", *row[-2:])
+            for row, valid in zip(records.rows, known.to_pylist(), strict=True)
+            if not valid
+        ]
+        return table.filter(known), rejects_table(rejects, records.origins.filter(pc.invert(known)))
+
+    def _take(self) -> EventRecords:
+        records = EventRecords(
+            self.mapping,
+            self.reader,
+            self._rows,
+            pa.concat_arrays(self._raw),
+            pa.Table.from_batches(self._origins).combine_chunks(),
+            self._unmapped,
+            self._unmapped_envelope,
+        )
+        self._rows, self._raw, self._origins, self._settled, self.size = [], [], [], 0, 0
+        self._unmapped, self._unmapped_envelope = {}, {}
+        return records

@@ -1,0 +1,1 @@
+"""Alerts of Microsoft Graph: what their evidence means in ECS, by its type."""

@@ -1,0 +1,1 @@
+"""Connections: lookup, fields, the Test button, and which values messages may show."""

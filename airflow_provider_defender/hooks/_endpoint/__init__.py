@@ -1,0 +1,1 @@
+"""Microsoft Defender for Endpoint: its API as data, and filters of alerts."""

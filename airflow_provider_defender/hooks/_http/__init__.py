@@ -1,0 +1,1 @@
+"""HTTP: sessions, limits of a response, waiting and retrying."""

@@ -1,0 +1,1 @@
+"""Event Hubs through its Kafka endpoint: settings, client, reader, and the meaning of errors."""

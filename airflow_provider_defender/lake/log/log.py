@@ -1,0 +1,78 @@
+"""A log: the sequence of commits of one source and tenant, or of one hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_defender.lake.log import publishing
+from airflow_provider_defender.lake.log.commit import Commit
+from airflow_provider_defender.lake.log.commits import Commits, Head
+from airflow_provider_defender.lake.log.ledger import C, Ledger
+from airflow_provider_defender.lake.log.position import P
+from airflow_provider_defender.lake.log.transaction import Transaction
+
+__all__ = ["Log"]
+
+
+class Log(Commits[P]):
+    """One log of a lake; get it from `Lake.log`."""
+
+    def head(self) -> Head[P]:
+        """Return the newest commit, finished: all its files are in place. Every run that writes begins here.
+
+        Raises `CommitUnreadable`, `OriginMismatch`, and what the store raises.
+        """
+        head = self.read_head()
+        if head.commit is not None:
+            self.finish(head.commit)
+        return replace(head, finished=True)
+
+    def read_head(self) -> Head[P]:
+        """Return the newest commit as it is, finished or not; for readers of the log's position.
+
+        Raises `CommitUnreadable`, `OriginMismatch`, and what the store raises; `ValueError` if there is no
+        commit and the type of the position is not known.
+        """
+        read_at = self.lake.now()
+        newest = self.newest()
+        if newest is not None:
+            return Head(newest.number, newest, self.position(newest), read_at, finished=False)
+        if self.position_type is None:
+            raise ValueError(f"{self.name} has no commits: give Lake.log the type of its position")
+        return Head(0, None, self.position_type(), read_at, finished=False)
+
+    def finish(self, commit: Commit[P]) -> None:
+        """Publish the files of a commit that are still staged, then delete what it removes. Idempotent."""
+        publishing.finish(self.storage, self.paths, commit)
+
+    def is_published(self, commit: Commit[P]) -> bool:
+        """Whether all files of a commit are in place."""
+        return publishing.is_published(self.storage, self.paths, commit)
+
+    def begin(
+        self,
+        head: Head[P],
+        ledger: Ledger[P, C],
+        *,
+        kind: str,
+        window: Mapping[str, Any] | None = None,
+    ) -> Transaction[P, C]:
+        """Begin a transaction, a context manager. Checks first that the log's folders can be written.
+
+        `ledger`: what has landed from the source, `VersionsLedger` or `OffsetsLedger`. `kind`: `"drain"`,
+        `"backfill"` or `"compaction"`. `window`: JSON values for people to read.
+        Raises `StoreRefused` if the store cannot create conditionally, and what the store raises;
+        `ValueError` if `head` is not finished, or the log was opened without its origin.
+        """
+        if not head.finished:
+            raise ValueError(
+                "a commit after an unfinished one would hide its files for ever: begin with head()"
+            )
+        if self.origin is None:
+            raise ValueError(f"{self.name} was opened read-only: name its origin, as in Lake.log")
+        self.storage.check_create()
+        for folder in (self.paths.commits, self.paths.all_staging):
+            self.storage.check_folder(folder)
+        return Transaction(self, head, ledger, kind=kind, window=window)

@@ -1,0 +1,59 @@
+"""Moving files from staging to their final paths: steps 2 and 6 of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from airflow_provider_defender.lake.log.commit import Commit
+from airflow_provider_defender.lake.log.layout import LogPaths
+from airflow_provider_defender.lake.storage.storage import Storage
+
+__all__ = ["finish", "is_published"]
+
+
+def finish(storage: Storage, paths: LogPaths, commit: Commit[Any]) -> None:
+    """Publish the files of a commit that are still staged, then delete what it removes. Idempotent."""
+    staging = paths.staging(commit.token)
+    staged = storage.list_folder(staging)
+    if staged is None:  # deleted last: only the removals of a commit without files may remain
+        _remove(storage, commit.removed)
+        return
+    storage.sync_folder(paths.commits)  # the run that created the commit may have died before it did so
+    moves = [
+        (f"{staging}/{name}", file.path)
+        for file in commit.files
+        if (name := paths.staged_name(file.path)) in staged
+    ]
+    storage.for_each(lambda move: _publish(storage, *move), moves)
+    _sync_parents(storage, [file.path for file in commit.files])
+    _remove(storage, commit.removed)
+    storage.delete_folder(staging)
+
+
+def _publish(storage: Storage, source: str, target: str) -> None:
+    try:
+        storage.publish(source, target)
+    except FileNotFoundError:
+        if storage.exists(source):
+            raise
+        # Another run has published it: sources are deleted only after all files are in place.
+
+
+def _remove(storage: Storage, paths: Sequence[str]) -> None:
+    storage.for_each(storage.delete, paths)
+    _sync_parents(storage, paths)
+
+
+def _sync_parents(storage: Storage, paths: Iterable[str]) -> None:
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        with suppress(FileNotFoundError):  # nothing is left in it
+            storage.sync_folder(folder)
+
+
+def is_published(storage: Storage, paths: LogPaths, commit: Commit[Any]) -> bool:
+    """Whether all files of a commit are in place."""
+    if storage.list_folder(paths.staging(commit.token)) is None:
+        return True
+    return all(storage.exists(file.path) for file in commit.files)

@@ -1,0 +1,81 @@
+"""Housekeeping after a commit, on which nothing depends: the hint, old staging folders, old positions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+
+import msgspec
+
+from airflow_provider_defender.lake.log.commit import Commit
+from airflow_provider_defender.lake.log.commits import Commits
+from airflow_provider_defender.lake.log.format import dump_commit
+from airflow_provider_defender.lake.log.position import P
+
+__all__ = ["tidy"]
+
+_logger = logging.getLogger(__name__)
+
+SWEEP_AGE = timedelta(days=7)
+SHORTEN_AGE = timedelta(days=30)
+_SHORTENED_AT_ONCE = 64
+
+
+def tidy(log: Commits[P], newest: Commit[P]) -> None:
+    """Write the hint, sweep old staging folders and shorten old commits; only right after a commit.
+
+    Nothing depends on it, so a failure is a warning.
+    """
+    try:
+        log.warn_if_beheaded()
+        shortened = _shorten(log, newest)
+        hint = {"number": newest.number, "shortened_below": shortened}
+        log.storage.replace(log.paths.head, json.dumps(hint).encode())
+        _sweep(log, newest)
+    except Exception as error:  # whatever a store's client raises
+        _logger.warning("Tidying up after commit %d of %s failed: %r", newest.number, log.name, error)
+
+
+def _sweep(log: Commits[P], newest: Commit[P]) -> None:
+    """Delete staging folders that no commit will ever claim.
+
+    A run may commit for a day, so a folder that was a week old when `newest` was created either belongs to no
+    commit or to one before it, which is finished. Both ages are by the store's clock. Commits after this one
+    are spared all the same.
+    """
+    tokens = log.storage.list_folder(log.paths.all_staging) or []
+    old = [token for token in tokens if token != newest.token and _is_old(log, token, newest)]
+    number = newest.number
+    while old and (later := log.commit(number := number + 1)) is not None:
+        old = [token for token in old if token != later.token]
+    for token in old:
+        _logger.info("Deleting the staging folder %s of %s, which no commit claims", token, log.name)
+        log.storage.delete_folder(log.paths.staging(token))
+
+
+def _is_old(log: Commits[P], token: str, newest: Commit[P]) -> bool:
+    folder = log.paths.staging(token)
+    names = log.storage.list_folder(folder)
+    if names is None:
+        return False
+    try:
+        created = log.storage.modified(log.paths.commit(newest.number))
+        touched = [log.storage.modified(f"{folder}/{name}") for name in names]
+        return created - max(touched or [log.storage.modified(folder)]) > SWEEP_AGE
+    except FileNotFoundError:  # another run is sweeping it
+        return False
+
+
+def _shorten(log: Commits[P], newest: Commit[P]) -> int:
+    """Remove the position from commits older than 30 days. Returns the number below which this is done."""
+    below = log.hint().shortened_below
+    start = number = 1 if below is msgspec.UNSET else min(below, newest.number)
+    while number < min(newest.number, start + _SHORTENED_AT_ONCE):
+        commit = log.commit(number)
+        if commit is None or newest.committed_at - commit.committed_at <= SHORTEN_AGE:
+            break
+        if commit.position is not None:
+            log.storage.replace(log.paths.commit(number), dump_commit(commit.shortened()))
+        number += 1
+    return number

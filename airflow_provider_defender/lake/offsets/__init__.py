@@ -1,0 +1,1 @@
+"""The position and ledger of hubs: offsets of messages, by hub partition."""

@@ -1,0 +1,396 @@
+"""Writing Arrow tables to the Parquet files of partitions, with bounded memory and open files."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from airflow_provider_defender.lake.storage.storage import WholeFile
+from airflow_provider_defender.landing import Partitioning
+
+__all__ = ["ParquetFile", "PartitionWriter", "WriterSettings", "partitions", "read_columns"]
+
+
+@dataclass(frozen=True)
+class WriterSettings:
+    """How Parquet files are written.
+
+    All columns have a page index and, except for texts of 1 KiB or more on average, statistics. Columns with
+    less than 4 KiB of values among a file's first rows are not compressed: preparing the compression of one
+    takes longer than writing it. Texts of 256 bytes or more on average get no dictionary.
+
+    Attributes:
+        compression_level: level of zstd. Higher levels take longer and do not make these files smaller.
+        row_group_rows: the most rows of a row group.
+        file_bytes: size in bytes after which a partition continues in a new file.
+        open_files: the most files open at once.
+        closed_at_once: the most files that are closed side by side at the end: while one waits for the disk
+            or the store, others are written.
+        footer_bytes: memory in bytes for the footers, which a writer keeps until its file is closed.
+        buffer_bytes: memory in bytes for rows held back, over all partitions, to make row groups larger.
+    """
+
+    compression_level: int = 1
+    row_group_rows: int = 128 * 1024
+    file_bytes: int = 128 * 1024 * 1024
+    open_files: int = 64
+    closed_at_once: int = 4
+    footer_bytes: int = 24 * 1024 * 1024
+    buffer_bytes: int = 80 * 1024 * 1024
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LONG_TEXT = 1024
+_NO_DICTIONARY = 256
+_COMPRESSED_BYTES = 4 * 1024
+_FOOTER_BYTES = 1750
+"""Memory of a writer for each column and row group, and about once more for the file (pyarrow 26)."""
+
+_PIECE_BYTES = 900
+"""Memory of Arrow's objects for each column of a waiting table, however few its rows (pyarrow 26)."""
+
+
+def partitions(dataset: str, table: pa.Table, partitioning: Partitioning) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each partition of a dataset, by `@timestamp`, with the partition's folder.
+
+    Raises `ValueError` if a row has no `@timestamp`.
+    """
+    times = table["@timestamp"]
+    if times.null_count:
+        raise ValueError(f"{times.null_count} rows for {dataset} have no @timestamp")
+    starts = pc.floor_temporal(_microseconds(times).cast(pa.timestamp("us")), unit=partitioning.value)
+    for start in pc.unique(starts):
+        yield f"{dataset}/{_partition(start.as_py(), partitioning)}", _chosen(table, pc.equal(starts, start))
+
+
+def _partition(start: datetime, partitioning: Partitioning) -> str:
+    date, hour = start.isoformat().split("T")  # not strftime, which writes year 1 as "1"
+    return f"date={date}" if partitioning is Partitioning.DAY else f"date={date}/hour={hour[:2]}"
+
+
+def _microseconds(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times as numbers since 1970, in UTC.
+
+    Without a time zone, Arrow needs no time zone database, which small images lack.
+    """
+    return times.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+
+
+def _moment(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _chosen(table: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
+    """The rows where the mask is true; not copied if they are most of the rows and contiguous.
+
+    A slice keeps the whole table in memory, so a small one is copied.
+    """
+    rows = pc.sum(mask).as_py()
+    if rows * 2 > table.num_rows:
+        first = pc.index(mask, True).as_py()
+        if pc.all(mask.slice(first, rows)).as_py():
+            return table.slice(first, rows)
+    return table.filter(mask)
+
+
+def _new_parquet(sink: Any, rows: pa.Table, settings: WriterSettings) -> pq.ParquetWriter:
+    """A writer of a lake's Parquet file, for rows like these.
+
+    The Arrow schema is left out of the file: it takes 40 kB and repeats Parquet's own schema.
+    """
+    leaves = [
+        leaf
+        for field, values in zip(rows.schema, rows.columns, strict=True)
+        for leaf in _column(field.name, field.type).leaves(values.chunks)
+    ]
+    compressed = [leaf.name for leaf in leaves if leaf.bytes >= _COMPRESSED_BYTES]
+    return pq.ParquetWriter(
+        sink,
+        rows.schema,
+        compression=dict.fromkeys(compressed, "zstd"),
+        compression_level=dict.fromkeys(compressed, settings.compression_level),
+        use_dictionary=[leaf.name for leaf in leaves if leaf.bytes and leaf.mean_text < _NO_DICTIONARY],
+        write_statistics=[leaf.name for leaf in leaves if leaf.mean_text < _LONG_TEXT],
+        write_page_index=True,
+        store_schema=False,
+    )
+
+
+class _Leaf(NamedTuple):
+    """A leaf column by Parquet's name: the size of its values, and the mean size of its texts, in bytes."""
+
+    name: str
+    bytes: int = 0
+    mean_text: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column, or a part of one: its Parquet name if it is a leaf, and what it consists of if it is none."""
+
+    name: str
+    is_text: bool
+    is_list: bool
+    parts: tuple[_Column, ...]
+    empty: tuple[_Leaf, ...]
+    """All leaves, without any value."""
+
+    def leaves(self, chunks: Sequence[pa.Array]) -> Iterable[_Leaf]:
+        """The leaves with these values."""
+        if all(chunk.null_count == len(chunk) for chunk in chunks):
+            return self.empty
+        if self.is_list:
+            return self.parts[0].leaves([chunk.flatten() for chunk in chunks])
+        if self.parts:
+            found: list[_Leaf] = []
+            for number, part in enumerate(self.parts):
+                found += part.leaves([chunk.field(number) for chunk in chunks])
+            return found
+        size = sum([chunk.nbytes for chunk in chunks])
+        values = sum([len(chunk) - chunk.null_count for chunk in chunks])
+        return (_Leaf(self.name, size, size / values if self.is_text else 0.0),)
+
+
+@lru_cache(maxsize=4096)
+def _column(name: str, arrow_type: pa.DataType) -> _Column:
+    is_list = pa.types.is_list(arrow_type)
+    if is_list:
+        parts: tuple[_Column, ...] = (_column(f"{name}.list.element", arrow_type.value_type),)
+    else:
+        children = arrow_type if pa.types.is_struct(arrow_type) else ()
+        parts = tuple(_column(f"{name}.{child.name}", child.type) for child in children)
+    is_text = pa.types.is_string(arrow_type) or pa.types.is_binary(arrow_type)
+    empty = tuple(leaf for part in parts for leaf in part.empty) if parts else (_Leaf(name),)
+    return _Column(name, is_text, is_list, parts, empty)
+
+
+def _leaf_count(schema: pa.Schema) -> int:
+    """The number of columns as Parquet counts them."""
+    return sum(len(_column(column.name, column.type).empty) for column in schema)
+
+
+def _footer_bytes(schema: pa.Schema) -> int:
+    """About how much memory a writer of such rows keeps for each row group, and once more for the file."""
+    return _FOOTER_BYTES * _leaf_count(schema)
+
+
+def read_columns(source: IO[bytes], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a Parquet file, in bounded batches."""
+    with pq.ParquetFile(source) as file:
+        yield from file.iter_batches(batch_size=64 * 1024, columns=list(columns))
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A file that was written: its path, number of rows, size, and SHA-256 in hexadecimal digits.
+
+    `min_timestamp`, `max_timestamp`: the earliest and latest `@timestamp`, in UTC; None for rows without that
+    column.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    min_timestamp: datetime | None = None
+    max_timestamp: datetime | None = None
+
+
+@dataclass
+class _PartitionFile:
+    """A partition's file that is being written, with the rows that wait for its next row group.
+
+    The first row group opens it, with `open_file`; until then `whole` is None.
+    """
+
+    path: str
+    settings: WriterSettings
+    open_file: Callable[[str], WholeFile]
+    whole: WholeFile | None = None
+    parquet: pq.ParquetWriter | None = None
+    piece_bytes: int = 0
+    waiting: list[pa.Table] = field(default_factory=list)
+    waiting_rows: int = 0
+    waiting_bytes: int = 0
+    is_measured: bool = True
+    last_add: int = 0
+    rows: int = 0
+    footer_bytes: int = 0
+    first: int | None = None
+    last: int | None = None
+
+    def add(self, table: pa.Table) -> None:
+        """Add rows to those that wait."""
+        self.piece_bytes = self.piece_bytes or _PIECE_BYTES * _leaf_count(table.schema)
+        self.waiting.append(table)
+        self.waiting_rows += table.num_rows
+        self.waiting_bytes += max(table.get_total_buffer_size(), self.piece_bytes)
+        self.is_measured = False
+        self.rows += table.num_rows
+
+    def measure(self) -> None:
+        """Measure the waiting rows exactly: memory shared by several tables counts only once.
+
+        Many small tables become one.
+        """
+        rows = pa.concat_tables(self.waiting)
+        if len(self.waiting) * self.piece_bytes > rows.get_total_buffer_size():
+            self.waiting = [rows.combine_chunks()]
+        self.waiting_bytes = max(rows.get_total_buffer_size(), self.piece_bytes)
+        self.is_measured = True
+
+    def flush(self) -> None:
+        """Write the waiting rows as row groups."""
+        if not self.waiting:
+            return
+        rows = pa.concat_tables(self.waiting)
+        if self.parquet is None:
+            self.whole = self.open_file(self.path)
+            self.parquet = _new_parquet(self.whole.sink, rows, self.settings)
+            self.footer_bytes = _footer_bytes(rows.schema)
+        self._update_times(rows)
+        self.parquet.write_table(rows, row_group_size=self.settings.row_group_rows)
+        row_groups = -(-rows.num_rows // self.settings.row_group_rows)
+        self.footer_bytes += row_groups * _footer_bytes(rows.schema)
+        self.waiting, self.waiting_rows, self.waiting_bytes = [], 0, 0
+
+    def _update_times(self, rows: pa.Table) -> None:
+        if "@timestamp" not in rows.column_names:
+            return
+        first, last = pc.min_max(_microseconds(rows["@timestamp"])).as_py().values()
+        self.first = first if self.first is None else min(first, self.first)
+        self.last = last if self.last is None else max(last, self.last)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the partition should continue in another file."""
+        return self.whole is not None and self.whole.sink.tell() >= self.settings.file_bytes
+
+    def close(self) -> ParquetFile:
+        """Write the waiting rows, and make the file durable."""
+        self.flush()
+        if self.parquet is None or self.whole is None:
+            raise RuntimeError("no file without rows")
+        self.parquet.close()
+        written = self.whole.finish()
+        times = [_moment(self.first), _moment(self.last)]
+        return ParquetFile(self.path, self.rows, written.bytes, written.sha256, *times)
+
+    def abandon(self) -> None:
+        """Stop, whatever is left behind."""
+        if self.parquet is not None:
+            self.parquet.is_open = False  # or its deletion would write a footer
+        if self.whole is not None:
+            self.whole.abandon()
+
+
+class PartitionWriter:
+    """Writes rows to the files of their partitions, one file per partition at a time.
+
+    Rows of small partitions wait in memory until the end, so there can be many more partitions than open
+    files. `new_path` names the next file of a folder, `open_file` opens it.
+    """
+
+    def __init__(
+        self,
+        settings: WriterSettings,
+        new_path: Callable[[str], str],
+        open_file: Callable[[str], WholeFile],
+    ) -> None:
+        self._settings = settings
+        self._new_path = new_path
+        self._open_file = open_file
+        self._files: OrderedDict[str, _PartitionFile] = OrderedDict()
+        self._finished: list[ParquetFile] = []
+        self._added_bytes = 0
+
+    def write(self, folder: str, table: pa.Table) -> str:
+        """Add rows, at least one, to a partition's folder. Returns the path of the file that they go to."""
+        file = self._file(folder)
+        waited = file.waiting_bytes
+        file.add(table)
+        self._added_bytes += file.waiting_bytes - waited
+        file.last_add = self._added_bytes
+        if file.waiting_rows >= self._settings.row_group_rows:
+            self._flush(folder, file)
+        while sum(each.waiting_bytes for each in self._files.values()) > self._settings.buffer_bytes:
+            waiting = {name: each for name, each in self._files.items() if each.waiting}
+            folder = self._idle(waiting) or max(waiting, key=lambda name: waiting[name].waiting_bytes)
+            if self._files[folder].is_measured:
+                self._flush(folder, self._files[folder])
+            else:
+                self._files[folder].measure()
+        return file.path
+
+    def finish(self) -> list[ParquetFile]:
+        """Make all files durable, some side by side. Returns the files since the last call."""
+        begun = [folder for folder, each in self._files.items() if each.whole is not None]
+        self._close_all(begun)
+        self._close_all(list(self._files))  # no more than these are open now
+        finished, self._finished = self._finished, []
+        return finished
+
+    def _close_all(self, folders: Sequence[str]) -> None:
+        at_once = min(len(folders), self._settings.closed_at_once, self._settings.open_files)
+        if at_once <= 1:
+            for folder in folders:
+                self._close(folder)
+            return
+        with ThreadPoolExecutor(at_once, thread_name_prefix="lake-file") as threads:
+            closed = list(threads.map(lambda folder: self._files[folder].close(), folders))
+        self._finished += closed
+        for folder in folders:
+            del self._files[folder]
+
+    def abandon(self) -> None:
+        """Close the open files without finishing them."""
+        while self._files:
+            self._files.popitem()[1].abandon()
+
+    def _file(self, folder: str) -> _PartitionFile:
+        if folder not in self._files:
+            path = self._new_path(folder)
+            self._files[folder] = _PartitionFile(path, self._settings, self._open_file)
+        self._files.move_to_end(folder)
+        return self._files[folder]
+
+    def _make_room(self, file: _PartitionFile) -> None:
+        """Close the least recently used file if opening another one would exceed the limit."""
+        is_open = [folder for folder, each in self._files.items() if each.whole is not None]
+        if file.whole is None and len(is_open) >= self._settings.open_files:
+            self._close(is_open[0])
+
+    def _flush(self, folder: str, file: _PartitionFile) -> None:
+        self._make_room(file)
+        file.flush()
+        if file.is_full:
+            self._close(folder)
+        while sum(each.footer_bytes for each in self._files.values()) > self._settings.footer_bytes:
+            begun = {name: each for name, each in self._files.items() if each.footer_bytes}
+            self._close(self._idle(begun) or max(begun, key=lambda name: begun[name].footer_bytes))
+        # Otherwise Arrow's allocator keeps half as much again, since blocks of all sizes come and go.
+        pa.default_memory_pool().release_unused()
+
+    def _idle(self, files: dict[str, _PartitionFile]) -> str | None:
+        """The file longest without new rows, if a whole buffer of other rows came since; otherwise None.
+
+        The source has probably moved past its partition, so writing or closing it early costs nothing.
+        """
+        folder = next(iter(files))
+        rest = self._added_bytes - files[folder].last_add
+        return folder if rest > self._settings.buffer_bytes else None
+
+    def _close(self, folder: str) -> None:
+        file = self._files[folder]
+        self._make_room(file)
+        self._finished.append(file.close())
+        del self._files[folder]

@@ -1,0 +1,1 @@
+"""The position and ledger of REST sources: versions of records, and the watermark."""

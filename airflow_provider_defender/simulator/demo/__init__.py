@@ -1,0 +1,1 @@
+"""`make demo`: the shipped DAGs in a real Airflow, against the simulator."""

@@ -1,0 +1,1 @@
+"""Entra ID: the directory of applications, tokens, AADSTS errors, managed identities, certificates."""

@@ -1,0 +1,1 @@
+"""Evidence of Graph alerts: one function a type, in families."""
