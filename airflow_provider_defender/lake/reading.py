@@ -13,8 +13,8 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_defender.lake.lake import Lake
-from airflow_provider_defender.lake.log.commit import Commit, DataFile
-from airflow_provider_defender.lake.log.layout import check_dataset, partition_span
+from airflow_provider_defender.lake.log.commit import DataFile
+from airflow_provider_defender.lake.log.layout import check_dataset
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.parquet import read_columns
 from airflow_provider_defender.lake.storage.address import local_path
@@ -47,8 +47,12 @@ def committed_files(
     lake = as_lake(lake)
     check_dataset(dataset)
     first, last = _moment(since), _moment(until)
-    files = [file for name in lake.log_names() for file in _committed(lake.log(name), dataset)]
-    return [lake.storage.url(file.path) for file in files if _within(file.partition, first, last)]
+    snapshots = [lake.log(name).snapshot() for name in lake.log_names()]
+    return [
+        lake.storage.url(each.file.path)
+        for snapshot in snapshots
+        for each in snapshot.files(dataset, first, last)
+    ]
 
 
 def committed_rows(
@@ -66,14 +70,13 @@ def committed_rows(
     """
     check_dataset(dataset)
     first, last = _moment(since), _moment(until)
-    for file in _committed(log, dataset):
-        if _within(file.partition, first, last):
-            yield from _rows(log, file, columns)
+    for each in log.snapshot().files(dataset, first, last):
+        yield from _rows(log, each.file, columns)
 
 
 def rejected_rows(log: Log[Any], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield some columns of a log's quarantine, like `committed_rows`."""
-    for commit in _published(log):
+    for commit in log.published():
         for file in commit.rejects:
             yield from _rows(log, file, columns)
 
@@ -108,38 +111,9 @@ def as_lake(lake: Any) -> Lake:
     return Lake(*url_to_fs(address)) if path is None else Lake(LocalFileSystem(), path)
 
 
-def _committed(log: Log[Any], dataset: str) -> list[DataFile]:
-    files: dict[str, DataFile] = {}
-    for commit in _published(log):
-        _apply(files, commit, dataset)
-    return list(files.values())
-
-
-def _published(log: Log[Any]) -> Iterator[Commit[Any]]:
-    """The commits whose files are all in place: only of the newest one they may still be under way."""
-    newest: Commit[Any] | None = None
-    for commit in log.commits():
-        if newest is not None:
-            yield newest
-        newest = commit
-    if newest is not None and log.is_published(newest):
-        yield newest
-
-
-def _apply(files: dict[str, DataFile], commit: Commit[Any], dataset: str) -> None:
-    for path in commit.removed:
-        files.pop(path, None)
-    files.update({file.path: file for file in commit.added if file.dataset == dataset})
-
-
 def _moment(value: date | datetime | None) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
     return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-
-
-def _within(partition: str, since: datetime | None, until: datetime | None) -> bool:
-    start, end = partition_span(partition)
-    return (since is None or end > since) and (until is None or start < until)

@@ -9,9 +9,12 @@ from typing import Generic
 
 from airflow_provider_defender.lake.log.position import P
 
-__all__ = ["KINDS", "Commit", "DataFile"]
+__all__ = ["KINDS", "MAINTENANCE", "Commit", "DataFile"]
 
-KINDS = ("drain", "backfill", "compaction")
+KINDS = ("drain", "backfill", "compaction", "retention")
+
+MAINTENANCE = ("compaction", "retention")
+"""The kinds that read no source: they leave the position as it is."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Commit(Generic[P]):
         origin: what the log belongs to, such as a source and a tenant; the name alone need not show it.
         number: counts from 1 without gaps.
         token: unique to this commit.
-        kind: `drain`, `backfill` or `compaction`.
+        kind: `drain`, `backfill`, `compaction` or `retention`.
         started_at: when the run began (UTC).
         committed_at: when the commit was made (UTC).
         window: what the run was asked to read, as JSON values for people.

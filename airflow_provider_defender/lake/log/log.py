@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from airflow_provider_defender.lake.log.commit import Commit
 from airflow_provider_defender.lake.log.commits import Commits, Head
 from airflow_provider_defender.lake.log.ledger import C, Ledger
 from airflow_provider_defender.lake.log.position import P
+from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
 from airflow_provider_defender.lake.log.transaction import Transaction
 
 __all__ = ["Log"]
@@ -51,6 +52,35 @@ class Log(Commits[P]):
         """Whether all files of a commit are in place."""
         return publishing.is_published(self.storage, self.paths, commit)
 
+    def published(self, after: int = 0) -> Iterator[Commit[P]]:
+        """Yield the commits with numbers above `after` whose files are all in place, oldest first.
+
+        Only the newest commit of a log can have files that are still under way: then it is left out.
+        Raises as `commits` does.
+        """
+        newest: Commit[P] | None = None
+        for commit in self.commits():
+            if newest is not None and newest.number > after:
+                yield newest
+            newest = commit
+        if newest is not None and newest.number > after and self.is_published(newest):
+            yield newest
+
+    def snapshot(self) -> Snapshot:
+        """Return the files that count after the newest commit whose files are all in place.
+
+        Files of rejects are not among them. Raises as `commits` does.
+        """
+        files: dict[str, LoggedFile] = {}
+        newest: Commit[P] | None = None
+        for newest in self.published():
+            for path in newest.removed:
+                files.pop(path, None)
+            files.update({file.path: LoggedFile(file, newest.number) for file in newest.added})
+        if newest is None:
+            return Snapshot(self.name, {}, 0, "", files)
+        return Snapshot(self.name, newest.origin, newest.number, newest.digest, files)
+
     def begin(
         self,
         head: Head[P],
@@ -62,7 +92,7 @@ class Log(Commits[P]):
         """Begin a transaction, a context manager. Checks first that the log's folders can be written.
 
         `ledger`: what has landed from the source, `VersionsLedger` or `OffsetsLedger`. `kind`: `"drain"`,
-        `"backfill"` or `"compaction"`. `window`: JSON values for people to read.
+        `"backfill"`, `"compaction"` or `"retention"`. `window`: JSON values for people to read.
         Raises `StoreRefused` if the store cannot create conditionally, and what the store raises;
         `ValueError` if `head` is not finished, or the log was opened without its origin.
         """

@@ -22,7 +22,7 @@ from airflow_provider_defender.lake.errors import (
     TransactionTooOld,
 )
 from airflow_provider_defender.lake.log import publishing
-from airflow_provider_defender.lake.log.commit import KINDS, Commit, DataFile
+from airflow_provider_defender.lake.log.commit import KINDS, MAINTENANCE, Commit, DataFile
 from airflow_provider_defender.lake.log.commits import Commits, Head
 from airflow_provider_defender.lake.log.digest import FIRST
 from airflow_provider_defender.lake.log.format import as_json, chained, dump_commit
@@ -321,11 +321,11 @@ class Transaction(Generic[P, C]):
         return _Base(other.number, after, other.digest), remaining
 
     def _files_after(self, other: Commit[P], files: list[DataFile], before: P, after: P) -> list[DataFile]:
-        if self._kind == "compaction":
+        if self._kind in MAINTENANCE:
             self._check_inputs(other)
             return files
         self._ledger.check_conflict(other, before, after)
-        if other.kind == "compaction":
+        if other.kind in MAINTENANCE:
             return files
         landed = self._ledger.landed_by(other, before, after)
         return [each for file in files for each in self._without_landed(file, landed)]
@@ -334,8 +334,8 @@ class Transaction(Generic[P, C]):
         gone = set(self._removed) & set(other.removed)
         if gone:
             raise CommitConflict(
-                f"commit {other.number} of {self._log.name} replaced {len(gone)} of the files that this "
-                "run was about to replace: run the compaction again"
+                f"commit {other.number} of {self._log.name} removed {len(gone)} of the files that this "
+                f"run was about to remove: run the {self._kind} again"
             )
 
     def _without_landed(self, file: DataFile, landed: Landed) -> list[DataFile]:

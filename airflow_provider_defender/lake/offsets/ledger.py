@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from airflow_provider_defender.lake.errors import CommitConflict
-from airflow_provider_defender.lake.log.commit import Commit, DataFile
+from airflow_provider_defender.lake.log.commit import MAINTENANCE, Commit, DataFile
 from airflow_provider_defender.lake.log.layout import LogPaths
 from airflow_provider_defender.lake.log.ledger import Ledger, Scope
 from airflow_provider_defender.lake.offsets.columns import OffsetSpans, rows_outside
@@ -54,7 +54,7 @@ class OffsetsLedger(Ledger[OffsetsPosition, OffsetsChange]):
     def described(self, file: DataFile) -> DataFile:
         """The file with the offsets of its rows. Raises `ValueError` if the run has not read them."""
         file = replace(file, offsets=self._spans.pop(file.path))
-        if self._scope.kind != "compaction":
+        if self._scope.kind not in MAINTENANCE:
             self._check_read(file)
         return file
 
@@ -73,8 +73,8 @@ class OffsetsLedger(Ledger[OffsetsPosition, OffsetsChange]):
         """
         self._change = change = change or OffsetsChange()
         kind, position = self._scope.kind, self._scope.head.position
-        if kind == "compaction" and change.partitions:
-            raise ValueError("a compaction covers no offsets")
+        if kind in MAINTENANCE and change.partitions:
+            raise ValueError(f"a {kind} covers no offsets")
         change.check(position, kind)
         if kind == "backfill":
             change.check_size(position)

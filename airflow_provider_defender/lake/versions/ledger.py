@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_defender.lake.errors import CommitConflict
-from airflow_provider_defender.lake.log.commit import Commit, DataFile
+from airflow_provider_defender.lake.log.commit import MAINTENANCE, Commit, DataFile
 from airflow_provider_defender.lake.log.format import as_json
 from airflow_provider_defender.lake.log.layout import LogPaths
 from airflow_provider_defender.lake.log.ledger import Ledger, Scope
@@ -63,7 +63,7 @@ class VersionsLedger(Ledger[VersionsPosition, Watermark]):
         """Whether the position's keys may lack versions that this run can read."""
         head, kind = self._scope.head, self._scope.kind
         position = head.position
-        if head.commit is None or kind == "compaction":
+        if head.commit is None or kind in MAINTENANCE:
             return False
         if kind == "backfill" or position.watermark is None or position.keys_from is None:
             return True

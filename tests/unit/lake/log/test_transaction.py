@@ -338,7 +338,7 @@ def test_a_compaction_whose_input_was_replaced_has_lost(tmp_path: Path) -> None:
             other.write("alerts", alerts([("a", version(START), START)]), Partitioning.DAY)
             other.remove([path])
             other.commit()
-        with pytest.raises(CommitConflict, match="replaced 1 of the files"):
+        with pytest.raises(CommitConflict, match="removed 1 of the files"):
             transaction.commit()
     assert [key for key, _, _ in visible(tmp_path)] == ["a"]
 
