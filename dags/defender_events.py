@@ -6,9 +6,9 @@ Copy this file into your DAGs folder. It needs:
 * the Airflow variable `defender_lake`: the root of your lake, for example `s3://aws_default@bucket/lake`,
   `abfss://azure_default@container/lake` or `file:///data/lake`.
 
-One task reads all hub partitions and continues from the offsets in the lake. If one task is not enough, raise
-`groups`: that many tasks share the hub partitions, and a run writes up to that many times as many files. To
-land what entered the hub in a past window, start a backfill in the UI (or with
+Each run continues from the offsets in the lake. One task reads all hub partitions, unless more than 20,000
+messages wait: then up to `groups` tasks share the hub partitions, and each of them writes files of its own.
+To land what entered the hub in a past window, start a backfill in the UI (or with
 `airflow backfill create --dag-id defender_events …`), or trigger one run with `since` and `until`.
 """
 
@@ -26,6 +26,12 @@ from airflow_provider_defender.operators.event_hub import (
 from airflow_provider_defender.timetables import CronDataIntervalTimetable
 
 EVENTS = defender_asset("event_hub_default", "events/default")
+# Both tasks get them, so that the first one counts the messages that the mapped ones read.
+SOURCE = {
+    "lake": "{{ var.value.get('defender_lake', '') }}",
+    "since": "{{ params.since or '' }}",
+    "until": "{{ params.until or '' }}",
+}
 
 with DAG(
     dag_id="defender_events",
@@ -54,13 +60,11 @@ with DAG(
     tags=["defender", "security"],
     doc_md=__doc__,
 ):
-    partitions = EventHubPartitionsOperator(task_id="partitions", groups=1)
+    partitions = EventHubPartitionsOperator(task_id="partitions", groups=4, **SOURCE)
 
     EventHubToParquetOperator.partial(
         task_id="land_events",
-        lake="{{ var.value.get('defender_lake', '') }}",
-        since="{{ params.since or '' }}",
-        until="{{ params.until or '' }}",
+        **SOURCE,
         max_duration=timedelta(minutes=30),  # a long backlog lands over several runs
         inlets=[EVENTS],  # Airflow reads a mapped task's assets here
         outlets=[EVENTS],

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_defender._plural import counted
 from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.operators._retry import with_retry_policy
 from airflow_provider_defender.operators.landing import LandingOperator
-from airflow_provider_defender.sources.parameters import check_choice, check_counts, check_kafka_config
+from airflow_provider_defender.sources.parameters import (
+    check_choice,
+    check_counts,
+    check_kafka_config,
+    check_spans,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -227,53 +233,124 @@ class EventHubToParquetOperator(LandingOperator):
 class EventHubPartitionsOperator(BaseOperator):
     """List the partitions of a hub in groups, for `EventHubToParquetOperator.expand(hub_partitions=…)`.
 
+    With `lake`, there are as few groups as the waiting messages need, since each mapped task writes files of
+    its own: one group up to `messages_per_task` messages, two up to twice as many, and so on up to `groups`.
+    Waiting are the messages that the mapped tasks would read, in a backfill run those of its window. The hub
+    partitions are distributed by their number of messages, the largest first. Every hub partition is in a
+    group, so the mapped task never runs over an empty list. Without `lake`, the number of waiting messages is
+    unknown, and there are always `groups` groups.
+
     Args:
+        lake: root of the lake in which the hub lands, as for `EventHubToParquetOperator`. None: group without
+            regard to the waiting messages. Templated.
         event_hub_conn_id: connection of type `event_hub`.
         hub: the hub's name; None: the connection's. Templated.
-        groups: number of groups, and so of mapped tasks; fewer if the hub has fewer partitions.
+        groups: the most groups, and so mapped tasks; fewer if the hub has fewer partitions.
+        messages_per_task: one more group for each so many waiting messages. A message holds up to about 1,000
+            events.
+        start: where the first drain of a hub partition begins, as given to `EventHubToParquetOperator`.
+            Templated.
+        since: start of an explicit window, as given to `EventHubToParquetOperator`. Templated.
+        until: end of the explicit window, likewise. Templated.
+        run_partition_span: length of a run partition, likewise.
         kafka_config: librdkafka settings, which override the connection's; no secrets.
         hook: called with the connection's ID, `hub` and `config`, returns the hook to use; for tests.
         clock: source of the current time; for tests.
 
     Returns:
-        Lists of hub partition numbers, of about the same length: `[[0, 2], [1, 3]]`.
+        Lists of hub partition numbers, which contain each hub partition once: `[[0, 2], [1, 3]]`.
 
     Raises:
         FailNow: a credential, a right or a parameter is wrong, or the hub cannot be reached.
-        TryAgain: the hub did not answer.
+        TryAgain: the hub or the lake's store did not answer.
+        PositionAhead: this is not the hub that the lake has read before.
     """
 
-    template_fields: Sequence[str] = ("hub",)
+    template_fields: Sequence[str] = ("lake", "hub", "start", "since", "until")
     ui_color = "#0078d4"
     ui_fgcolor = "#fff"
 
     def __init__(
         self,
         *,
+        lake: str | ObjectStoragePath | None = None,
         event_hub_conn_id: str = "event_hub_default",
         hub: str | None = None,
         groups: int = 4,
+        messages_per_task: int = 20_000,
+        start: Literal["earliest", "latest"] | str | datetime = "earliest",
+        since: str | date | None = None,
+        until: str | date | None = None,
+        run_partition_span: timedelta | None = None,
         kafka_config: Mapping[str, Any] | None = None,
         hook: Callable[..., EventHubHook] | None = None,
         clock: Clock | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
+        self.lake = lake
         self.event_hub_conn_id = event_hub_conn_id
         self.hub = hub
         self.groups = groups
+        self.messages_per_task = messages_per_task
+        self.start = start
+        self.since = since
+        self.until = until
+        self.run_partition_span = run_partition_span
         self.kafka_config = kafka_config
         self.hook = hook
         self.clock = clock
 
     def execute(self, context: Context) -> list[list[int]]:
-        """Ask the hub. See the class."""
+        """Ask the hub and the lake. See the class."""
         from airflow_provider_defender.hooks import EventHubHook
+        from airflow_provider_defender.sources.hub_groups import groups_by_number, groups_by_work
         from airflow_provider_defender.sources.hub_plan import first_contact
 
-        check_counts({"groups": self.groups}, least=1)
-        check_kafka_config(self.kafka_config)
+        self._check()
+        clock = self.clock or Clock()
         make = self.hook or EventHubHook
         with closing(make(self.event_hub_conn_id, hub=self.hub, config=self.kafka_config)) as hook:
-            numbers = sorted(first_contact(hook, self.clock or Clock(), reached_before=False))
-        return [numbers[first :: self.groups] for first in range(min(self.groups, len(numbers)))]
+            if self.lake is None:
+                return groups_by_number(first_contact(hook, clock, reached_before=False), self.groups)
+            waiting = self._waiting(context, hook, clock)
+        groups = groups_by_work(waiting, groups=self.groups, messages_per_task=self.messages_per_task)
+        self.log.info(
+            "%s to read in %s: %s",
+            counted(sum(waiting.values()), "message"),
+            counted(len(waiting), "hub partition"),
+            counted(len(groups), "task"),
+        )
+        return groups
+
+    def _check(self) -> None:
+        from airflow_provider_defender.sources.parameters import parse_start
+
+        check_counts({"groups": self.groups, "messages_per_task": self.messages_per_task}, least=1)
+        check_spans({"run_partition_span": self.run_partition_span})
+        check_kafka_config(self.kafka_config)
+        parse_start(self.start)
+
+    def _waiting(self, context: Mapping[str, Any], hook: EventHubHook, clock: Clock) -> dict[int, int]:
+        """The number of messages that this run's mapped tasks would read, by hub partition."""
+        from airflow_provider_defender.operators._window import resolve_window
+        from airflow_provider_defender.sources.event_hub import EventHub
+        from airflow_provider_defender.sources.parameters import parse_start
+        from airflow_provider_defender.sources.source import open_log
+        from airflow_provider_defender.stores.opening import lake_errors, opened_lake
+
+        window = resolve_window(
+            context,
+            since=self.since,
+            until=self.until,
+            by="enqueued",
+            run_partition_span=self.run_partition_span,
+            now=clock.now(),
+            logger=self.log,
+        )
+        lake = opened_lake(self.lake)
+        with lake_errors(self.lake):
+            source = EventHub(
+                hook=hook, lake=lake, start=parse_start(self.start), clock=clock, logger=self.log
+            )
+            return source.waiting(window, open_log(source, lake).read_head())

@@ -101,12 +101,25 @@ class EventHub:
             PositionAhead: this is not the hub that was read before. Also what the hook raises.
         """
         self.logger.info("Hub %s of %s, %s", self.hook.hub, self.hook.namespace, window)
+        plans, before = self._plans(window, head)
+        return HubRead(self, window, head, limits, plans=plans, before_oldest=before)
+
+    def _plans(
+        self, window: Window, head: Head[OffsetsPosition]
+    ) -> tuple[dict[int, HubPartitionPlan], Mapping[int, datetime | None]]:
+        """What a read covers, and the hub partitions that may have lost a part of its window."""
         planner = self._planner(head)
         if window.bounds is not None:
-            plans, before = planner.window(*window.bounds)
-            return HubRead(self, window, head, limits, plans=plans, before_oldest=before)
-        plans = planner.live(self.start, self._first_drain)
-        return HubRead(self, window, head, limits, plans=plans)
+            return planner.window(*window.bounds)
+        return planner.live(self.start, self._first_drain), {}
+
+    def waiting(self, window: Window, head: Head[OffsetsPosition]) -> dict[int, int]:
+        """The number of messages that a read of `window` would read, by hub partition.
+
+        Raises as `read` does.
+        """
+        plans, _ = self._plans(window, head)
+        return {number: offset_count(plan.ranges) for number, plan in plans.items()}
 
     def backlog(self, head: Head[OffsetsPosition]) -> Backlog:
         """The backlog that the next live drain would read. Raises as `read` does."""

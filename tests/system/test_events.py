@@ -84,8 +84,9 @@ def airflow(embedded: EmbeddedHub, tmp_path_factory: pytest.TempPathFactory) -> 
     dags.mkdir()
     shipped = (ROOT / "dags" / "defender_events.py").read_text()
     assert '"*/15 * * * *"' in shipped
-    assert "groups=1" in shipped
-    changed = shipped.replace('"*/15 * * * *"', '"@daily"').replace("groups=1", "groups=4")
+    assert "groups=4" in shipped
+    changed = shipped.replace('"*/15 * * * *"', '"@daily"')
+    changed = changed.replace("groups=4", "groups=4, messages_per_task=8")
     (dags / "defender_events.py").write_text(changed)
     for name, text in DAGS.items():
         (dags / f"{name}.py").write_text(textwrap.dedent(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -1010,12 +1011,88 @@ def test_partitions_are_spread_over_groups(
     assert operator.execute(context()) == expected  # type: ignore[arg-type]
 
 
-def test_the_hub_of_groups_can_be_a_template() -> None:
-    operator = EventHubPartitionsOperator(task_id="partitions", hub="{{ params.hub }}")
-    operator.render_template_fields({"params": {"hub": "defender"}})
-    assert operator.hub == "defender"
+def grouped(event_lake: EventLake, given: Any = None, **arguments: Any) -> list[list[int]]:
+    """The groups of a run into this lake, in which a task is meant for ten messages."""
+    settings = {"lake": event_lake.uri, "messages_per_task": 10, **INJECTED, **arguments}
+    operator = EventHubPartitionsOperator(task_id="partitions", **settings)
+    return operator.execute(given or context())  # type: ignore[arg-type]
 
 
-def test_groups_from_one_on(hub: MemoryHub) -> None:
-    with pytest.raises(ConfigurationError, match="groups=0"):
-        EventHubPartitionsOperator(task_id="partitions", groups=0, **INJECTED).execute(context())  # type: ignore[arg-type]
+def test_a_group_more_for_so_many_messages_that_the_lake_does_not_have(
+    hub: MemoryHub, event_lake: EventLake
+) -> None:
+    hub.partitions = {number: Partition() for number in range(6)}
+    assert grouped(event_lake) == [[0, 1, 2, 3, 4, 5]]  # the first drain must record where it begins
+    hub.fill(10)
+    assert grouped(event_lake) == [[0, 1, 2, 3, 4, 5]]
+    hub.fill(14)
+    assert grouped(event_lake) == [[0, 4], [1, 5], [2, 3]]
+    assert grouped(event_lake, groups=2) == [[0, 2, 4], [1, 3, 5]]
+    drain(event_lake)
+    assert grouped(event_lake) == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_groups_hold_about_the_same_number_of_messages(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.partitions = {number: Partition() for number in range(4)}
+    for number, count in enumerate((3, 14, 0, 9)):
+        for _ in range(count):
+            hub.send(message({"DeviceId": "a"}), number)
+    assert grouped(event_lake, groups=2) == [[1], [0, 2, 3]]
+
+
+def test_one_partition_with_all_messages_is_one_task(hub: MemoryHub, event_lake: EventLake) -> None:
+    for _ in range(50):
+        hub.send(message({"DeviceId": "a"}), 1)
+    assert grouped(event_lake) == [[0, 1]]
+
+
+def test_groups_of_a_backfill_follow_its_window(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(40)
+    drain(event_lake, start="latest")
+    hub.advance(DAY)
+    hub.fill(4)
+    hub.advance(MINUTE)
+    window = context("backfill", data_interval_start=NOW, data_interval_end=NOW + MINUTE)
+    assert grouped(event_lake) == [[0, 1]]
+    assert grouped(event_lake, window) == [[0], [1]]
+    assert grouped(event_lake, since=NOW.isoformat()) == [[0], [1]]
+    assert grouped(event_lake, since=(NOW + DAY).isoformat()) == [[0, 1]]
+
+
+def test_groups_of_a_first_drain_follow_its_start(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(40)
+    assert grouped(event_lake) == [[0], [1]]
+    assert grouped(event_lake, start="latest") == [[0, 1]]
+
+
+def test_groups_of_another_hub_than_the_lakes_are_refused(hub: MemoryHub, event_lake: EventLake) -> None:
+    hub.fill(4)
+    drain(event_lake)
+    hub.recreate()
+    with pytest.raises(PositionAhead):
+        grouped(event_lake)
+
+
+def test_what_groups_depend_on_can_be_a_template() -> None:
+    templates = {name: f"{{{{ params.{name} }}}}" for name in EventHubPartitionsOperator.template_fields}
+    operator = EventHubPartitionsOperator(task_id="partitions", **templates)  # type: ignore[arg-type]
+    operator.render_template_fields({"params": {name: name.upper() for name in templates}})
+    assert {name: getattr(operator, name) for name in templates} == {name: name.upper() for name in templates}
+    assert set(templates) == {"lake", "hub", "start", "since", "until"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"groups": 0}, "groups=0"),
+        ({"messages_per_task": 0}, "messages_per_task=0"),
+        ({"start": "oldest"}, "Did you mean 'earliest'"),
+        ({"run_partition_span": 5}, "run_partition_span=5"),
+        ({"lake": ""}, "lake is empty"),
+    ],
+)
+def test_groups_need_sound_parameters(
+    hub: MemoryHub, event_lake: EventLake, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        grouped(event_lake, **arguments)
