@@ -30,6 +30,7 @@ from airflow_provider_defender.lake.errors import (
     CommitConflict,
     CommitStateUnknown,
     CommitUnreadable,
+    FileChanged,
     LakeError,
     NotPublished,
     OriginMismatch,
@@ -44,6 +45,12 @@ from airflow_provider_defender.lake.log.ledger import Ledger
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.position import Position
 from airflow_provider_defender.lake.log.transaction import Transaction
+from airflow_provider_defender.lake.maintenance.compaction import compact
+from airflow_provider_defender.lake.maintenance.plan import CompactionPlan, plan_compaction
+from airflow_provider_defender.lake.maintenance.result import MaintenanceResult
+from airflow_provider_defender.lake.maintenance.retention import apply_retention, plan_retention
+from airflow_provider_defender.lake.maintenance.settings import CompactionSettings, RetentionSettings
+from airflow_provider_defender.lake.maintenance.sweeping import SweepResult, sweep
 from airflow_provider_defender.lake.offsets.ledger import OffsetsLedger
 from airflow_provider_defender.lake.offsets.position import (
     Covered,
@@ -69,16 +76,20 @@ __all__ = [
     "CommitConflict",
     "CommitStateUnknown",
     "CommitUnreadable",
+    "CompactionPlan",
+    "CompactionSettings",
     "Covered",
     "DataFile",
     "Difference",
     "DifferenceType",
+    "FileChanged",
     "Head",
     "HubPartitionPosition",
     "Lake",
     "LakeError",
     "Ledger",
     "Log",
+    "MaintenanceResult",
     "NotPublished",
     "OffsetsChange",
     "OffsetsLedger",
@@ -86,7 +97,9 @@ __all__ = [
     "OriginMismatch",
     "Position",
     "PositionTooLarge",
+    "RetentionSettings",
     "StoreRefused",
+    "SweepResult",
     "Transaction",
     "TransactionTooOld",
     "Verification",
@@ -95,10 +108,15 @@ __all__ = [
     "VersionsPosition",
     "Watermark",
     "WriterSettings",
+    "apply_retention",
     "as_lake",
     "committed_files",
     "committed_rows",
+    "compact",
     "local_path",
+    "plan_compaction",
+    "plan_retention",
     "rejected_rows",
+    "sweep",
     "verify",
 ]

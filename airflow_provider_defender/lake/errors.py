@@ -6,6 +6,7 @@
     ├── CommitConflict        another run of this log committed first: run again; nothing has landed
     ├── CommitStateUnknown    it is unknown whether the commit counts: run again; the next head shows it
     ├── CommitUnreadable      a commit is damaged, or has another format or position type: do not continue
+    ├── FileChanged           a data file is not what its commit says: look at it, and verify the lake
     ├── NotPublished          the commit counts, but not all files are in place: the next run completes it
     ├── OriginMismatch        the log belongs to another source, tenant or hub: use another lake
     ├── PositionTooLarge      backfills of a hub left too many separate ranges: backfill the gaps, too
@@ -27,6 +28,7 @@ __all__ = [
     "CommitConflict",
     "CommitStateUnknown",
     "CommitUnreadable",
+    "FileChanged",
     "LakeError",
     "NotPublished",
     "OriginMismatch",
@@ -55,6 +57,13 @@ class CommitUnreadable(LakeError):
     """A commit of the log is missing or damaged, or has another format or position type.
 
     A person should look.
+    """
+
+
+class FileChanged(LakeError):
+    """A data file has other bytes than its commit says. A person should look; nothing was changed.
+
+    Merging it would hide that it was altered.
     """
 
 

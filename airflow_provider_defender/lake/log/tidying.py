@@ -13,7 +13,7 @@ from airflow_provider_defender.lake.log.commits import Commits
 from airflow_provider_defender.lake.log.format import dump_commit
 from airflow_provider_defender.lake.log.position import P
 
-__all__ = ["tidy"]
+__all__ = ["sweep_staging", "tidy"]
 
 _logger = logging.getLogger(__name__)
 
@@ -79,3 +79,13 @@ def _shorten(log: Commits[P], newest: Commit[P]) -> int:
             log.storage.replace(log.paths.commit(number), dump_commit(commit.shortened()))
         number += 1
     return number
+
+
+def sweep_staging(log: Commits[P]) -> list[str]:
+    """Delete the staging folders that no commit will ever claim. Returns their names, sorted."""
+    newest = log.newest()
+    if newest is None:
+        return []
+    before = set(log.storage.list_folder(log.paths.all_staging) or [])
+    _sweep(log, newest)
+    return sorted(before.difference(log.storage.list_folder(log.paths.all_staging) or []))

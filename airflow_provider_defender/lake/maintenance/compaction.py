@@ -1,0 +1,171 @@
+"""Compaction: the small files of closed partitions become few large ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_defender.lake.errors import CommitConflict, LakeError
+from airflow_provider_defender.lake.lake import Lake
+from airflow_provider_defender.lake.log.commit import Commit, DataFile
+from airflow_provider_defender.lake.log.ledger import Ledger
+from airflow_provider_defender.lake.log.log import Log
+from airflow_provider_defender.lake.log.transaction import Transaction
+from airflow_provider_defender.lake.maintenance.latest import write_latest
+from airflow_provider_defender.lake.maintenance.merge import Merge, scratch
+from airflow_provider_defender.lake.maintenance.plan import (
+    LogPlan,
+    PartitionPlan,
+    chosen_logs,
+    plan_compaction,
+    plan_log,
+)
+from airflow_provider_defender.lake.maintenance.progress import Progress
+from airflow_provider_defender.lake.maintenance.result import LogResult, MaintenanceResult
+from airflow_provider_defender.lake.maintenance.settings import CompactionSettings
+from airflow_provider_defender.lake.maintenance.writing import check_inputs, new_ledger, partitioning
+
+__all__ = ["compact"]
+
+_logger = logging.getLogger(__name__)
+
+
+def compact(
+    lake: Lake,
+    settings: CompactionSettings | None = None,
+    *,
+    datasets: Sequence[str] | None = None,
+    logs: Sequence[str] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> MaintenanceResult:
+    """Merge the small files of closed partitions, log by log, in commits of bounded size.
+
+    Only files are touched whose next commit is older than a day. The rows stay the same, but copies of a row
+    (the same `@timestamp`, host, key, version and item) are dropped among the files that are merged. Files
+    whose schemas contradict each other are merged apart. Rejected records in quarantine are left alone.
+
+    Let only one compaction of a log run at a time (`max_active_runs=1`): of two that merge the same files,
+    the second one's work is in vain, and both would write the first files of `alerts_latest`.
+
+    Args:
+        lake: the lake.
+        settings: None: the defaults.
+        datasets: names or patterns such as `events/*`; None: all.
+        logs: names of logs; None: all.
+        progress: receives a text about every 15 seconds; None: the logger does.
+
+    Raises:
+        CommitConflict: other runs removed inputs again and again.
+        FileChanged: an input is not what its commit says.
+        CommitStateUnknown, CommitUnreadable, NotPublished, TransactionTooOld, ValueError: as `Log.begin` and
+            `Transaction.commit` do. What was committed before stays; errors of the store pass through.
+    """
+    settings = settings or CompactionSettings()
+    tuned = copy(lake)
+    tuned.settings = replace(
+        lake.settings, compression_level=settings.compression_level, file_bytes=settings.target_bytes
+    )
+    plan = plan_compaction(tuned, settings, datasets=datasets, logs=logs)
+    run = _Run(settings, datasets, Progress(progress), sum(len(each.partitions) for each in plan.logs))
+    by_name = {log.name: log for log in chosen_logs(tuned, logs)}
+    for log_plan in plan.logs:
+        run.log(by_name[log_plan.log], log_plan)
+    return MaintenanceResult(tuple(run.results))
+
+
+@dataclass
+class _Run:
+    """One run of a compaction."""
+
+    settings: CompactionSettings
+    datasets: Sequence[str] | None
+    progress: Progress
+    planned: int
+
+    def __post_init__(self) -> None:
+        self.results: list[LogResult] = []
+        self._done = 0
+
+    def log(self, log: Log[Any], plan: LogPlan) -> None:
+        """Do all that is planned for one log."""
+        result = LogResult(log.name)
+        self.results.append(result)
+        self._merge_all(log, plan, result)
+        if self.settings.latest:
+            write_latest(log, self.settings, result, self.progress)
+        _logger.info("%s", MaintenanceResult((result,)).describe()[0])
+
+    def _merge_all(self, log: Log[Any], plan: LogPlan, result: LogResult) -> None:
+        left, attempts = len(plan.partitions), self.settings.attempts
+        while plan.commits:
+            try:
+                for commit in plan.commits:
+                    result.add(self._merge(log, plan.number, commit))
+                    left -= len(commit)
+                return
+            except CommitConflict as conflict:
+                attempts -= 1
+                if not attempts:
+                    raise
+                _logger.warning("Planning %s again: %s", log.name, conflict)
+                plan = plan_log(log, self.settings, self.datasets, left)
+
+    def _merge(self, log: Log[Any], number: int, partitions: Sequence[PartitionPlan]) -> LogResult:
+        """Merge partitions in one commit; `number`: the commit after which that was planned."""
+        head = log.head()
+        removed = [file.path for each in partitions for file in each.files]
+        check_inputs(log, removed, after=number)
+        result = LogResult(log.name, partitions=len(partitions))
+        ledger: Ledger[Any, Any] = new_ledger(head)
+        window = {"partitions": len(partitions), "files": len(removed)}
+        with log.begin(head, ledger, kind="compaction", window=window) as transaction:
+            for each in partitions:
+                result.duplicates += self._rewrite(log, transaction, each)
+                self._done += 1
+            transaction.remove(removed)
+            commit = transaction.commit()
+        return _counted(result, commit, [file for each in partitions for file in each.files])
+
+    def _rewrite(self, log: Log[Any], transaction: Transaction[Any, Any], each: PartitionPlan) -> int:
+        """Stage the merged rows of a partition. Returns how many copies were dropped."""
+        with scratch() as folder:
+            merge = Merge(log.storage, Path(folder), self.settings.memory_bytes)
+            try:
+                for table in merge.tables(each.files):
+                    transaction.write(each.dataset, table, partitioning(each.partition))
+                    self.progress(lambda: self._text(log, each))
+            except FileNotFoundError as error:
+                raise CommitConflict(
+                    f"a file of {each.dataset}/{each.partition} is gone: another run of {log.name} has "
+                    f"removed it, or it was deleted by hand, which verify shows ({error})"
+                ) from error
+        if merge.rows_read != each.rows:
+            raise LakeError(
+                f"the files of {each.dataset}/{each.partition} hold {merge.rows_read:,} rows, but the "
+                f"commits of {log.name} say {each.rows:,}: nothing was changed; verify the lake"
+            )
+        return merge.duplicates
+
+    def _text(self, log: Log[Any], each: PartitionPlan) -> str:
+        return (
+            f"{self._done:,} of {self.planned:,} partitions merged, now {each.dataset}/{each.partition} of "
+            f"{log.name}"
+        )
+
+
+def _counted(result: LogResult, commit: Commit[Any] | None, removed: Sequence[DataFile]) -> LogResult:
+    added = commit.added if commit else ()
+    return replace(
+        result,
+        commits=(commit.number,) if commit else (),
+        files_removed=len(removed),
+        files_added=len(added),
+        rows_before=sum(file.rows for file in removed),
+        rows_after=sum(file.rows for file in added),
+        bytes_before=sum(file.bytes for file in removed),
+        bytes_after=sum(file.bytes for file in added),
+    )

@@ -1,0 +1,191 @@
+"""`alerts_latest`: of each alert, the rows of its newest version, beside the dataset of all versions.
+
+The versions of an alert lie in one partition, that of its creation, so each partition of `alerts` has one of
+`alerts_latest`, which is written anew when files have come since. Should an alert's creation time change, it
+has a newest version in two partitions; the view `latest_alerts` over `alerts` shows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from airflow_provider_defender.lake.errors import CommitConflict
+from airflow_provider_defender.lake.log.commit import DataFile
+from airflow_provider_defender.lake.log.layout import partition_span
+from airflow_provider_defender.lake.log.log import Log
+from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
+from airflow_provider_defender.lake.maintenance.merge import Merge, leaf, scratch
+from airflow_provider_defender.lake.maintenance.progress import Progress
+from airflow_provider_defender.lake.maintenance.result import LogResult
+from airflow_provider_defender.lake.maintenance.settings import LATEST, CompactionSettings
+from airflow_provider_defender.lake.maintenance.settling import settled_below
+from airflow_provider_defender.lake.maintenance.sources import sources
+from airflow_provider_defender.lake.maintenance.writing import check_inputs, new_ledger, partitioning
+from airflow_provider_defender.lake.storage.storage import Storage
+from airflow_provider_defender.lake.versions.keys import DigestSet
+from airflow_provider_defender.lake.versions.landed import row_versions
+from airflow_provider_defender.landing import TIMESTAMP, VERSION_COLUMNS
+
+__all__ = ["changed_partitions", "write_latest"]
+
+_SOURCE = "alerts"
+_AS_OF = "alerts_latest_of"
+"""In the window of a commit: the number of the commit up to which `alerts` was read."""
+
+_BATCH_ROWS = 16 * 1024
+_REDUCED_ROWS = 512 * 1024
+
+
+def changed_partitions(log: Log[Any], snapshot: Snapshot, settings: CompactionSettings) -> tuple[str, ...]:
+    """The closed partitions of `alerts_latest` that are missing or behind, or no longer have a source.
+
+    A partition whose files were written less than a day ago waits: a copy of them may still be under way.
+    """
+    alerts, latest = (_by_partition(snapshot, dataset) for dataset in (_SOURCE, LATEST))
+    if not alerts and not latest:
+        return ()
+    now, settled = log.lake.now(), settled_below(log)
+    read_up_to = _read_up_to(log, {each.commit for files in latest.values() for each in files})
+    changed = []
+    for partition in sorted({*alerts, *latest}):
+        written = {each.commit for each in latest.get(partition, ())}
+        if now - partition_span(partition)[1] < settings.hours_older_than:
+            continue
+        newest = max((each.commit for each in alerts.get(partition, ())), default=None)
+        is_current = len(written) == 1 and newest is not None and newest <= read_up_to[min(written)]
+        if not is_current and all(number < settled for number in written):
+            changed.append(partition)
+    return tuple(changed)
+
+
+def _by_partition(snapshot: Snapshot, dataset: str) -> dict[str, list[LoggedFile]]:
+    found: dict[str, list[LoggedFile]] = {}
+    for each in snapshot.files(dataset):
+        found.setdefault(each.file.partition, []).append(each)
+    return found
+
+
+def _read_up_to(log: Log[Any], numbers: set[int]) -> dict[int, int]:
+    """Up to which commit `alerts` was read by the commits of these numbers."""
+    commits = {number: log.commit(number) for number in sorted(numbers)}
+    return {
+        number: int(str(commit.window.get(_AS_OF, 0))) if commit else 0 for number, commit in commits.items()
+    }
+
+
+def write_latest(log: Log[Any], settings: CompactionSettings, result: LogResult, progress: Progress) -> None:
+    """Write the partitions of `alerts_latest` that are missing or behind; adds to `result`."""
+    for attempt in reversed(range(settings.attempts)):
+        snapshot = log.snapshot()
+        try:
+            for partitions in _batches(log, snapshot, settings):
+                number = _write(log, snapshot, settings, partitions, progress)
+                result.add(LogResult(log.name, commits=(number,), latest_partitions=len(partitions)))
+            return
+        except CommitConflict:
+            if not attempt:
+                raise
+
+
+def _batches(log: Log[Any], snapshot: Snapshot, settings: CompactionSettings) -> Iterator[tuple[str, ...]]:
+    changed = changed_partitions(log, snapshot, settings)
+    for start in range(0, len(changed), settings.commit_partitions):
+        yield changed[start : start + settings.commit_partitions]
+
+
+def _write(
+    log: Log[Any],
+    snapshot: Snapshot,
+    settings: CompactionSettings,
+    partitions: Sequence[str],
+    progress: Progress,
+) -> int:
+    """Write some partitions in one commit. Returns its number."""
+    alerts, latest = (_by_partition(snapshot, dataset) for dataset in (_SOURCE, LATEST))
+    removed = [each.file.path for partition in partitions for each in latest.get(partition, ())]
+    read = {partition: [each.file for each in alerts.get(partition, ())] for partition in partitions}
+    head = log.head()
+    check_inputs(log, removed, after=snapshot.number)
+    window = {_AS_OF: snapshot.number, "partitions": len(partitions)}
+    with log.begin(head, new_ledger(head), kind="compaction", window=window) as transaction:
+        for done, (partition, files) in enumerate(read.items()):
+            for table in _latest_rows(log.storage, files, settings):
+                transaction.write(LATEST, table, partitioning(partition))
+            progress(partial("{:,} of {:,} partitions of {}".format, done + 1, len(read), LATEST))
+        transaction.remove(removed)
+        commit = transaction.commit()
+    if commit is None:
+        raise RuntimeError("a partition of the latest alerts had neither rows nor files")
+    return commit.number
+
+
+def _latest_rows(
+    storage: Storage, files: Sequence[DataFile], settings: CompactionSettings
+) -> Iterator[pa.Table]:
+    """The rows of the newest version of each alert, sorted. Raises `CommitConflict` if a file is gone."""
+    try:
+        newest = _newest_versions(storage, files)
+        with scratch() as folder:
+            merge = Merge(
+                storage,
+                Path(folder),
+                settings.memory_bytes,
+                lambda batch: batch.filter(newest.found(row_versions(batch, VERSION_COLUMNS))),
+            )
+            yield from merge.tables(files)
+    except FileNotFoundError as error:
+        raise CommitConflict(f"a file is gone: another run has removed it ({error})") from error
+
+
+def _newest_versions(storage: Storage, files: Sequence[DataFile]) -> DigestSet:
+    """The newest version of each alert, in the order of the view `latest_alerts`. 20 bytes for each."""
+    found = _reduced([])
+    waiting: list[pa.Table] = []
+    for source in sources(storage, files):
+        with source, pq.ParquetFile(source) as file:
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=["landing", "event.ingested"]):
+                waiting.append(_states(batch))
+                if sum(table.num_rows for table in waiting) >= _REDUCED_ROWS:
+                    found, waiting = _reduced([found, *waiting]), []
+    found = _reduced([found, *waiting])
+    newest = DigestSet()
+    newest.add_rows(found["key"].combine_chunks(), found["version"].combine_chunks())
+    return newest
+
+
+_STATES = pa.schema(
+    [("key", pa.string()), ("updated", TIMESTAMP), ("ingested", TIMESTAMP), ("version", pa.string())]
+)
+
+
+def _states(batch: pa.RecordBatch) -> pa.Table:
+    names: Mapping[str, str] = {
+        "key": "landing.key",
+        "updated": "landing.updated",
+        "ingested": "event.ingested",
+        "version": "landing.version",
+    }
+    columns = [leaf(batch, name) for name in names.values()]
+    columns[0], columns[3] = (pc.fill_null(column, "") for column in (columns[0], columns[3]))
+    return pa.table(
+        [column.cast(field.type) for column, field in zip(columns, _STATES, strict=True)], schema=_STATES
+    )
+
+
+def _reduced(tables: Sequence[pa.Table]) -> pa.Table:
+    """The newest state of each key."""
+    states = pa.concat_tables(tables) if tables else _STATES.empty_table()
+    if not states.num_rows:
+        return states
+    order = [("key", "ascending"), *((name, "descending") for name in ("updated", "ingested", "version"))]
+    states = states.take(pc.sort_indices(states, order, null_placement="at_end")).combine_chunks()
+    keys = states["key"].combine_chunks()
+    is_first = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
+    return states.filter(pa.concat_arrays([pa.array([True]), is_first]))

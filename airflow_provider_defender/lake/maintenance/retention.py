@@ -1,0 +1,150 @@
+"""Retention: partitions older than an age are removed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from airflow_provider_defender.lake.errors import CommitConflict
+from airflow_provider_defender.lake.lake import Lake
+from airflow_provider_defender.lake.log.commit import DataFile
+from airflow_provider_defender.lake.log.layout import QUARANTINE, partition_span
+from airflow_provider_defender.lake.log.log import Log
+from airflow_provider_defender.lake.log.snapshot import Snapshot
+from airflow_provider_defender.lake.maintenance.plan import (
+    CompactionPlan,
+    LogPlan,
+    PartitionPlan,
+    chosen_logs,
+    in_commits,
+    matches,
+)
+from airflow_provider_defender.lake.maintenance.progress import Progress
+from airflow_provider_defender.lake.maintenance.result import LogResult, MaintenanceResult
+from airflow_provider_defender.lake.maintenance.settings import RetentionSettings
+from airflow_provider_defender.lake.maintenance.settling import removable, settled_below
+from airflow_provider_defender.lake.maintenance.writing import check_inputs, new_ledger
+
+__all__ = ["apply_retention", "plan_retention"]
+
+_logger = logging.getLogger(__name__)
+
+
+def plan_retention(
+    lake: Lake,
+    settings: RetentionSettings,
+    *,
+    datasets: Sequence[str] | None = None,
+    logs: Sequence[str] | None = None,
+) -> CompactionPlan:
+    """Return what `apply_retention` would remove now. Writes nothing. Arguments and errors are the same."""
+    plans = (_plan(log, settings, datasets) for log in chosen_logs(lake, logs))
+    return CompactionPlan(tuple(plan for plan in plans if plan.commits))
+
+
+def apply_retention(
+    lake: Lake,
+    settings: RetentionSettings,
+    *,
+    datasets: Sequence[str] | None = None,
+    logs: Sequence[str] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> MaintenanceResult:
+    """Remove the files of partitions that ended longer ago than their dataset's age.
+
+    The files are gone for good, also for followers and for backups that mirror the lake. Positions stay: no
+    drain reads the removed rows again. A later backfill of that time does land them again from a REST source,
+    as far as it still has them, and the next retention removes them; a hub's backfill passes over their
+    offsets, which stay covered. The partition of a file of `quarantine` is the day of the reject. Files of
+    commits that are hardly a day old wait until the next run.
+
+    Args:
+        lake: the lake.
+        settings: the ages.
+        datasets: of those, only these names or patterns; None: all.
+        logs: names of logs; None: all.
+        progress: receives a text about every 15 seconds; None: the logger does.
+
+    Raises as `compact` does.
+    """
+    say = Progress(progress)
+    results = []
+    for log in chosen_logs(lake, logs):
+        result = LogResult(log.name)
+        _apply(log, settings, datasets, result, say)
+        if result.commits:
+            results.append(result)
+            _logger.info("%s", MaintenanceResult((result,)).describe()[0])
+    return MaintenanceResult(tuple(results))
+
+
+def _apply(
+    log: Log[Any],
+    settings: RetentionSettings,
+    datasets: Sequence[str] | None,
+    result: LogResult,
+    progress: Progress,
+) -> None:
+    for attempt in reversed(range(settings.attempts)):
+        plan = _plan(log, settings, datasets)
+        try:
+            for commit in plan.commits:
+                result.add(_remove(log, plan.number, commit))
+                progress(lambda: f"{result.files_removed:,} files of {log.name} removed")
+            return
+        except CommitConflict as conflict:
+            if not attempt:
+                raise
+            _logger.warning("Planning %s again: %s", log.name, conflict)
+
+
+def _plan(log: Log[Any], settings: RetentionSettings, datasets: Sequence[str] | None) -> LogPlan:
+    snapshot = log.snapshot()
+    old: dict[tuple[str, str], list[DataFile]] = {}
+    now = log.lake.now()
+    for file in _removable_files(log, settings, snapshot):
+        age = settings.age(file.dataset) if matches(file.dataset, datasets) else None
+        if age is not None and now - partition_span(file.partition)[1] >= age:
+            old.setdefault((file.partition, file.dataset), []).append(file)
+    partitions = [
+        PartitionPlan(dataset, partition, tuple(files)) for (partition, dataset), files in sorted(old.items())
+    ]
+    return LogPlan(log.name, snapshot.number, in_commits(partitions, settings.commit_files))
+
+
+def _removable_files(log: Log[Any], settings: RetentionSettings, snapshot: Snapshot) -> Iterator[DataFile]:
+    yield from (each.file for each in removable(log, snapshot))
+    if settings.age(QUARANTINE) is not None:
+        yield from _removable_rejects(log)
+
+
+def _removable_rejects(log: Log[Any]) -> Iterator[DataFile]:
+    """Files of rejects, which no snapshot lists."""
+    below, found = settled_below(log), dict[str, DataFile]()
+    for commit in log.published():
+        for path in commit.removed:
+            found.pop(path, None)
+        if commit.number < below:
+            found.update({file.path: file for file in commit.rejects})
+    yield from found.values()
+
+
+def _remove(log: Log[Any], number: int, partitions: Sequence[PartitionPlan]) -> LogResult:
+    """Remove partitions in one commit; `number`: the commit after which that was planned."""
+    head = log.head()
+    files = [file for each in partitions for file in each.files]
+    removed = [file.path for file in files]
+    check_inputs(log, removed, after=number)
+    window = {"partitions": len(partitions), "files": len(removed)}
+    with log.begin(head, new_ledger(head), kind="retention", window=window) as transaction:
+        transaction.remove(removed)
+        commit = transaction.commit()
+    return LogResult(
+        log.name,
+        commits=(commit.number,) if commit else (),
+        partitions=len(partitions),
+        files_removed=len(files),
+        rows_before=sum(file.rows for file in files),
+        bytes_before=sum(file.bytes for file in files),
+    )

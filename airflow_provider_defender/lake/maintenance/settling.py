@@ -1,0 +1,31 @@
+"""Which files may be removed by now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_defender.lake.log.log import Log
+from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
+
+__all__ = ["removable", "settled_below"]
+
+_SETTLED = timedelta(days=1)
+
+
+def settled_below(log: Log[Any]) -> int:
+    """The number below which the files of all commits may be removed.
+
+    The commit after theirs is more than a day old. Whoever makes the next commit has finished theirs, and no
+    run works for longer than a day, so no copy of such a file can still be under way and bring it back.
+    """
+    moment = log.lake.now() - _SETTLED
+    numbers = (commit.number for commit in log.published() if commit.committed_at < moment)
+    return max(numbers, default=0)
+
+
+def removable(log: Log[Any], snapshot: Snapshot) -> Iterator[LoggedFile]:
+    """Yield the files of a snapshot that a commit may remove now."""
+    below = settled_below(log)
+    return (each for each in snapshot.files() if each.commit < below)
