@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 try:  # 3.2 and newer; light
-    from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+    from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowSkipException
 except ImportError:  # 3.1
-    from airflow.exceptions import AirflowFailException, AirflowNotFoundException  # type: ignore[no-redef,attr-defined,unused-ignore]
+    from airflow.exceptions import (  # type: ignore[no-redef,attr-defined,unused-ignore]
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowSkipException",
     "add_run_partitions",
     "airflow_option",
     "asset_states",

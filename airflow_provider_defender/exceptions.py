@@ -28,7 +28,8 @@
         ├── MessagesLost (no retry)              a hub's retention deleted messages before they were read
         │   └── MessagesDamaged (no retry)       a hub has messages that can no longer be read
         ├── PositionAhead (no retry)             a hub ends before the position, or lacks partitions
-        └── CommitDamaged (no retry)             a commit of the lake's log is missing, damaged or too new
+        ├── CommitDamaged (no retry)             a commit of the lake's log is missing, damaged or too new
+        └── FileDamaged (no retry)               a data file of the lake is not what its commit says
 
 Airflow retries what is not marked otherwise. The lake has its own errors, which know nothing of Airflow:
 `airflow_provider_defender.lake.LakeError` and its subclasses. Tasks translate them into the ones above.
@@ -51,6 +52,7 @@ __all__ = [
     "CredentialError",
     "DefenderError",
     "FailNow",
+    "FileDamaged",
     "FirewallRefused",
     "HostUnreachable",
     "MessagesDamaged",
@@ -277,4 +279,12 @@ class CommitDamaged(StopAndLook, AirflowFailException):
     """A commit of the lake's log is missing or unreadable: continuing could land twice what it covers.
 
     What to do: restore it, or upgrade if a newer release has written it; never delete it.
+    """
+
+
+class FileDamaged(StopAndLook, AirflowFailException):
+    """A data file of the lake is not what its commit says: it was altered or damaged. Nothing was changed.
+
+    What to do: restore it, for example from a version that the store kept, and [verify the
+    lake](operations.md#verify-the-lake).
     """

@@ -1,4 +1,4 @@
-"""Operators: read a source, map it to ECS, land it in the lake."""
+"""Operators: read a source, map it to ECS, land it in the lake; and keep the lake in good order."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from airflow_provider_defender.operators.event_hub import (
     EventHubToParquetOperator,
 )
 from airflow_provider_defender.operators.incidents import DefenderIncidentsToParquetOperator
+from airflow_provider_defender.operators.maintenance import (
+    LakeCompactionOperator,
+    LakeRetentionOperator,
+    LakeSweepOperator,
+)
 
 __all__ = [
     "DefenderAlertsToParquetOperator",
     "DefenderIncidentsToParquetOperator",
     "EventHubPartitionsOperator",
     "EventHubToParquetOperator",
+    "LakeCompactionOperator",
+    "LakeRetentionOperator",
+    "LakeSweepOperator",
 ]

@@ -16,7 +16,9 @@ from airflow_provider_defender.exceptions import (
     ConfigurationError,
     ConflictingRun,
     DefenderError,
+    FileDamaged,
     RunTooOld,
+    StopAndLook,
     TooManyRanges,
 )
 from airflow_provider_defender.hooks import not_shown, shown_name
@@ -153,6 +155,7 @@ def meanings() -> Mapping[type[LakeError], type[DefenderError]]:
         lake.CommitConflict: ConflictingRun,
         lake.CommitStateUnknown: CommitUncertain,
         lake.CommitUnreadable: CommitDamaged,
+        lake.FileChanged: FileDamaged,
         lake.NotPublished: CommitUnfinished,
         lake.OriginMismatch: ConfigurationError,
         lake.PositionTooLarge: TooManyRanges,
@@ -174,7 +177,8 @@ def lake_errors(root: Any = "") -> Iterator[None]:
     except DefenderError:
         raise
     except LakeError as error:
-        meaning = next(each for lake_error, each in meanings().items() if isinstance(error, lake_error))
+        known_errors = meanings().items()
+        meaning = next((each for kind, each in known_errors if isinstance(error, kind)), StopAndLook)
         raise meaning(str(error)) from error
     except Exception as error:
         if (known := translated(error, root)) is None:

@@ -109,12 +109,14 @@ def test_the_quickstart_to_the_letter(
         "defender_alerts.py",
         "defender_events.py",
         "defender_incidents.py",
+        "defender_lake.py",
     }
     listed = shell.run("airflow dags list --output plain 2>/dev/null")
     assert re.findall(r"^(defender_\w+) .* (True|False) ", listed, flags=re.MULTILINE) == [
         ("defender_alerts", "False"),
         ("defender_events", "False"),
         ("defender_incidents", "False"),
+        ("defender_lake", "False"),
     ]
     [query] = [block.text for block in PAGE if block.run == "duckdb"]
     monkeypatch.chdir(tmp_path)

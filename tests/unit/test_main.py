@@ -88,13 +88,17 @@ def test_without_a_command_the_commands_are_shown(capsys: pytest.CaptureFixture[
 def test_parameters_of_the_dags_say_what_happens_if_they_are_empty() -> None:
     """The form of *Trigger* shows title and description, and nothing else explains them."""
     dags = DagBag(str(ROOT / "dags")).dags
-    assert set(dags) == {"defender_alerts", "defender_events", "defender_incidents"}
-    for dag in dags.values():
+    landing = {"defender_alerts", "defender_events", "defender_incidents"}
+    assert set(dags) == {*landing, "defender_lake"}
+    for dag in (dags[name] for name in landing):
         since, until = (dag.params.get_param(name) for name in ("since", "until"))
         assert since.schema["title"] == "Start of the window (UTC)"
         assert (since.description or "").startswith("Leave empty to go on from ")
         assert until.schema["title"] == "End of the window (UTC)"
         assert until.description == "Empty: now."
+    dry_run = dags["defender_lake"].params.get_param("dry_run")
+    assert (dry_run.schema["title"], dry_run.value) == ("Dry run", False)
+    assert dry_run.description == "Only log what would be done, and change nothing."
 
 
 def test_the_alerts_dag_chooses_its_source_and_says_so_first() -> None:

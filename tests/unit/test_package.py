@@ -128,6 +128,7 @@ _DAG_CODE = [
     f"runpy.run_path({str(ROOT / 'dags' / 'defender_alerts.py')!r})",
     f"runpy.run_path({str(ROOT / 'dags' / 'defender_events.py')!r})",
     f"runpy.run_path({str(ROOT / 'dags' / 'defender_incidents.py')!r})",
+    f"runpy.run_path({str(ROOT / 'dags' / 'defender_lake.py')!r})",
     "import airflow_provider_defender.operators",
     "import airflow_provider_defender.sensors",
 ]

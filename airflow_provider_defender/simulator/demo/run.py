@@ -42,6 +42,7 @@ _CHANGES = {
     "defender_alerts.py": {'"*/15 * * * *"': '"@daily"', "timedelta(minutes=5)": "timedelta(seconds=2)"},
     "defender_incidents.py": {'"*/15 * * * *"': '"@daily"', "timedelta(minutes=5)": "timedelta(seconds=2)"},
     "defender_events.py": {'"*/15 * * * *"': '"@daily"', "timedelta(minutes=1)": "timedelta(seconds=2)"},
+    "defender_lake.py": {},
 }
 
 
