@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         RetentionSettings,
         SweepResult,
     )
+    from airflow_provider_defender.lake.maintenance.result import LogResult
 
 __all__ = ["LakeCompactionOperator", "LakeRetentionOperator", "LakeSweepOperator"]
 
@@ -120,13 +121,29 @@ class _PlannedOperator(_LakeOperator):
     def _carry_out(self, lake: Lake) -> MaintenanceResult:
         """Do what is planned."""
 
+    def _log_total(self, total: LogResult) -> None:
+        """Log the sum; the lake has logged each log."""
+        self.log.info(
+            "Done: %s files became %s, %s bytes became %s; %s copies of rows dropped",
+            *(
+                f"{number:,}"
+                for number in (
+                    total.files_removed,
+                    total.files_added,
+                    total.bytes_before,
+                    total.bytes_after,
+                    total.duplicates,
+                )
+            ),
+        )
+
     def _maintain(self, lake: Lake, plan_only: bool) -> dict[str, Any]:
         self._check_in(lake)
         plan = self._plan(lake)
         self._log_lines("Would do" if plan_only else "To do", plan.describe())
         result = None if plan_only or not plan else self._carry_out(lake)
         if result is not None:
-            self._log_lines("Done", result.describe())
+            self._log_total(result.total)
         return {"plan": plan.as_dict(), "done": None if result is None else result.as_dict()}
 
 
