@@ -272,15 +272,14 @@ def test_a_commit_between_plan_and_head_is_seen(monkeypatch: pytest.MonkeyPatch,
     """A transaction knows only what comes after its head."""
     lake, clock = alerts_lake(tmp_path)
     before = committed(lake)
-    planned = compaction.plan_compaction
 
     def plan_and_lose(lake: Lake, *arguments: Any, **options: Any) -> Any:
-        plan = planned(lake, *arguments, **options)
+        plan = plan_compaction(lake, *arguments, **options)
         compact_once(local_lake(tmp_path, clock))
         return plan
 
     def compact_once(lake: Lake) -> None:
-        monkeypatch.setattr(compaction, "plan_compaction", planned)
+        monkeypatch.setattr(compaction, "plan_compaction", plan_compaction)
         compact(lake)
 
     monkeypatch.setattr(compaction, "plan_compaction", plan_and_lose)
