@@ -76,9 +76,13 @@ def committed_rows(
 
 def rejected_rows(log: Log[Any], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield some columns of a log's quarantine, like `committed_rows`."""
+    files: dict[str, DataFile] = {}
     for commit in log.published():
-        for file in commit.rejects:
-            yield from _rows(log, file, columns)
+        for path in commit.removed:  # by retention
+            files.pop(path, None)
+        files.update({file.path: file for file in commit.rejects})
+    for file in files.values():
+        yield from _rows(log, file, columns)
 
 
 def _rows(log: Log[Any], file: DataFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -150,6 +150,24 @@ class Commits(Generic[P]):
             return None
         return self._parsed(body, path)
 
+    def newest_before(self, moment: datetime) -> int:
+        """Return the number of the newest commit that was made before a moment; 0 if there is none.
+
+        Commits carry the times of many workers' clocks, so these only nearly ascend. If no clock is wrong by
+        more than s, every commit up to the returned one was made before `moment` + s, and every commit after
+        it later than `moment` - s. Reads few commits, about log2 of their number. Raises as `commit` does,
+        and `CommitUnreadable` if a commit is missing.
+        """
+        newest = self.newest()
+        low, high = 0, 1 + (0 if newest is None else newest.number)
+        while high - low > 1:  # commit `low` was made before the moment, commit `high` was not
+            middle = (low + high) // 2
+            commit = self.commit(middle)
+            if commit is None:
+                raise CommitUnreadable(self._missing_text([range(middle, middle + 1)]))
+            low, high = (middle, high) if commit.committed_at < moment else (low, middle)
+        return low
+
     def commits(self, *, whole: bool = True) -> Iterator[Commit[P]]:
         """Yield all commits from the oldest to the newest. Raises `CommitUnreadable` and `OriginMismatch`.
 

@@ -69,9 +69,11 @@ def compact(
     tuned.settings = replace(
         lake.settings, compression_level=settings.compression_level, file_bytes=settings.target_bytes
     )
+    by_name = {log.name: log for log in chosen_logs(tuned, logs)}
+    for log in by_name.values():
+        log.head()  # finishes what a run that was killed has left behind, even if nothing is to be merged
     plan = plan_compaction(tuned, settings, datasets=datasets, logs=logs)
     run = _Run(settings, datasets, Progress(progress), sum(len(each.partitions) for each in plan.logs))
-    by_name = {log.name: log for log in chosen_logs(tuned, logs)}
     for log_plan in plan.logs:
         run.log(by_name[log_plan.log], log_plan)
     return MaintenanceResult(tuple(run.results))

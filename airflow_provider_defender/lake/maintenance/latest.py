@@ -164,19 +164,21 @@ _STATES = pa.schema(
     [("key", pa.string()), ("updated", TIMESTAMP), ("ingested", TIMESTAMP), ("version", pa.string())]
 )
 
+_LEAST: Mapping[str, Any] = {
+    "landing.key": "",
+    "landing.updated": 0,
+    "event.ingested": 0,
+    "landing.version": "",
+}
+"""The columns of a state, and what stands for null: it comes before all other values."""
+
 
 def _states(batch: pa.RecordBatch) -> pa.Table:
-    names: Mapping[str, str] = {
-        "key": "landing.key",
-        "updated": "landing.updated",
-        "ingested": "event.ingested",
-        "version": "landing.version",
-    }
-    columns = [leaf(batch, name) for name in names.values()]
-    columns[0], columns[3] = (pc.fill_null(column, "") for column in (columns[0], columns[3]))
-    return pa.table(
-        [column.cast(field.type) for column, field in zip(columns, _STATES, strict=True)], schema=_STATES
-    )
+    columns = [
+        pc.fill_null(leaf(batch, name).cast(field.type), pa.scalar(least, field.type))
+        for (name, least), field in zip(_LEAST.items(), _STATES, strict=True)
+    ]
+    return pa.table(columns, schema=_STATES)
 
 
 def _reduced(tables: Sequence[pa.Table]) -> pa.Table:
@@ -185,7 +187,7 @@ def _reduced(tables: Sequence[pa.Table]) -> pa.Table:
     if not states.num_rows:
         return states
     order = [("key", "ascending"), *((name, "descending") for name in ("updated", "ingested", "version"))]
-    states = states.take(pc.sort_indices(states, order, null_placement="at_end")).combine_chunks()
+    states = states.take(pc.sort_indices(states, order)).combine_chunks()
     keys = states["key"].combine_chunks()
     is_first = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
     return states.filter(pa.concat_arrays([pa.array([True]), is_first]))

@@ -71,6 +71,7 @@ def apply_retention(
     say = Progress(progress)
     results = []
     for log in chosen_logs(lake, logs):
+        log.head()  # finishes what a run that was killed has left behind, even if nothing is old
         result = LogResult(log.name)
         _apply(log, settings, datasets, result, say)
         if result.commits:

@@ -20,9 +20,7 @@ def settled_below(log: Log[Any]) -> int:
     The commit after theirs is more than a day old. Whoever makes the next commit has finished theirs, and no
     run works for longer than a day, so no copy of such a file can still be under way and bring it back.
     """
-    moment = log.lake.now() - _SETTLED
-    numbers = (commit.number for commit in log.published() if commit.committed_at < moment)
-    return max(numbers, default=0)
+    return log.newest_before(log.lake.now() - _SETTLED)
 
 
 def removable(log: Log[Any], snapshot: Snapshot) -> Iterator[LoggedFile]:

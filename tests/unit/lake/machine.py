@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -42,6 +43,12 @@ class LakeMachine(RuleBasedStateMachine):
 
     world: World
 
+    @initialize(days=st.sampled_from([0, 0, 3, 4]))
+    def the_lake_has_a_history(self, days: int) -> None:
+        """Without one, hardly any history gets old enough for a compaction."""
+        for number in range(days):
+            self.world.a_day_passes(number)
+
     @rule(by=st.sampled_from([1, 1, 10, 10, 60, 6 * 60, 26 * 60, 8 * 24 * 60, 32 * 24 * 60]))
     def time_passes(self, by: int) -> None:
         self.world.pass_time(timedelta(minutes=by))
@@ -50,6 +57,11 @@ class LakeMachine(RuleBasedStateMachine):
     @rule(until=places)
     def a_compaction_starts(self, until: str) -> None:
         self.world.turn_until(self.world.start("compaction", self.world.compaction()), until)
+
+    @precondition(lambda self: len(self.world.runs) < 3)
+    @rule(days=st.sampled_from([1, 2, 5]), until=places)
+    def a_retention_starts(self, days: int, until: str) -> None:
+        self.world.turn_until(self.world.start("retention", self.world.retention(days)), until)
 
     @precondition(lambda self: self.world.runs)
     @rule(number=index, until=places, fault=faults, more=st.integers(0, 3))

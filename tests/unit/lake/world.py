@@ -9,21 +9,24 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_defender.lake import (
-    Commit,
     CommitConflict,
     CommitStateUnknown,
+    CompactionSettings,
     Lake,
     Ledger,
     Log,
     NotPublished,
+    RetentionSettings,
     TransactionTooOld,
+    apply_retention,
+    compact,
+    plan_compaction,
 )
 from airflow_provider_defender.lake.storage.storage import Storage
 from airflow_provider_defender.landing import Partitioning
@@ -32,6 +35,9 @@ from tests.unit.lake.support import START, Clock
 
 EXPECTED = (CommitConflict, CommitStateUnknown, TransactionTooOld, NotPublished, InjectedError, Crash)
 """How a run may end in such a world."""
+
+COMPACTION = CompactionSettings(commit_partitions=2, attempts=2)
+"""Several commits a run, as in a large lake."""
 
 
 class Run:
@@ -164,38 +170,23 @@ class World(ABC):
         self.clock.advance(by)
 
     def compaction(self) -> Callable[[Lake], Any]:
-        """Merge the files of one partition whose next record is older than a day."""
-
-        def work(lake: Lake) -> Commit[Any] | None:
-            log = self.open_log(lake)
-            head = log.head()
-            inputs = self._compactable(list(log.commits()))
-            with log.begin(head, self.new_ledger(), kind="compaction") as transaction:
-                for path in inputs:
-                    with lake.storage.open_input(path) as source:
-                        transaction.write(
-                            path.split("/date=")[0], pq.ParquetFile(source).read(), self.partitioning
-                        )
-                transaction.remove(inputs)
-                return transaction.commit()
-
-        return work
+        """Merge the files of closed partitions whose next commit is older than a day."""
+        return lambda lake: compact(lake, COMPACTION)
 
     def can_compact(self) -> bool:
-        return len(self._compactable(list(self._log().commits()))) > 1
+        return bool(plan_compaction(self._new_lake(self.clock), COMPACTION))
+
+    def retention(self, days: int) -> Callable[[Lake], Any]:
+        """Remove partitions that are older than some days."""
+        ages = RetentionSettings({"*": timedelta(days=days), "quarantine": timedelta(days=days)})
+        return lambda lake: apply_retention(lake, ages)
 
     def _log(self) -> Any:
         return self.open_log(self._new_lake(self.clock))
 
-    def _compactable(self, records: list[Commit[Any]]) -> list[str]:
-        folders: dict[str, list[str]] = {}
-        removed = {path for record in records for path in record.removed}
-        for record, following in pairwise(records):
-            if self.clock.now - following.committed_at > timedelta(days=1):
-                for file in record.added:
-                    if file.path not in removed:
-                        folders.setdefault(file.path.rpartition("/")[0], []).append(file.path)
-        return max(folders.values(), key=len, default=[])
+    @abstractmethod
+    def a_day_passes(self, number: int) -> None:
+        """An undisturbed drain lands rows in the same partitions as the day before; then 26 hours pass."""
 
     # What must hold -----------------------------------------------------------------------------
 
@@ -286,6 +277,11 @@ class World(ABC):
             with self.storage.open_input(place) as source:
                 self._rows[path] = self.identities(pq.ParquetFile(source).read())
         return self._rows[path]
+
+    def retired(self, records: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
+        """The rows that were in files which retention has removed."""
+        removed = {path for record in records if record["kind"] == "retention" for path in record["removed"]}
+        return {row for path in removed for row in self._rows[path]}
 
     def _files(self, folder: str) -> list[str]:
         found = []
