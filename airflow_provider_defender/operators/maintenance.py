@@ -140,7 +140,10 @@ class _PlannedOperator(_LakeOperator):
     def _maintain(self, lake: Lake, plan_only: bool) -> dict[str, Any]:
         self._check_in(lake)
         plan = self._plan(lake)
-        self._log_lines("Would do" if plan_only else "To do", plan.describe())
+        if plan:
+            self._log_lines("Would do" if plan_only else "To do", plan.describe())
+        else:
+            self.log.info("There is nothing to do")
         result = None if plan_only or not plan else self._carry_out(lake)
         if result is not None:
             self._log_total(result.total)

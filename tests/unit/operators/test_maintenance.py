@@ -118,7 +118,7 @@ def test_a_run_says_what_it_has_done(small_files: LakeFolder, capsys: pytest.Cap
     said = capsys.readouterr().out
     assert said.index("To do: ") < said.index("Done: ") < said.index("This took ")
     compact(small_files)
-    assert "To do: nothing to do" in capsys.readouterr().out
+    assert "There is nothing to do" in capsys.readouterr().out
 
 
 def test_young_files_and_other_datasets_are_left_alone(small_files: LakeFolder) -> None:
