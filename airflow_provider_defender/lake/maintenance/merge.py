@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from airflow_provider_defender.lake.errors import FileChanged
 from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.maintenance.schemas import NotMergeable, conformed, merged_schema
 from airflow_provider_defender.lake.maintenance.sources import sources
@@ -85,13 +86,14 @@ class Merge:
         self.duplicates = 0
 
     def tables(self, files: Sequence[DataFile]) -> Iterator[pa.Table]:
-        """Yield the rows of the files.
+        """Yield the rows of the files, after all of them have been read.
 
         Raises `FileChanged` if a file is not what its commit says; `FileNotFoundError`, and what the store
-        raises.
+        raises. All that happens before the first rows are handed out.
         """
         for source in sources(self._storage, files):
             self._read(source)
+        self._check_count(files)
         for group in self._groups:
             yield from self._without_copies(self._merged(group))
         self._groups = []
@@ -104,6 +106,14 @@ class Merge:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 self.rows_read += batch.num_rows
                 self._add(group, batch if self._keep is None else self._keep(batch))
+
+    def _check_count(self, files: Sequence[DataFile]) -> None:
+        said = sum(file.rows for file in files)
+        if self.rows_read != said:
+            raise FileChanged(
+                f"{files[0].path} and the other files to be merged with it hold {self.rows_read:,} rows, but "
+                f"their commits say {said:,}: verify the lake"
+            )
 
     def _group(self, schema: pa.Schema) -> _Group:
         for group in self._groups:

@@ -26,6 +26,7 @@ __all__ = [
     "matches",
     "plan_compaction",
     "plan_log",
+    "wants_latest",
 ]
 
 
@@ -154,7 +155,7 @@ def plan_compaction(
     candidates: list[tuple[Snapshot, list[PartitionPlan], tuple[str, ...]]] = []
     for log in chosen_logs(lake, logs):
         snapshot = log.snapshot()
-        latest = changed_partitions(log, snapshot, settings) if settings.latest else ()
+        latest = changed_partitions(log, snapshot, settings) if wants_latest(settings, datasets) else ()
         candidates.append((snapshot, _candidates(log, snapshot, settings, datasets), latest))
     allowed = _oldest([each for _, found, _ in candidates for each in found], settings.max_partitions)
     plans = (
@@ -190,6 +191,11 @@ def chosen_logs(lake: Lake, names: Sequence[str] | None) -> list[Log[Any]]:
 def matches(dataset: str, patterns: Sequence[str] | None) -> bool:
     """Whether a dataset is meant by names or patterns; None: by any."""
     return patterns is None or any(fnmatchcase(dataset, pattern) for pattern in patterns)
+
+
+def wants_latest(settings: CompactionSettings, datasets: Sequence[str] | None) -> bool:
+    """Whether a run for these datasets keeps `alerts_latest`, too."""
+    return settings.latest and matches("alerts", datasets)
 
 
 def _candidates(

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_defender.lake import (
-    CommitConflict,
     CompactionSettings,
     FileChanged,
     Lake,
@@ -216,16 +215,24 @@ def test_files_of_different_releases_become_one(tmp_path: Path) -> None:
     assert pq.ParquetFile(path).read(columns=["text"]).to_pydict() == {"text": [None, "t"]}
 
 
-def test_an_altered_file_stops_the_merge(tmp_path: Path) -> None:
-    """Merged, it could no longer be told from the others."""
-    lake, _ = alerts_lake(tmp_path)
+@pytest.mark.parametrize("what", ["altered", "gone"])
+def test_a_damaged_file_keeps_its_partition_as_it_is(what: str, tmp_path: Path) -> None:
+    """Merged, it could no longer be told from the others. All other partitions are merged."""
+    alerts_lake(tmp_path)
+    lake, _ = events_lake(tmp_path)
     path = Path(committed_files(lake, "alerts")[1])
-    pq.write_table(alerts([("forged", "", START)]), path)
-    before = visible(tmp_path)
+    if what == "altered":
+        pq.write_table(alerts([("forged", "", START)]), path)
+    else:
+        path.unlink()
+    before, events = visible(tmp_path), committed_offsets(lake)
     with pytest.raises(FileChanged, match=path.name):
-        compact(lake)
+        compact(lake, CompactionSettings(latest=True))
     assert visible(tmp_path) == before
-    assert not list((tmp_path / "_defender" / LOG / "staging").iterdir())
+    assert [key for key, _, _ in visible(tmp_path, "alerts_latest")] == ["new"]
+    assert len(committed_files(lake, "events/DeviceInfo")) == 4
+    assert committed_offsets(lake) == events == visible_offsets(tmp_path)
+    assert not list((tmp_path / "_defender").glob("*/staging/*"))
 
 
 class _Interrupted:
@@ -285,13 +292,6 @@ def test_a_commit_between_plan_and_head_is_seen(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(compaction, "plan_compaction", plan_and_lose)
     compact(lake)
     assert committed(lake) == before == visible(tmp_path)
-
-
-def test_a_file_that_is_gone_for_good_ends_the_run(tmp_path: Path) -> None:
-    lake, _ = alerts_lake(tmp_path)
-    Path(committed_files(lake, "alerts")[0]).unlink()
-    with pytest.raises(CommitConflict, match=r"a file of alerts/date=2026-11-22 is gone.*verify shows"):
-        compact(lake)
 
 
 def test_drains_and_backfills_go_on_afterwards(tmp_path: Path) -> None:
