@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +143,10 @@ class _Run:
     def _rewrite(self, log: Log[Any], transaction: Transaction[Any, Any], each: PartitionPlan) -> int:
         """Stage the merged rows of a partition. Returns how many copies were dropped."""
         with scratch() as folder:
-            merge = Merge(log.storage, Path(folder), self.settings.memory_bytes)
+            say = partial(self.progress, partial(self._text, log, each))
+            merge = Merge(log.storage, Path(folder), self.settings.memory_bytes, progress=say)
             for table in merge.tables(each.files):
                 transaction.write(each.dataset, table, partitioning(each.partition))
-                self.progress(lambda: self._text(log, each))
         return merge.duplicates
 
     def _text(self, log: Log[Any], each: PartitionPlan) -> str:

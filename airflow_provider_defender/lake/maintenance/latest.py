@@ -141,7 +141,7 @@ def _latest_rows(
             storage,
             Path(folder),
             settings.memory_bytes,
-            lambda batch: batch.filter(newest.found(row_versions(batch, VERSION_COLUMNS))),
+            keep=lambda batch: batch.filter(newest.found(row_versions(batch, VERSION_COLUMNS))),
         )
         yield from merge.tables(files)
 

@@ -65,7 +65,7 @@ class Merge:
 
     Files whose schemas contradict each other, a column of one name being of different types, are merged
     apart. `memory_bytes`: size in memory of the rows that are sorted at once. `folder`: a local one, for what
-    does not fit. `keep`: chooses among the rows read; None: all.
+    does not fit. `keep`: chooses among the rows read; None: all. `progress` is called every now and then.
     """
 
     def __init__(
@@ -73,12 +73,15 @@ class Merge:
         storage: Storage,
         folder: Path,
         memory_bytes: int,
+        *,
         keep: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
+        progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage = storage
         self._folder = folder
         self._memory_bytes = memory_bytes
         self._keep = keep
+        self._progress = progress
         self._groups: list[_Group] = []
         self._waiting_bytes = 0
         self._names = count()
@@ -93,6 +96,7 @@ class Merge:
         """
         for source in sources(self._storage, files):
             self._read(source)
+            self._progress()
         self._check_count(files)
         for group in self._groups:
             yield from self._without_copies(self._merged(group))
@@ -167,6 +171,7 @@ class Merge:
     def _without_copies(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         last: pa.Table | None = None
         for table in tables:
+            self._progress()
             identities = keys_of(table, _IDENTITY)
             first = identities.slice(0, 1) if last is None else last
             copies = _equal_rows(

@@ -12,7 +12,7 @@ from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import partition_span
 from airflow_provider_defender.lake.log.log import Log
-from airflow_provider_defender.lake.log.snapshot import Snapshot
+from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
 from airflow_provider_defender.lake.maintenance.latest import changed_partitions
 from airflow_provider_defender.lake.maintenance.settings import LATEST, CompactionSettings
 from airflow_provider_defender.lake.maintenance.settling import removable
@@ -205,7 +205,7 @@ def _candidates(
     datasets: Sequence[str] | None,
 ) -> list[PartitionPlan]:
     """The partitions to merge, oldest first."""
-    small: dict[tuple[str, str], list[DataFile]] = {}
+    small: dict[tuple[str, str], list[LoggedFile]] = {}
     for each in removable(log, snapshot):
         file = each.file
         if (
@@ -213,13 +213,23 @@ def _candidates(
             and file.dataset != LATEST
             and matches(file.dataset, datasets)
         ):
-            small.setdefault((file.partition, file.dataset), []).append(file)
+            small.setdefault((file.partition, file.dataset), []).append(each)
     now = log.lake.now()
     return [
-        PartitionPlan(dataset, partition, tuple(files))
+        PartitionPlan(dataset, partition, tuple(each.file for each in files))
         for (partition, dataset), files in sorted(small.items(), key=lambda item: item[0])
-        if len(files) >= _files_needed(partition, settings, now)
+        if len(files) >= _files_needed(partition, settings, now) and not _is_merged(log, files)
     ]
+
+
+def _is_merged(log: Log[Any], files: Sequence[LoggedFile]) -> bool:
+    """Whether one compaction has written all of the files: it could not merge them any further.
+
+    Their schemas contradict each other, or all but one have reached a smaller target.
+    """
+    numbers = {each.commit for each in files}
+    commit = log.commit(min(numbers)) if len(numbers) == 1 else None
+    return commit is not None and commit.kind == "compaction"
 
 
 def _files_needed(partition: str, settings: CompactionSettings, now: datetime) -> float:

@@ -231,19 +231,17 @@ def test_an_altered_file_is_not_merged(
 
 def test_memory_does_not_grow_with_the_partition(tmp_path: Path) -> None:
     files = [
-        data_file(
-            tmp_path, f"{number}.parquet", rows(range(1_000), ["h"] * 1_000, key=f"{number}/", width=1_000)
-        )
-        for number in range(48)
+        data_file(tmp_path, f"{number}.parquet", rows(range(500), ["h"] * 500, key=f"{number}/", width=1_000))
+        for number in range(24)
     ]
     peaks = []
-    for count in (8, 32):
+    for count in (6, 24):
         with tempfile.TemporaryDirectory() as folder:
             before = pa.default_memory_pool()
             pool = pa.proxy_memory_pool(before)
             pa.set_memory_pool(pool)
             try:
-                merge = Merge(LocalStorage(str(tmp_path)), Path(folder), 2**18)
+                merge = Merge(LocalStorage(str(tmp_path)), Path(folder), 2**19)
                 assert sum(table.num_rows for table in merge.tables(files[:count])) == count * 500
             finally:
                 pa.set_memory_pool(before)
