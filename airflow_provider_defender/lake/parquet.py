@@ -215,6 +215,7 @@ class _PartitionFile:
     path: str
     settings: WriterSettings
     open_file: Callable[[str], WholeFile]
+    schema: pa.Schema | None = None
     whole: WholeFile | None = None
     parquet: pq.ParquetWriter | None = None
     piece_bytes: int = 0
@@ -230,6 +231,7 @@ class _PartitionFile:
 
     def add(self, table: pa.Table) -> None:
         """Add rows to those that wait."""
+        self.schema = self.schema or table.schema
         self.piece_bytes = self.piece_bytes or _PIECE_BYTES * _leaf_count(table.schema)
         self.waiting.append(table)
         self.waiting_rows += table.num_rows
@@ -314,8 +316,14 @@ class PartitionWriter:
         self._added_bytes = 0
 
     def write(self, folder: str, table: pa.Table) -> str:
-        """Add rows, at least one, to a partition's folder. Returns the path of the file that they go to."""
+        """Add rows, at least one, to a partition's folder. Returns the path of the file that they go to.
+
+        Rows of another schema than those before go to a file of their own.
+        """
         file = self._file(folder)
+        if file.schema is not None and not file.schema.equals(table.schema):
+            self._close(folder)
+            file = self._file(folder)
         waited = file.waiting_bytes
         file.add(table)
         self._added_bytes += file.waiting_bytes - waited

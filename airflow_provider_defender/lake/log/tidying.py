@@ -1,4 +1,4 @@
-"""Housekeeping after a commit, on which nothing depends: the hint, old staging folders, old positions."""
+"""Housekeeping after a commit, on which nothing depends: hint, checkpoint, old staging, old positions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import msgspec
 
+from airflow_provider_defender.lake.log.checkpoints import write_if_due
 from airflow_provider_defender.lake.log.commit import Commit
 from airflow_provider_defender.lake.log.commits import Commits
 from airflow_provider_defender.lake.log.format import dump_commit
@@ -23,7 +24,7 @@ _SHORTENED_AT_ONCE = 64
 
 
 def tidy(log: Commits[P], newest: Commit[P]) -> None:
-    """Write the hint, sweep old staging folders and shorten old commits; only right after a commit.
+    """Write the hint and a checkpoint that is due, sweep old staging and shorten old commits, after a commit.
 
     Nothing depends on it, so a failure is a warning.
     """
@@ -32,6 +33,7 @@ def tidy(log: Commits[P], newest: Commit[P]) -> None:
         shortened = _shorten(log, newest)
         hint = {"number": newest.number, "shortened_below": shortened}
         log.storage.replace(log.paths.head, json.dumps(hint).encode())
+        write_if_due(log, newest)
         _sweep(log, newest)
     except Exception as error:  # whatever a store's client raises
         _logger.warning("Tidying up after commit %d of %s failed: %r", newest.number, log.name, error)

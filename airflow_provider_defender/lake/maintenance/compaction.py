@@ -6,15 +6,16 @@ import logging
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_defender.lake.errors import CommitConflict, LakeError
+from airflow_provider_defender.lake.errors import CommitConflict
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import Commit, DataFile
-from airflow_provider_defender.lake.log.ledger import Ledger
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.transaction import Transaction
+from airflow_provider_defender.lake.maintenance.damage import Damage
 from airflow_provider_defender.lake.maintenance.latest import write_latest
 from airflow_provider_defender.lake.maintenance.merge import Merge, scratch
 from airflow_provider_defender.lake.maintenance.plan import (
@@ -23,6 +24,7 @@ from airflow_provider_defender.lake.maintenance.plan import (
     chosen_logs,
     plan_compaction,
     plan_log,
+    wants_latest,
 )
 from airflow_provider_defender.lake.maintenance.progress import Progress
 from airflow_provider_defender.lake.maintenance.result import LogResult, MaintenanceResult
@@ -60,7 +62,7 @@ def compact(
 
     Raises:
         CommitConflict: other runs removed inputs again and again.
-        FileChanged: an input is not what its commit says.
+        FileChanged: inputs are not what their commits say, or gone; all other partitions were merged.
         CommitStateUnknown, CommitUnreadable, NotPublished, TransactionTooOld, ValueError: as `Log.begin` and
             `Transaction.commit` do. What was committed before stays; errors of the store pass through.
     """
@@ -76,6 +78,7 @@ def compact(
     run = _Run(settings, datasets, Progress(progress), sum(len(each.partitions) for each in plan.logs))
     for log_plan in plan.logs:
         run.log(by_name[log_plan.log], log_plan)
+    run.damage.check()
     return MaintenanceResult(tuple(run.results))
 
 
@@ -90,6 +93,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.results: list[LogResult] = []
+        self.damage = Damage()
         self._done = 0
 
     def log(self, log: Log[Any], plan: LogPlan) -> None:
@@ -97,8 +101,8 @@ class _Run:
         result = LogResult(log.name)
         self.results.append(result)
         self._merge_all(log, plan, result)
-        if self.settings.latest:
-            write_latest(log, self.settings, result, self.progress)
+        if wants_latest(self.settings, self.datasets):
+            write_latest(log, self.settings, result, self.progress, self.damage)
         _logger.info("%s", MaintenanceResult((result,)).describe()[0])
 
     def _merge_all(self, log: Log[Any], plan: LogPlan, result: LogResult) -> None:
@@ -117,39 +121,32 @@ class _Run:
                 plan = plan_log(log, self.settings, self.datasets, left)
 
     def _merge(self, log: Log[Any], number: int, partitions: Sequence[PartitionPlan]) -> LogResult:
-        """Merge partitions in one commit; `number`: the commit after which that was planned."""
+        """Merge partitions in one commit; `number`: the commit after which that was planned.
+
+        A partition with a damaged file is left out.
+        """
         head = log.head()
-        removed = [file.path for each in partitions for file in each.files]
-        check_inputs(log, removed, after=number)
-        result = LogResult(log.name, partitions=len(partitions))
-        ledger: Ledger[Any, Any] = new_ledger(head)
-        window = {"partitions": len(partitions), "files": len(removed)}
-        with log.begin(head, ledger, kind="compaction", window=window) as transaction:
+        check_inputs(log, [file.path for each in partitions for file in each.files], after=number)
+        result, removed = LogResult(log.name), list[DataFile]()
+        window = {"partitions": len(partitions), "files": sum(len(each.files) for each in partitions)}
+        with log.begin(head, new_ledger(head), kind="compaction", window=window) as transaction:
             for each in partitions:
-                result.duplicates += self._rewrite(log, transaction, each)
+                with self.damage.skipping(log, each.files, after=number):
+                    result.duplicates += self._rewrite(log, transaction, each)
+                    removed += each.files
+                    result.partitions += 1
                 self._done += 1
-            transaction.remove(removed)
+            transaction.remove([file.path for file in removed])
             commit = transaction.commit()
-        return _counted(result, commit, [file for each in partitions for file in each.files])
+        return _counted(result, commit, removed)
 
     def _rewrite(self, log: Log[Any], transaction: Transaction[Any, Any], each: PartitionPlan) -> int:
         """Stage the merged rows of a partition. Returns how many copies were dropped."""
         with scratch() as folder:
-            merge = Merge(log.storage, Path(folder), self.settings.memory_bytes)
-            try:
-                for table in merge.tables(each.files):
-                    transaction.write(each.dataset, table, partitioning(each.partition))
-                    self.progress(lambda: self._text(log, each))
-            except FileNotFoundError as error:
-                raise CommitConflict(
-                    f"a file of {each.dataset}/{each.partition} is gone: another run of {log.name} has "
-                    f"removed it, or it was deleted by hand, which verify shows ({error})"
-                ) from error
-        if merge.rows_read != each.rows:
-            raise LakeError(
-                f"the files of {each.dataset}/{each.partition} hold {merge.rows_read:,} rows, but the "
-                f"commits of {log.name} say {each.rows:,}: nothing was changed; verify the lake"
-            )
+            say = partial(self.progress, partial(self._text, log, each))
+            merge = Merge(log.storage, Path(folder), self.settings.memory_bytes, progress=say)
+            for table in merge.tables(each.files):
+                transaction.write(each.dataset, table, partitioning(each.partition))
         return merge.duplicates
 
     def _text(self, log: Log[Any], each: PartitionPlan) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import partition_span
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
+from airflow_provider_defender.lake.maintenance.damage import Damage
 from airflow_provider_defender.lake.maintenance.merge import Merge, leaf, scratch
 from airflow_provider_defender.lake.maintenance.progress import Progress
 from airflow_provider_defender.lake.maintenance.result import LogResult
@@ -80,14 +82,15 @@ def _read_up_to(log: Log[Any], numbers: set[int]) -> dict[int, int]:
     }
 
 
-def write_latest(log: Log[Any], settings: CompactionSettings, result: LogResult, progress: Progress) -> None:
+def write_latest(
+    log: Log[Any], settings: CompactionSettings, result: LogResult, progress: Progress, damage: Damage
+) -> None:
     """Write the partitions of `alerts_latest` that are missing or behind; adds to `result`."""
     for attempt in reversed(range(settings.attempts)):
         snapshot = log.snapshot()
         try:
             for partitions in _batches(log, snapshot, settings):
-                number = _write(log, snapshot, settings, partitions, progress)
-                result.add(LogResult(log.name, commits=(number,), latest_partitions=len(partitions)))
+                result.add(_write(log, snapshot, settings, partitions, progress=progress, damage=damage))
             return
         except CommitConflict:
             if not attempt:
@@ -105,43 +108,42 @@ def _write(
     snapshot: Snapshot,
     settings: CompactionSettings,
     partitions: Sequence[str],
+    *,
     progress: Progress,
-) -> int:
-    """Write some partitions in one commit. Returns its number."""
+    damage: Damage,
+) -> LogResult:
+    """Write some partitions in one commit; those with a damaged file are left out."""
     alerts, latest = (_by_partition(snapshot, dataset) for dataset in (_SOURCE, LATEST))
-    removed = [each.file.path for partition in partitions for each in latest.get(partition, ())]
+    old = {partition: [each.file.path for each in latest.get(partition, ())] for partition in partitions}
     read = {partition: [each.file for each in alerts.get(partition, ())] for partition in partitions}
-    head = log.head()
-    check_inputs(log, removed, after=snapshot.number)
+    head, done = log.head(), 0
+    check_inputs(log, list(chain.from_iterable(old.values())), after=snapshot.number)
     window = {_AS_OF: snapshot.number, "partitions": len(partitions)}
     with log.begin(head, new_ledger(head), kind="compaction", window=window) as transaction:
-        for done, (partition, files) in enumerate(read.items()):
-            for table in _latest_rows(log.storage, files, settings):
-                transaction.write(LATEST, table, partitioning(partition))
-            progress(partial("{:,} of {:,} partitions of {}".format, done + 1, len(read), LATEST))
-        transaction.remove(removed)
+        for partition, files in read.items():
+            with damage.skipping(log, files, after=snapshot.number):
+                for table in _latest_rows(log.storage, files, settings):
+                    transaction.write(LATEST, table, partitioning(partition))
+                transaction.remove(old[partition])
+                done += 1
+            progress(partial("{:,} of {:,} partitions of {}".format, done, len(read), LATEST))
         commit = transaction.commit()
-    if commit is None:
-        raise RuntimeError("a partition of the latest alerts had neither rows nor files")
-    return commit.number
+    return LogResult(log.name, commits=(commit.number,) if commit else (), latest_partitions=done)
 
 
 def _latest_rows(
     storage: Storage, files: Sequence[DataFile], settings: CompactionSettings
 ) -> Iterator[pa.Table]:
-    """The rows of the newest version of each alert, sorted. Raises `CommitConflict` if a file is gone."""
-    try:
-        newest = _newest_versions(storage, files)
-        with scratch() as folder:
-            merge = Merge(
-                storage,
-                Path(folder),
-                settings.memory_bytes,
-                lambda batch: batch.filter(newest.found(row_versions(batch, VERSION_COLUMNS))),
-            )
-            yield from merge.tables(files)
-    except FileNotFoundError as error:
-        raise CommitConflict(f"a file is gone: another run has removed it ({error})") from error
+    """The rows of the newest version of each alert, sorted. Raises as `Merge.tables` does."""
+    newest = _newest_versions(storage, files)
+    with scratch() as folder:
+        merge = Merge(
+            storage,
+            Path(folder),
+            settings.memory_bytes,
+            keep=lambda batch: batch.filter(newest.found(row_versions(batch, VERSION_COLUMNS))),
+        )
+        yield from merge.tables(files)
 
 
 def _newest_versions(storage: Storage, files: Sequence[DataFile]) -> DigestSet:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from airflow_provider_defender.lake.errors import FileChanged
 from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.maintenance.schemas import NotMergeable, conformed, merged_schema
 from airflow_provider_defender.lake.maintenance.sources import sources
@@ -64,7 +65,7 @@ class Merge:
 
     Files whose schemas contradict each other, a column of one name being of different types, are merged
     apart. `memory_bytes`: size in memory of the rows that are sorted at once. `folder`: a local one, for what
-    does not fit. `keep`: chooses among the rows read; None: all.
+    does not fit. `keep`: chooses among the rows read; None: all. `progress` is called every now and then.
     """
 
     def __init__(
@@ -72,12 +73,15 @@ class Merge:
         storage: Storage,
         folder: Path,
         memory_bytes: int,
+        *,
         keep: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
+        progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage = storage
         self._folder = folder
         self._memory_bytes = memory_bytes
         self._keep = keep
+        self._progress = progress
         self._groups: list[_Group] = []
         self._waiting_bytes = 0
         self._names = count()
@@ -85,13 +89,15 @@ class Merge:
         self.duplicates = 0
 
     def tables(self, files: Sequence[DataFile]) -> Iterator[pa.Table]:
-        """Yield the rows of the files.
+        """Yield the rows of the files, after all of them have been read.
 
         Raises `FileChanged` if a file is not what its commit says; `FileNotFoundError`, and what the store
-        raises.
+        raises. All that happens before the first rows are handed out.
         """
         for source in sources(self._storage, files):
             self._read(source)
+            self._progress()
+        self._check_count(files)
         for group in self._groups:
             yield from self._without_copies(self._merged(group))
         self._groups = []
@@ -104,6 +110,14 @@ class Merge:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 self.rows_read += batch.num_rows
                 self._add(group, batch if self._keep is None else self._keep(batch))
+
+    def _check_count(self, files: Sequence[DataFile]) -> None:
+        said = sum(file.rows for file in files)
+        if self.rows_read != said:
+            raise FileChanged(
+                f"{files[0].path} and the other files to be merged with it hold {self.rows_read:,} rows, but "
+                f"their commits say {said:,}: verify the lake"
+            )
 
     def _group(self, schema: pa.Schema) -> _Group:
         for group in self._groups:
@@ -157,6 +171,7 @@ class Merge:
     def _without_copies(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         last: pa.Table | None = None
         for table in tables:
+            self._progress()
             identities = keys_of(table, _IDENTITY)
             first = identities.slice(0, 1) if last is None else last
             copies = _equal_rows(

@@ -12,7 +12,7 @@ from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import partition_span
 from airflow_provider_defender.lake.log.log import Log
-from airflow_provider_defender.lake.log.snapshot import Snapshot
+from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
 from airflow_provider_defender.lake.maintenance.latest import changed_partitions
 from airflow_provider_defender.lake.maintenance.settings import LATEST, CompactionSettings
 from airflow_provider_defender.lake.maintenance.settling import removable
@@ -26,6 +26,7 @@ __all__ = [
     "matches",
     "plan_compaction",
     "plan_log",
+    "wants_latest",
 ]
 
 
@@ -154,7 +155,7 @@ def plan_compaction(
     candidates: list[tuple[Snapshot, list[PartitionPlan], tuple[str, ...]]] = []
     for log in chosen_logs(lake, logs):
         snapshot = log.snapshot()
-        latest = changed_partitions(log, snapshot, settings) if settings.latest else ()
+        latest = changed_partitions(log, snapshot, settings) if wants_latest(settings, datasets) else ()
         candidates.append((snapshot, _candidates(log, snapshot, settings, datasets), latest))
     allowed = _oldest([each for _, found, _ in candidates for each in found], settings.max_partitions)
     plans = (
@@ -192,6 +193,11 @@ def matches(dataset: str, patterns: Sequence[str] | None) -> bool:
     return patterns is None or any(fnmatchcase(dataset, pattern) for pattern in patterns)
 
 
+def wants_latest(settings: CompactionSettings, datasets: Sequence[str] | None) -> bool:
+    """Whether a run for these datasets keeps `alerts_latest`, too."""
+    return settings.latest and matches("alerts", datasets)
+
+
 def _candidates(
     log: Log[Any],
     snapshot: Snapshot,
@@ -199,7 +205,7 @@ def _candidates(
     datasets: Sequence[str] | None,
 ) -> list[PartitionPlan]:
     """The partitions to merge, oldest first."""
-    small: dict[tuple[str, str], list[DataFile]] = {}
+    small: dict[tuple[str, str], list[LoggedFile]] = {}
     for each in removable(log, snapshot):
         file = each.file
         if (
@@ -207,13 +213,23 @@ def _candidates(
             and file.dataset != LATEST
             and matches(file.dataset, datasets)
         ):
-            small.setdefault((file.partition, file.dataset), []).append(file)
+            small.setdefault((file.partition, file.dataset), []).append(each)
     now = log.lake.now()
     return [
-        PartitionPlan(dataset, partition, tuple(files))
+        PartitionPlan(dataset, partition, tuple(each.file for each in files))
         for (partition, dataset), files in sorted(small.items(), key=lambda item: item[0])
-        if len(files) >= _files_needed(partition, settings, now)
+        if len(files) >= _files_needed(partition, settings, now) and not _is_merged(log, files)
     ]
+
+
+def _is_merged(log: Log[Any], files: Sequence[LoggedFile]) -> bool:
+    """Whether one compaction has written all of the files: it could not merge them any further.
+
+    Their schemas contradict each other, or all but one have reached a smaller target.
+    """
+    numbers = {each.commit for each in files}
+    commit = log.commit(min(numbers)) if len(numbers) == 1 else None
+    return commit is not None and commit.kind == "compaction"
 
 
 def _files_needed(partition: str, settings: CompactionSettings, now: datetime) -> float:

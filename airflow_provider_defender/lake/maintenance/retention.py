@@ -23,7 +23,7 @@ from airflow_provider_defender.lake.maintenance.plan import (
 from airflow_provider_defender.lake.maintenance.progress import Progress
 from airflow_provider_defender.lake.maintenance.result import LogResult, MaintenanceResult
 from airflow_provider_defender.lake.maintenance.settings import RetentionSettings
-from airflow_provider_defender.lake.maintenance.settling import removable, settled_below
+from airflow_provider_defender.lake.maintenance.settling import removable
 from airflow_provider_defender.lake.maintenance.writing import check_inputs, new_ledger
 
 __all__ = ["apply_retention", "plan_retention"]
@@ -117,18 +117,7 @@ def _plan(log: Log[Any], settings: RetentionSettings, datasets: Sequence[str] | 
 def _removable_files(log: Log[Any], settings: RetentionSettings, snapshot: Snapshot) -> Iterator[DataFile]:
     yield from (each.file for each in removable(log, snapshot))
     if settings.age(QUARANTINE) is not None:
-        yield from _removable_rejects(log)
-
-
-def _removable_rejects(log: Log[Any]) -> Iterator[DataFile]:
-    """Files of rejects, which no snapshot lists."""
-    below, found = settled_below(log), dict[str, DataFile]()
-    for commit in log.published():
-        for path in commit.removed:
-            found.pop(path, None)
-        if commit.number < below:
-            found.update({file.path: file for file in commit.rejects})
-    yield from found.values()
+        yield from (each.file for each in removable(log, snapshot, QUARANTINE))
 
 
 def _remove(log: Log[Any], number: int, partitions: Sequence[PartitionPlan]) -> LogResult:

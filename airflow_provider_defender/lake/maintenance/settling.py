@@ -23,7 +23,7 @@ def settled_below(log: Log[Any]) -> int:
     return log.newest_before(log.lake.now() - _SETTLED)
 
 
-def removable(log: Log[Any], snapshot: Snapshot) -> Iterator[LoggedFile]:
-    """Yield the files of a snapshot that a commit may remove now."""
+def removable(log: Log[Any], snapshot: Snapshot, dataset: str | None = None) -> Iterator[LoggedFile]:
+    """Yield the files of a snapshot that a commit may remove now; `dataset` as for `Snapshot.files`."""
     below = settled_below(log)
-    return (each for each in snapshot.files() if each.commit < below)
+    return (each for each in snapshot.files(dataset) if each.commit < below)

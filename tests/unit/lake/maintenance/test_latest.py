@@ -123,10 +123,10 @@ def test_two_first_runs_at_once_are_put_right(lake: Lake, monkeypatch: pytest.Mo
     """Neither removes a file of the other, so both count, until the next run."""
     write = latest._write
 
-    def after_another(*arguments: Any) -> int:
+    def after_another(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(latest, "_write", write)
         compact(lake, SETTINGS)
-        return write(*arguments)
+        return write(*arguments, **options)
 
     monkeypatch.setattr(latest, "_write", after_another)
     compact(lake, SETTINGS)

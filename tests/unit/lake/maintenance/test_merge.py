@@ -227,3 +227,24 @@ def test_an_altered_file_is_not_merged(
     pq.write_table(rows([1], ["i"]), tmp_path / "1.parquet", store_schema=False)
     with pytest.raises(FileChanged, match=r"1\.parquet has the SHA-256"):
         merged(tmp_path, [good], 2**30)
+
+
+def test_memory_does_not_grow_with_the_partition(tmp_path: Path) -> None:
+    files = [
+        data_file(tmp_path, f"{number}.parquet", rows(range(500), ["h"] * 500, key=f"{number}/", width=1_000))
+        for number in range(24)
+    ]
+    peaks = []
+    for count in (6, 24):
+        with tempfile.TemporaryDirectory() as folder:
+            before = pa.default_memory_pool()
+            pool = pa.proxy_memory_pool(before)
+            pa.set_memory_pool(pool)
+            try:
+                merge = Merge(LocalStorage(str(tmp_path)), Path(folder), 2**19)
+                assert sum(table.num_rows for table in merge.tables(files[:count])) == count * 500
+            finally:
+                pa.set_memory_pool(before)
+            peaks.append(pool.max_memory())
+    assert peaks[1] < 1.25 * peaks[0], peaks
+    assert peaks[1] < 8 * 2**20, peaks
