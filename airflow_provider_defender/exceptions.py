@@ -283,7 +283,9 @@ class CommitDamaged(StopAndLook, AirflowFailException):
 
 
 class FileDamaged(StopAndLook, AirflowFailException):
-    """A data file of the lake is not what its commit says: it was altered or damaged. Nothing was changed.
+    """A data file of the lake is not what its commit says: it was altered, damaged or deleted.
+
+    It was left alone; all else that the run had to do was done.
 
     What to do: restore it, for example from a version that the store kept, and [verify the
     lake](operations.md#verify-the-lake).

@@ -191,7 +191,8 @@ class LakeCompactionOperator(_PlannedOperator):
         TryAgain: the lake's store does not answer. What was committed stays.
         ConflictingRun: another run removed the same files again and again. What was committed stays; a retry
             goes on from there.
-        StopAndLook: a file or a commit is not what it should be; `verify` says more.
+        FileDamaged: data files are not what their commits say, or are gone. All other partitions were merged.
+        StopAndLook: a commit is not what it should be; `verify` says more.
     """
 
     template_fields: Sequence[str] = ("lake", "datasets", "logs", "plan_only")
@@ -318,7 +319,7 @@ class LakeRetentionOperator(_PlannedOperator):
             raise AirflowSkipException("No age is given, so everything is kept.")
 
     def _check_in(self, lake: Lake) -> None:
-        check_patterns("ages", parse_ages(self.ages), lake, also=("quarantine",))
+        check_patterns("ages", parse_ages(self.ages), lake, also=("quarantine", "alerts_latest"))
 
     def _settings(self) -> RetentionSettings:
         from airflow_provider_defender.lake import RetentionSettings

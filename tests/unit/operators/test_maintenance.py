@@ -19,10 +19,9 @@ from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.compat import AirflowFailException, AirflowSkipException
 from airflow_provider_defender.exceptions import (
     ConfigurationError,
-    ConflictingRun,
     FileDamaged,
 )
-from airflow_provider_defender.lake import committed_files, verify
+from airflow_provider_defender.lake import Transaction, committed_files, verify
 from airflow_provider_defender.operators import (
     LakeCompactionOperator,
     LakeRetentionOperator,
@@ -140,18 +139,35 @@ def test_the_latest_alerts_are_kept_if_that_is_asked(simulator: Simulator, small
     assert len(small_files.versions()) == len(latest) + 1
 
 
-def test_an_input_that_is_gone_is_a_conflict_that_airflow_retries(small_files: LakeFolder) -> None:
-    oldest_file(small_files).unlink()
-    with pytest.raises(ConflictingRun, match="is gone"):
-        compact(small_files)
-    assert not issubclass(ConflictingRun, AirflowFailException)
+def test_two_compactions_that_meet_keep_every_row_once(
+    small_files: LakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions, commit = small_files.versions(), Transaction.commit
+
+    def after_another(transaction: Any, *arguments: Any) -> Any:
+        monkeypatch.setattr(Transaction, "commit", commit)
+        assert compact(small_files)["done"]["total"]["files_removed"] == 4
+        return commit(transaction, *arguments)
+
+    monkeypatch.setattr(Transaction, "commit", after_another)
+    summary = compact(small_files)
+    assert summary["done"]["total"]["commits"] == []
+    assert small_files.versions() == versions
+    assert verify(small_files.path).differences == ()
 
 
-def test_an_input_that_was_altered_stops_the_run(small_files: LakeFolder) -> None:
+def test_a_file_that_was_altered_or_is_gone_stops_the_task_for_a_person_to_look(
+    small_files: LakeFolder,
+) -> None:
     file = oldest_file(small_files)
     file.write_bytes(file.read_bytes().replace(b"PAR1", b"PAR2"))
     with pytest.raises(FileDamaged, match=re.escape(file.name)):
         compact(small_files)
+    file.unlink()
+    with pytest.raises(FileDamaged, match=re.escape(file.name)):
+        compact(small_files)
+    assert issubclass(FileDamaged, AirflowFailException)
+    assert len(small_files.files()) == 4
 
 
 def test_a_lake_that_does_not_exist_yet_has_nothing_to_do(lake: LakeFolder) -> None:
