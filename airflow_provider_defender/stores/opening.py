@@ -18,7 +18,6 @@ from airflow_provider_defender.exceptions import (
     DefenderError,
     FileDamaged,
     RunTooOld,
-    StopAndLook,
     TooManyRanges,
 )
 from airflow_provider_defender.hooks import not_shown, shown_name
@@ -177,8 +176,7 @@ def lake_errors(root: Any = "") -> Iterator[None]:
     except DefenderError:
         raise
     except LakeError as error:
-        known_errors = meanings().items()
-        meaning = next((each for kind, each in known_errors if isinstance(error, kind)), StopAndLook)
+        meaning = next(each for lake_error, each in meanings().items() if isinstance(error, lake_error))
         raise meaning(str(error)) from error
     except Exception as error:
         if (known := translated(error, root)) is None:
