@@ -138,6 +138,24 @@ def test_two_first_runs_at_once_are_put_right(lake: Lake, monkeypatch: pytest.Mo
     assert [key for key, _, _ in latest_of(lake)] == ["a", "b", "b", "c", "new"]
 
 
+def test_two_runs_that_replace_the_same_files(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one sees that its old files have gone between its plan and its head, and plans again."""
+    compact(lake, SETTINGS)
+    lake.now.advance(2 * DAY)  # type: ignore[attr-defined]
+    land(lake, [("a", "4", START)])
+    lake.now.advance(2 * DAY)  # type: ignore[attr-defined]
+    write = latest._write
+
+    def after_another(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(latest, "_write", write)
+        compact(lake, SETTINGS)
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(latest, "_write", after_another)
+    compact(lake, SETTINGS)
+    assert latest_of(lake) == [("a", "4", 0), ("b", "5", 0), ("b", "5", 1), ("c", "1", 0)]
+
+
 STATES = pa.schema(
     [
         ("@timestamp", pa.timestamp("us", "UTC")),
