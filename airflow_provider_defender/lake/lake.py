@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -36,6 +37,7 @@ class Lake:
         settings: how data files are written; None: the defaults.
         clock: returns the current time as an aware datetime.
         sleep: waits for a number of seconds.
+        random_number: returns a number from 0 up to 1, for waits of random length.
     """
 
     retry_waits: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
@@ -50,11 +52,13 @@ class Lake:
         settings: WriterSettings | None = None,
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
+        random_number: Callable[[], float] = random.random,
     ) -> None:
         self.storage = _open_storage(filesystem, root, single_writer)
         self.settings = settings or WriterSettings()
         self.now = clock
         self.sleep = sleep
+        self.random = random_number
 
     @overload
     def log(self, name: str) -> Log[Any]: ...

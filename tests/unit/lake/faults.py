@@ -103,7 +103,7 @@ class SteppedStorage:
     def delete(self, path: str) -> None:
         self._take("delete", path, lambda: self.storage.delete(path))
 
-    def delete_folder(self, path: str) -> None:
+    def delete_folder(self, path: str, names: Sequence[str] | None = None) -> None:
         """File by file, as the stores do it, so that a crash can leave half a folder."""
         for name in self._take("list", path, lambda: self.storage.list_folder(path)) or ():
             self._take("delete", f"{path}/{name}", partial(self.storage.delete, f"{path}/{name}"))
