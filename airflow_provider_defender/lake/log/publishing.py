@@ -28,7 +28,9 @@ def finish(storage: Storage, paths: LogPaths, commit: Commit[Any]) -> None:
 
 def finish_own(storage: Storage, paths: LogPaths, commit: Commit[Any]) -> None:
     """The same by the run that made the commit: it need not ask the store what is staged."""
-    staged = [paths.staged_name(file.path) for file in commit.files] or [REMOVAL]
+    staged = [paths.staged_name(file.path) for file in commit.files]
+    if commit.removed and not staged:
+        staged = [REMOVAL]
     _finish(storage, paths, commit, commit.files, staged)
 
 
