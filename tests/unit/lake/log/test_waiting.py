@@ -133,31 +133,52 @@ def test_a_loser_waits_for_the_winner_and_then_commits(tmp_path: Path) -> None:
     assert len(visible_offsets(tmp_path)) == 7
 
 
-# In an object store, by threads -------------------------------------------------------------------
-
-
 class Mortal:
-    """A storage whose run can die while it publishes: then nothing more that it does has an effect."""
+    """A storage whose run dies at one of its steps of a name: nothing more that it does has an effect."""
 
-    def __init__(self, storage: Any, publishes: int | None) -> None:
+    def __init__(self, storage: Any, dies_at: str, after: int | None = 0) -> None:
         self._storage = storage
-        self._left = publishes
+        self._dies_at = dies_at
+        self._left = after
         self._dead = False
 
-    def publish(self, source: str, target: str) -> None:
-        if self._left is not None:
+    def __getattr__(self, name: str) -> Any:
+        if name == self._dies_at and self._left is not None:
             self._left -= 1
             self._dead = self._dead or self._left < 0
-        self._check()
-        self._storage.publish(source, target)
-
-    def _check(self) -> None:
         if self._dead:
             raise Crash
-
-    def __getattr__(self, name: str) -> Any:
-        self._check()
         return getattr(self._storage, name)
+
+
+def test_a_commit_that_only_removes_is_finished_by_the_next_run() -> None:
+    """In an object store, too, where an empty folder is none: its owner dies before it removes anything."""
+    store = S3FileSystem(0.0)
+
+    def lake() -> Lake:
+        return Lake(store, "bucket/lake", clock=Clock(), sleep=lambda seconds: None)
+
+    commit = hub_drain(lake(), {0: 3})
+    assert commit is not None
+    (old,) = [file.path for file in commit.added]
+    dying = lake()
+    dying.storage = Mortal(dying.storage, dies_at="delete")
+    log = open_hub(dying)
+    with log.begin(log.head(), OffsetsLedger(), kind="retention") as transaction:
+        transaction.remove([old])
+        with pytest.raises(Crash):
+            transaction.commit()
+    assert lake().storage.exists(old)
+    assert open_hub(lake()).read_head().number == 2
+    open_hub(lake()).head()
+    assert not lake().storage.exists(old)
+    assert not [path for path in store._objects if path.endswith(".staged")]
+    store.requests.clear()
+    open_hub(lake()).head()
+    assert store.requests["delete"] == 0, "what is finished is done again"
+
+
+# In an object store, by threads -------------------------------------------------------------------
 
 
 FILES = 5
@@ -201,7 +222,7 @@ def test_many_runs_at_once_of_which_some_die_neither_lose_nor_double(seed: int) 
     def work(partition: int, dies_after: list[int | None]) -> None:
         for publishes in dies_after:
             lake = Lake(store, "bucket/lake", sleep=lambda seconds: time.sleep(seconds / 20))
-            lake.storage = Mortal(lake.storage, publishes)
+            lake.storage = Mortal(lake.storage, "publish", publishes)
             try:
                 commit_files(lake, partition)
             except Crash:
