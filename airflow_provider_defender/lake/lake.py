@@ -35,6 +35,7 @@ class Lake:
         single_writer: the user's promise that only one run writes at a time. Only with it are stores accepted
             that cannot create an object only if it is absent.
         settings: how data files are written; None: the defaults.
+        commits_per_checkpoint: after how many commits of a log the next checkpoint is written; at least 1.
         clock: returns the current time as an aware datetime.
         sleep: waits for a number of seconds.
         random_number: returns a number from 0 up to 1, for waits of random length.
@@ -50,10 +51,14 @@ class Lake:
         *,
         single_writer: bool = False,
         settings: WriterSettings | None = None,
+        commits_per_checkpoint: int = 100,
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
         random_number: Callable[[], float] = random.random,
     ) -> None:
+        if commits_per_checkpoint < 1:
+            raise ValueError(f"commits_per_checkpoint is {commits_per_checkpoint}: at least 1 is needed")
+        self.commits_per_checkpoint = commits_per_checkpoint
         self.storage = _open_storage(filesystem, root, single_writer)
         self.settings = settings or WriterSettings()
         self.now = clock

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import DataFile
-from airflow_provider_defender.lake.log.layout import check_dataset
+from airflow_provider_defender.lake.log.layout import QUARANTINE, check_dataset
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.parquet import read_columns
 from airflow_provider_defender.lake.storage.address import local_path
@@ -76,9 +76,8 @@ def committed_rows(
 
 def rejected_rows(log: Log[Any], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield some columns of a log's quarantine, like `committed_rows`."""
-    for commit in log.published():
-        for file in commit.rejects:
-            yield from _rows(log, file, columns)
+    for each in log.snapshot().files(QUARANTINE):
+        yield from _rows(log, each.file, columns)
 
 
 def _rows(log: Log[Any], file: DataFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

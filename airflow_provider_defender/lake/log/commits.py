@@ -154,33 +154,80 @@ class Commits(Generic[P]):
             return None
         return self._parsed(body, path)
 
-    def commits(self, *, whole: bool = True) -> Iterator[Commit[P]]:
-        """Yield all commits from the oldest to the newest. Raises `CommitUnreadable` and `OriginMismatch`.
+    def newest_before(self, moment: datetime) -> int:
+        """Return the number of the newest commit that was made before a moment; 0 if there is none.
+
+        Commits carry the times of many workers' clocks, so these only nearly ascend. If no clock is wrong by
+        more than s, every commit up to the returned one was made before `moment` + s, and every commit after
+        it later than `moment` - s. Reads few commits, about log2 of their number. Raises as `commit` does,
+        and `CommitUnreadable` if a commit is missing.
+        """
+        newest = self.newest()
+        low, high = 0, 1 + (0 if newest is None else newest.number)
+        while high - low > 1:  # commit `low` was made before the moment, commit `high` was not
+            middle = (low + high) // 2
+            commit = self.commit(middle)
+            if commit is None:
+                raise CommitUnreadable(self._missing_text([range(middle, middle + 1)]))
+            low, high = (middle, high) if commit.committed_at < moment else (low, middle)
+        return low
+
+    def commits(self, after: int = 0, *, whole: bool = True) -> Iterator[Commit[P]]:
+        """Yield the commits with numbers above `after`, oldest first; it reads no others.
 
         Numbers have no gaps, so a missing one means that a commit was deleted, and the files that it lists
         would silently be left out: this raises `CommitUnreadable`, too. With `whole=False` it is a warning,
-        for callers that can do with the rest.
+        for callers that can do with the rest. Raises `OriginMismatch`, and what the store raises.
         """
-        numbers = self._numbers()
-        self._check_whole(numbers, whole)
-        for start in range(0, len(numbers), _READ_AT_ONCE):
-            paths = [self.paths.commit(number) for number in numbers[start : start + _READ_AT_ONCE]]
-            for path, body in zip(paths, self._bodies(paths), strict=True):
-                yield self._parsed(body, path)
+        hinted = self.hint().number  # first: what it names has been there by then
+        number = after
+        for commit in self._without_gap(after, None if hinted is msgspec.UNSET else hinted):
+            yield commit
+            number = commit.number
+        # The hint tells whether commits lie above a gap, unless it is none or too old for what was asked.
+        if after and hinted is not msgspec.UNSET and after <= hinted <= number:
+            return
+        above = [each for each in self._numbers() if each > after]
+        self._check_whole(above, after, whole)
+        rest = [each for each in above if each > number]
+        for start in range(0, len(rest), _READ_AT_ONCE):
+            part = rest[start : start + _READ_AT_ONCE]
+            try:
+                yield from self._read(part)
+            except FileNotFoundError as error:
+                raise CommitUnreadable(f"a commit of {self.name} was deleted just now: {error}") from error
 
-    def _bodies(self, paths: Sequence[str]) -> list[bytes]:
-        try:
-            return self.storage.read_many(paths)
-        except FileNotFoundError as error:
-            raise CommitUnreadable(f"a commit of {self.name} was deleted just now: {error}") from error
+    def _without_gap(self, after: int, hinted: int | None) -> Iterator[Commit[P]]:
+        """The commits above `after` up to the first number that has none."""
+        number, count, grows = after, 1, True
+        while count:
+            if hinted is not None and hinted > number:
+                count = min(hinted - number, _READ_AT_ONCE)
+            try:
+                commits = self._read(range(number + 1, number + 1 + count))
+            except FileNotFoundError:  # the hint is wrong, or this is the end
+                hinted, count, grows = None, count // 2, False
+                continue
+            yield from commits
+            number += count
+            if number == hinted:
+                count = 1
+            elif grows:
+                count = min(2 * count, _READ_AT_ONCE)
 
-    def _check_whole(self, numbers: list[int], whole: bool) -> None:
+    def _read(self, numbers: Sequence[int]) -> list[Commit[P]]:
+        paths = [self.paths.commit(number) for number in numbers]
+        return [
+            self._parsed(body, path) for path, body in zip(paths, self.storage.read_many(paths), strict=True)
+        ]
+
+    def _check_whole(self, numbers: list[int], after: int, whole: bool) -> None:
         """Complete the numbers of a listing; warn or raise `CommitUnreadable` if commits are missing."""
         # A listing made during commits may contain one of them, but not the one before it.
-        latest = chain.from_iterable(map(reversed, reversed(_missing(numbers))))
+        latest = chain.from_iterable(map(reversed, reversed(_missing(numbers, after))))
         there = [number for number in islice(latest, _READ_AT_ONCE) if self.commit(number) is not None]
         numbers[:] = sorted({*numbers, *there})
-        missing = _missing(numbers)
+        missing = _missing(numbers, after)
         if missing and whole:
             raise CommitUnreadable(self._missing_text(missing))
         if missing:
@@ -232,9 +279,9 @@ class Commits(Generic[P]):
             )
 
 
-def _missing(numbers: list[int]) -> list[range]:
-    """The missing numbers below the highest one, as ranges: a stray file's number may be huge."""
-    gaps = (range(low + 1, high) for low, high in zip([0, *numbers], numbers, strict=False))
+def _missing(numbers: list[int], after: int = 0) -> list[range]:
+    """The missing numbers between `after` and the highest, as ranges: a stray file's number may be huge."""
+    gaps = (range(low + 1, high) for low, high in zip([after, *numbers], numbers, strict=False))
     return [gap for gap in gaps if gap]
 
 

@@ -20,6 +20,9 @@ class Environment(Protocol):
     retry_waits: Sequence[float]
     """Seconds between retries of a create whose outcome is unknown."""
 
+    commits_per_checkpoint: int
+    """After how many commits of a log the next checkpoint is written."""
+
     def now(self) -> datetime:
         """The current time, as an aware datetime."""
         ...

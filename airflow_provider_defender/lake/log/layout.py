@@ -6,6 +6,7 @@
     events/DeviceProcessEvents/date=2026-11-22/hour=13/<log>-<token>-<n>.parquet
     _defender/<log>/commits/00000042.json
     _defender/<log>/head.json
+    _defender/<log>/checkpoints/00000100-<digest>.parquet
     _defender/<log>/staging/<token>/<n>.staged
     _defender/<log>/quarantine/date=2026-11-22/<log>-<token>-<n>.parquet
 """
@@ -38,6 +39,7 @@ QUARANTINE = "quarantine"
 _LOG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 _DATASET = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)?", re.ASCII)
 _COMMIT = re.compile(r"(\d{8,})\.json", re.ASCII)
+_CHECKPOINT = re.compile(r"(\d{8,})-[0-9a-f]{16}\.parquet", re.ASCII)
 _PARTITION = re.compile(r"date=(\d{4}-\d\d-\d\d)(?:/hour=(\d\d))?", re.ASCII)
 
 
@@ -116,6 +118,11 @@ class LogPaths:
         return f"{self.home}/head.json"
 
     @property
+    def checkpoints(self) -> str:
+        """The folder of the checkpoints."""
+        return f"{self.home}/checkpoints"
+
+    @property
     def all_staging(self) -> str:
         """The folder of the staging folders."""
         return f"{self.home}/staging"
@@ -133,6 +140,17 @@ class LogPaths:
     def commit_number(name: str) -> int | None:
         """The number of a commit from its file name, None for any other file."""
         match = _COMMIT.fullmatch(name)
+        return int(match[1]) if match else None
+
+    @staticmethod
+    def checkpoint_name(number: int, digest: str) -> str:
+        """The file name of a checkpoint of the commit with this number: another for another content."""
+        return f"{number:08d}-{digest}.parquet"
+
+    @staticmethod
+    def checkpoint_number(name: str) -> int | None:
+        """The number of a checkpoint's commit from its file name, None for any other file."""
+        match = _CHECKPOINT.fullmatch(name)
         return int(match[1]) if match else None
 
     def staging(self, token: str) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from airflow_provider_defender.lake.log import publishing
+from airflow_provider_defender.lake.log.checkpoints import (
+    Changes,
+    Checkpoint,
+    newest_checkpoint,
+    write_checkpoint,
+)
 from airflow_provider_defender.lake.log.commit import Commit
 from airflow_provider_defender.lake.log.commits import Commits, Head
 from airflow_provider_defender.lake.log.ledger import C, Ledger
 from airflow_provider_defender.lake.log.position import P
-from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
+from airflow_provider_defender.lake.log.snapshot import Snapshot
 from airflow_provider_defender.lake.log.transaction import Transaction
 from airflow_provider_defender.lake.log.waiting import Turns
 
@@ -62,27 +69,55 @@ class Log(Commits[P]):
         Raises as `commits` does.
         """
         newest: Commit[P] | None = None
-        for commit in self.commits():
-            if newest is not None and newest.number > after:
+        for commit in self.commits(after):
+            if newest is not None:
                 yield newest
             newest = commit
-        if newest is not None and newest.number > after and self.is_published(newest):
+        if newest is not None and self.is_published(newest):
             yield newest
 
     def snapshot(self) -> Snapshot:
         """Return the files that count after the newest commit whose files are all in place.
 
-        Files of rejects are not among them. Raises as `commits` does.
+        It reads the newest checkpoint and the commits after it; without a checkpoint, all commits. Raises as
+        `commits` does.
         """
-        files: dict[str, LoggedFile] = {}
-        newest: Commit[P] | None = None
-        for newest in self.published():
-            for path in newest.removed:
-                files.pop(path, None)
-            files.update({file.path: LoggedFile(file, newest.number) for file in newest.added})
+        return self._snapshot(newest_checkpoint(self), self.published)
+
+    def _snapshot(
+        self,
+        checkpoint: Checkpoint | None,
+        later: Callable[[int], Iterator[Commit[P]]],
+        passed: frozenset[str] = frozenset(),
+    ) -> Snapshot:
+        changes = Changes()
+        newest: Checkpoint | Commit[P] | None = checkpoint
+        for commit in later(0 if checkpoint is None else checkpoint.number):
+            changes.take(commit)
+            newest = commit
         if newest is None:
-            return Snapshot(self.name, {}, 0, "", files)
-        return Snapshot(self.name, newest.origin, newest.number, newest.digest, files)
+            return Snapshot(self.name, {}, 0, "", changes)
+        number = newest.number
+
+        def without(path: str) -> Snapshot:
+            paths = passed | {path}
+            older = newest_checkpoint(self, up_to=number, without=paths)
+            return self._snapshot(older, lambda after: self._up_to(after, number), paths)
+
+        return Snapshot(self.name, newest.origin, number, newest.digest, changes, checkpoint, without)
+
+    def _up_to(self, after: int, number: int) -> Iterator[Commit[P]]:
+        return takewhile(lambda commit: commit.number <= number, self.commits(after))
+
+    def write_checkpoint(self) -> None:
+        """Write a checkpoint of the newest commit whose files are all in place, if there is none of it.
+
+        Runs write one themselves after every so many commits (`Lake`'s `commits_per_checkpoint`). This is for
+        a log whose checkpoints were deleted. Raises as `commits` does, and what the store raises.
+        """
+        number = self.snapshot().number
+        if number:
+            write_checkpoint(self, number)
 
     def begin(
         self,

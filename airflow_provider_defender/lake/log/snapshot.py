@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import heapq
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from airflow_provider_defender.lake.log.commit import DataFile
-from airflow_provider_defender.lake.log.layout import partition_span
+from airflow_provider_defender.lake.log.checkpoints import (
+    DAMAGED,
+    Changes,
+    Checkpoint,
+    LoggedFile,
+    Selection,
+    warn_of_damage,
+    within,
+)
+from airflow_provider_defender.lake.log.layout import QUARANTINE, place_of
 
 __all__ = ["LoggedFile", "Snapshot", "within"]
 
 
 @dataclass(frozen=True)
-class LoggedFile:
-    """A file that counts, and the number of the commit that has added it."""
-
-    file: DataFile
-    commit: int
-
-
-@dataclass(frozen=True)
 class Snapshot:
     """The files of a log that count after one of its commits.
+
+    It holds what has changed since the log's newest checkpoint; the checkpoint itself is read as files are
+    asked for, no more of it than needed.
 
     Attributes:
         log: the log's name.
@@ -35,25 +39,62 @@ class Snapshot:
     origin: Mapping[str, str]
     number: int
     digest: str
-    _files: Mapping[str, LoggedFile]
+    _changes: Changes = field(repr=False)
+    _checkpoint: Checkpoint | None = None
+    _without: Callable[[str], Snapshot] | None = field(default=None, repr=False, compare=False)
+    """Makes the same snapshot without the checkpoint of this path, which cannot be read."""
 
     def files(
         self, dataset: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[LoggedFile]:
-        """Yield the files of a dataset, in the order in which they were added; None: of all datasets.
+        """Yield the files of a dataset, sorted by partition, then in the order in which they were added.
 
-        `since`, `until`: only those of partitions that meet this span (UTC, `until` exclusive).
+        None: of all datasets but the quarantine, sorted by dataset. `QUARANTINE` ("quarantine"): the files of
+        rejects. `since`, `until`: only those of partitions that meet this span (UTC, `until` exclusive).
+        Files of one commit and partition are sorted by path. Raises as `Log.commits` does, if the checkpoint
+        cannot be read any longer and all commits must be instead.
         """
-        for each in self._files.values():
-            if dataset in (None, each.file.dataset) and within(each.file.partition, since, until):
-                yield each
+        return self._files(Selection(dataset, since, until), None)
+
+    def _files(self, selection: Selection, last: LoggedFile | None) -> Iterator[LoggedFile]:
+        """`last`: where to go on."""
+        after = None if last is None else last.key
+        added = (
+            each
+            for each in self._changes.added
+            if selection.wants(each.file.dataset, each.file.partition) and (after is None or each.key > after)
+        )
+        if self._checkpoint is None:
+            yield from added
+            return
+        stored = (
+            each
+            for each in self._checkpoint.files(selection, after)
+            if each.file.path not in self._changes.removed
+        )
+        merged = heapq.merge(stored, added, key=lambda each: each.key)
+        while True:
+            try:
+                each = next(merged)
+            except StopIteration:
+                return
+            except DAMAGED as error:
+                yield from self._once_more(error)._files(selection, last)
+                return
+            yield each
+            last = each
+
+    def _once_more(self, error: Exception) -> Snapshot:
+        if self._checkpoint is None or self._without is None:
+            raise error
+        if not isinstance(error, FileNotFoundError):  # newer ones were written since
+            warn_of_damage(self._checkpoint.path, error)
+        return self._without(self._checkpoint.path)
 
     def datasets(self) -> list[str]:
-        """Return the names of the datasets that have files, sorted."""
-        return sorted({each.file.dataset for each in self._files.values()})
-
-
-def within(partition: str, since: datetime | None, until: datetime | None) -> bool:
-    """Whether a partition meets a span of time; None: without a bound."""
-    start, end = partition_span(partition)
-    return (since is None or end > since) and (until is None or start < until)
+        """Return the names of the datasets that have files, sorted; the quarantine is not among them."""
+        added = {each.file.dataset for each in self._changes.added}
+        stored = set() if self._checkpoint is None else set(self._checkpoint.datasets) - added
+        changed = {place_of(path)[0] for path in self._changes.removed}
+        left = {name for name in stored if name not in changed or any(True for _ in self.files(name))}
+        return sorted((added | left) - {QUARANTINE})

@@ -1,4 +1,4 @@
-"""Housekeeping after a commit, on which nothing depends: the hint, old staging folders, old positions."""
+"""Housekeeping after a commit, on which nothing depends: hint, checkpoint, old staging, old positions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_defender.lake.log.checkpoints import write_if_due
 from airflow_provider_defender.lake.log.commit import Commit
 from airflow_provider_defender.lake.log.commits import Commits, Hint
 from airflow_provider_defender.lake.log.format import dump_commit
@@ -25,7 +26,7 @@ _SHORTENED_AT_ONCE = 64
 
 
 def tidy(log: Commits[P], newest: Commit[P]) -> None:
-    """Write the hint; once a day, sweep old staging folders; shorten old commits. Only right after a commit.
+    """Write the hint and what is due: a checkpoint, a sweep of staging, shorter commits. After a commit only.
 
     Nothing depends on it, so a failure is a warning.
     """
@@ -39,6 +40,7 @@ def tidy(log: Commits[P], newest: Commit[P]) -> None:
         hint.number = newest.number
         # Before the rest, so that other runs leave it to this one.
         log.storage.replace(log.paths.head, msgspec.json.encode(hint))
+        write_if_due(log, newest)
         if is_due:
             log.warn_if_beheaded()
             _sweep(log, newest)

@@ -111,6 +111,10 @@ class LakeMachine(RuleBasedStateMachine):
         else:
             self.world.storage.replace(path, body)
 
+    @rule(number=index, harm=st.sampled_from(["deleted", "cut", "changed", "renamed"]))
+    def a_checkpoint_is_harmed(self, number: int, harm: str) -> None:
+        self.world.harm_checkpoint(number, harm)
+
     @invariant()
     def nothing_is_lost_doubled_or_shown_early(self) -> None:
         self.world.check()

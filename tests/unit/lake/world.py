@@ -28,6 +28,7 @@ from airflow_provider_defender.lake import (
     TransactionTooOld,
 )
 from airflow_provider_defender.lake.log import transaction
+from airflow_provider_defender.lake.log.format import dump_file
 from airflow_provider_defender.lake.storage.storage import Storage
 from airflow_provider_defender.landing import Partitioning
 from tests.unit.lake.faults import Crash, InjectedError, SteppedStorage
@@ -141,6 +142,7 @@ class World(ABC):
     def start(self, name: str, work: Callable[[Lake], Any]) -> Run:
         lake = self._new_lake(self.clock)
         lake.retry_waits = (0.0, 0.0)
+        lake.commits_per_checkpoint = 2
         run = Run(self, name, work, lake)
         self.runs.append(run)
         return run
@@ -176,6 +178,23 @@ class World(ABC):
         except (FileExistsError, FileNotFoundError):
             return
         self.touched[name.split(" ", 1)[1]] = self.clock.now
+
+    def harm_checkpoint(self, number: int, harm: str) -> None:
+        """A checkpoint is deleted or damaged, or is that of an older commit."""
+        folder = f"_defender/{self.log_name}/checkpoints"
+        names = sorted(self.storage.list_folder(folder) or [])
+        if not names:
+            return
+        path = f"{folder}/{names[number % len(names)]}"
+        body = self.storage.read(path)
+        self.storage.delete(path)
+        if harm == "cut":
+            self.storage.replace(path, body[: len(body) // 2])
+        elif harm == "changed":
+            middle = len(body) // 3
+            self.storage.replace(path, body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :])
+        elif harm == "renamed":
+            self.storage.replace(f"{folder}/{number + 1:08d}-{path.rpartition('-')[2]}", body)
 
     def pass_time(self, by: timedelta) -> None:
         if by >= timedelta(hours=12):  # no request is on its way for so long
@@ -253,6 +272,7 @@ class World(ABC):
             assert path in added, f"{path} is shown but in no commit"
             self._rows_at(path, path)
         self._check_places(records)
+        self._check_snapshot(records)
         landed = Counter(self._committed(records, "added"))
         rejected = Counter(self._committed(records, "rejects"))
         assert not [row for row, times in (landed + rejected).items() if times > 1], "a row landed twice"
@@ -268,6 +288,21 @@ class World(ABC):
         for record in older:
             for file in record["added"] + record["rejects"]:
                 assert file["path"] in gone or self.storage.exists(file["path"]), "rows are not to be seen"
+
+    def _check_snapshot(self, records: list[dict[str, Any]]) -> None:
+        """The snapshot is what all commits say, one after the other."""
+        log = self._log()
+        snapshot = log.snapshot()
+        assert snapshot.number in (len(records), len(records) - 1, 0)
+        files: dict[str, tuple[Any, ...]] = {}
+        for record in records[: snapshot.number]:
+            for path in record["removed"]:
+                files.pop(path)
+            for file in record["added"] + record["rejects"]:
+                files[file["path"]] = (file["path"], record["number"], file)
+        found = [*snapshot.files(), *snapshot.files("quarantine")]
+        shown = [(each.file.path, each.commit, dump_file(each.file)) for each in found]
+        assert sorted(shown, key=str) == sorted(files.values(), key=str), "the snapshot is not the commits"
 
     def abandon(self) -> None:
         """End the threads."""

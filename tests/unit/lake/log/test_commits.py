@@ -179,11 +179,11 @@ def test_a_record_that_goes_while_records_are_read_is_said(
     read_many = lake.storage.read_many
 
     def late(paths: Any) -> list[bytes]:
-        (home(tmp_path) / "commits" / "00000002.json").unlink()
+        (home(tmp_path) / "commits" / "00000002.json").unlink(missing_ok=True)
         return read_many(paths)
 
     monkeypatch.setattr(lake.storage, "read_many", late)
-    with pytest.raises(CommitUnreadable, match="deleted just now"):
+    with pytest.raises(CommitUnreadable, match="lacks commit 2 in"):
         list(open_log(lake).commits())
 
 
@@ -258,3 +258,23 @@ def test_a_log_that_was_opened_to_be_read_only_is_not_written(tmp_path: Path) ->
     assert (head.number, type(head.position)) == (1, VersionsPosition)
     with pytest.raises(ValueError, match="name its origin"):
         lake.log(LOG).begin(head, VersionsLedger(), kind="backfill")
+
+
+def test_the_newest_commit_before_a_moment(tmp_path: Path) -> None:
+    clock = Clock()
+    lake = local_lake(tmp_path, clock)
+    log = open_log(lake)
+    assert log.newest_before(START) == 0
+    for minute in range(9):
+        drain(lake, [(f"k{minute}", START + timedelta(minutes=minute))])
+        clock.advance(timedelta(minutes=1))
+    halves = [START + timedelta(seconds=30 * half) for half in range(-1, 20)]
+    assert [log.newest_before(moment) for moment in halves] == [
+        min(9, max(0, -(-half // 2))) for half in range(-1, 20)
+    ]
+
+
+def test_a_commit_that_is_missing_is_said_by_who_looks_for_a_moment(tmp_path: Path) -> None:
+    lake = five_commits(tmp_path, 3)
+    with pytest.raises(CommitUnreadable, match="lacks commit 3"):
+        open_log(lake).newest_before(START)
