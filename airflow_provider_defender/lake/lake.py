@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -37,6 +38,7 @@ class Lake:
         commits_per_checkpoint: after how many commits of a log the next checkpoint is written; at least 1.
         clock: returns the current time as an aware datetime.
         sleep: waits for a number of seconds.
+        random_number: returns a number from 0 up to 1, for waits of random length.
     """
 
     retry_waits: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
@@ -52,6 +54,7 @@ class Lake:
         commits_per_checkpoint: int = 100,
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
+        random_number: Callable[[], float] = random.random,
     ) -> None:
         if commits_per_checkpoint < 1:
             raise ValueError(f"commits_per_checkpoint is {commits_per_checkpoint}: at least 1 is needed")
@@ -60,6 +63,7 @@ class Lake:
         self.settings = settings or WriterSettings()
         self.now = clock
         self.sleep = sleep
+        self.random = random_number
 
     @overload
     def log(self, name: str) -> Log[Any]: ...

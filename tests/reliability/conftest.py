@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_defender.hooks._connection import redaction
+from airflow_provider_defender.lake.log import waiting
 from airflow_provider_defender.simulator.events import EmbeddedHub
 from tests.helpers.airflow import LakeFolder, run_clock, running_simulator, simulator
 from tests.helpers.event_hubs import EventLake
@@ -24,6 +25,12 @@ def unmasked(monkeypatch: pytest.MonkeyPatch) -> None:
     It would also hide what must not be logged in the first place.
     """
     monkeypatch.setattr(redaction, "mask_secret", lambda secret: None)
+
+
+@pytest.fixture(autouse=True)
+def brief_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run after one that was killed helps it soon: these tests kill hundreds."""
+    monkeypatch.setattr(waiting, "_PATIENCE", 0.01)
 
 
 @pytest.fixture

@@ -31,10 +31,14 @@ _Number = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 
 
 class Hint(msgspec.Struct):
-    """The content of `head.json`: the newest commit's number; the number below which all are shortened."""
+    """The content of `head.json`: the newest commit's number; the number below which all are shortened.
+
+    `swept_at`: when the latest commit was made after which staging was swept.
+    """
 
     number: _Number | msgspec.UnsetType = msgspec.UNSET
     shortened_below: _Number | msgspec.UnsetType = msgspec.UNSET
+    swept_at: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ __all__ = ["Environment"]
 
 
 class Environment(Protocol):
-    """A store, settings and a clock. `Lake` is one."""
+    """A store, settings, a clock and random numbers. `Lake` is one."""
 
     storage: Storage
     settings: WriterSettings
@@ -29,4 +29,8 @@ class Environment(Protocol):
 
     def sleep(self, seconds: float, /) -> None:
         """Wait for a number of seconds."""
+        ...
+
+    def random(self) -> float:
+        """A random number from 0 up to 1, for waits of random length."""
         ...

@@ -20,6 +20,7 @@ from airflow_provider_defender.lake.log.ledger import C, Ledger
 from airflow_provider_defender.lake.log.position import P
 from airflow_provider_defender.lake.log.snapshot import Snapshot
 from airflow_provider_defender.lake.log.transaction import Transaction
+from airflow_provider_defender.lake.log.waiting import Turns
 
 __all__ = ["Log"]
 
@@ -30,11 +31,13 @@ class Log(Commits[P]):
     def head(self) -> Head[P]:
         """Return the newest commit, finished: all its files are in place. Every run that writes begins here.
 
+        Waits some seconds for the run that is publishing them, then publishes them itself.
+
         Raises `CommitUnreadable`, `OriginMismatch`, and what the store raises.
         """
         head = self.read_head()
         if head.commit is not None:
-            self.finish(head.commit)
+            Turns(self).after(head.commit)
         return replace(head, finished=True)
 
     def read_head(self) -> Head[P]:

@@ -6,30 +6,43 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_defender.lake.log.commit import Commit
+from airflow_provider_defender.lake.log.commit import Commit, DataFile
 from airflow_provider_defender.lake.log.layout import LogPaths
 from airflow_provider_defender.lake.storage.storage import Storage
 
-__all__ = ["finish", "is_published"]
+__all__ = ["REMOVAL", "finish", "finish_own", "is_published"]
+
+REMOVAL = "removal.staged"
+"""What a commit that only removes files has in staging, so that it shows when that is done."""
 
 
 def finish(storage: Storage, paths: LogPaths, commit: Commit[Any]) -> None:
     """Publish the files of a commit that are still staged, then delete what it removes. Idempotent."""
-    staging = paths.staging(commit.token)
-    staged = storage.list_folder(staging)
-    if staged is None:  # deleted last: only the removals of a commit without files may remain
-        _remove(storage, commit.removed)
+    staged = storage.list_folder(paths.staging(commit.token))
+    if staged is None:  # deleted last
         return
     storage.sync_folder(paths.commits)  # the run that created the commit may have died before it did so
-    moves = [
-        (f"{staging}/{name}", file.path)
-        for file in commit.files
-        if (name := paths.staged_name(file.path)) in staged
-    ]
+    files = [file for file in commit.files if paths.staged_name(file.path) in staged]
+    _finish(storage, paths, commit, files, staged)
+
+
+def finish_own(storage: Storage, paths: LogPaths, commit: Commit[Any]) -> None:
+    """The same by the run that made the commit: it need not ask the store what is staged."""
+    staged = [paths.staged_name(file.path) for file in commit.files]
+    if commit.removed and not staged:
+        staged = [REMOVAL]
+    _finish(storage, paths, commit, commit.files, staged)
+
+
+def _finish(
+    storage: Storage, paths: LogPaths, commit: Commit[Any], files: Sequence[DataFile], staged: Sequence[str]
+) -> None:
+    staging = paths.staging(commit.token)
+    moves = [(f"{staging}/{paths.staged_name(file.path)}", file.path) for file in files]
     storage.for_each(lambda move: _publish(storage, *move), moves)
     _sync_parents(storage, [file.path for file in commit.files])
     _remove(storage, commit.removed)
-    storage.delete_folder(staging)
+    storage.delete_folder(staging, staged)
 
 
 def _publish(storage: Storage, source: str, target: str) -> None:

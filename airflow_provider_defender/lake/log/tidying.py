@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
 from airflow_provider_defender.lake.log.checkpoints import write_if_due
 from airflow_provider_defender.lake.log.commit import Commit
-from airflow_provider_defender.lake.log.commits import Commits
+from airflow_provider_defender.lake.log.commits import Commits, Hint
 from airflow_provider_defender.lake.log.format import dump_commit
 from airflow_provider_defender.lake.log.position import P
 
@@ -20,23 +20,37 @@ _logger = logging.getLogger(__name__)
 
 SWEEP_AGE = timedelta(days=7)
 SHORTEN_AGE = timedelta(days=30)
+_PERIOD = timedelta(days=1)
+_SHORTEN_EVERY = 16
 _SHORTENED_AT_ONCE = 64
 
 
 def tidy(log: Commits[P], newest: Commit[P]) -> None:
-    """Write the hint and a checkpoint that is due, sweep old staging and shorten old commits, after a commit.
+    """Write the hint and what is due: a checkpoint, a sweep of staging, shorter commits. After a commit only.
 
     Nothing depends on it, so a failure is a warning.
     """
     try:
-        log.warn_if_beheaded()
-        shortened = _shorten(log, newest)
-        hint = {"number": newest.number, "shortened_below": shortened}
-        log.storage.replace(log.paths.head, json.dumps(hint).encode())
+        hint = log.hint()
+        is_due = _is_due(hint, newest)
+        if is_due:
+            hint.swept_at = newest.committed_at
+        if is_due or newest.number % _SHORTEN_EVERY == 0:
+            hint.shortened_below = _shorten(log, newest, hint)
+        hint.number = newest.number
+        # Before the rest, so that other runs leave it to this one.
+        log.storage.replace(log.paths.head, msgspec.json.encode(hint))
         write_if_due(log, newest)
-        _sweep(log, newest)
+        if is_due:
+            log.warn_if_beheaded()
+            _sweep(log, newest)
     except Exception as error:  # whatever a store's client raises
         _logger.warning("Tidying up after commit %d of %s failed: %r", newest.number, log.name, error)
+
+
+def _is_due(hint: Hint, newest: Commit[Any]) -> bool:
+    """Whether the daily work is due; also if the hint lacks its time, or has one that lies far ahead."""
+    return hint.swept_at is msgspec.UNSET or abs(newest.committed_at - hint.swept_at) >= _PERIOD
 
 
 def _sweep(log: Commits[P], newest: Commit[P]) -> None:
@@ -69,9 +83,13 @@ def _is_old(log: Commits[P], token: str, newest: Commit[P]) -> bool:
         return False
 
 
-def _shorten(log: Commits[P], newest: Commit[P]) -> int:
-    """Remove the position from commits older than 30 days. Returns the number below which this is done."""
-    below = log.hint().shortened_below
+def _shorten(log: Commits[P], newest: Commit[P], hint: Hint) -> int:
+    """Remove the position from commits older than 30 days. Returns the number below which this is done.
+
+    Not at every commit, since each costs a request at least, and so many at once that it keeps up all the
+    same. Runs that commit at the same time have different numbers, so they do not all do it.
+    """
+    below = hint.shortened_below
     start = number = 1 if below is msgspec.UNSET else min(below, newest.number)
     while number < min(newest.number, start + _SHORTENED_AT_ONCE):
         commit = log.commit(number)

@@ -31,6 +31,7 @@ from airflow_provider_defender.lake.log.ledger import C, Landed, Ledger, Scope
 from airflow_provider_defender.lake.log.position import Change, P
 from airflow_provider_defender.lake.log.staging import Staging
 from airflow_provider_defender.lake.log.tidying import tidy
+from airflow_provider_defender.lake.log.waiting import Turns
 from airflow_provider_defender.lake.parquet import partitions
 from airflow_provider_defender.lake.storage.storage import NotCreated
 from airflow_provider_defender.landing import Partitioning
@@ -96,6 +97,7 @@ class Transaction(Generic[P, C]):
         self._broken = False
         self._staging = Staging(self._lake, log.paths, self.token, ledger.note)
         self._removed: list[str] = []
+        self._turns = Turns(log, self.token)
         ledger.open(Scope(log.name, head, kind, log.storage, log.paths))
 
     def __enter__(self) -> Self:
@@ -193,13 +195,22 @@ class Transaction(Generic[P, C]):
                 self._discard()
                 return None
             commit = self._next(base, files, after)
-            if files:
-                self._staging.sync()
+            self._make_durable(files)
             other = self._create(commit, deadline)
             if other is None:
                 self._state = _State.CLOSED
                 return commit
-            base, files = self._rebase(base, files, other, deadline)
+            while other is not None:
+                following = self._following(other, deadline)
+                base, files = self._rebase(base, files, other)
+                other = following
+
+    def _make_durable(self, files: Sequence[DataFile]) -> None:
+        """Make sure that the commit has something in staging, durably: what is there is not finished."""
+        if files:
+            self._staging.sync()
+        elif self._removed:
+            self._storage.replace(f"{self._staging.folder}/{publishing.REMOVAL}", b"")
 
     def _first_base(self) -> _Base[P]:
         newest = self._head.commit
@@ -308,14 +319,17 @@ class Transaction(Generic[P, C]):
 
     # After another run's commit -----------------------------------------------------------------
 
-    def _rebase(
-        self, base: _Base[P], files: list[DataFile], other: Commit[P], deadline: datetime
-    ) -> tuple[_Base[P], list[DataFile]]:
-        """The new base, and what is left of this run's files. Raises `CommitConflict`."""
+    def _following(self, other: Commit[P], deadline: datetime) -> Commit[P] | None:
+        """Wait until another run's commit is finished. Returns the one after it, if there is one already."""
         self._check_age()  # after a long sleep, the other commit may have been shortened by now
         self._check_deadline(other, deadline)
         self._check_recent(other)
-        publishing.finish(self._storage, self._log.paths, other)
+        return self._turns.after(other)
+
+    def _rebase(
+        self, base: _Base[P], files: list[DataFile], other: Commit[P]
+    ) -> tuple[_Base[P], list[DataFile]]:
+        """The new base, and what is left of this run's files. Raises `CommitConflict`."""
         after = self._log.position(other)
         remaining = self._files_after(other, files, base.position, after)
         return _Base(other.number, after, other.digest), remaining
@@ -345,7 +359,7 @@ class Transaction(Generic[P, C]):
 
     def _publish(self, commit: Commit[P]) -> None:
         try:
-            publishing.finish(self._storage, self._log.paths, commit)
+            publishing.finish_own(self._storage, self._log.paths, commit)
         except Exception as error:  # whatever a store's client raises: the commit counts all the same
             raise NotPublished(
                 f"commit {commit.number} of {self._log.name} counts, but its files could not all be moved to "

@@ -187,7 +187,7 @@ class LocalStorage:
     def delete(self, path: str) -> None:
         _unlink(self._place(path))
 
-    def delete_folder(self, path: str) -> None:
+    def delete_folder(self, path: str, names: Sequence[str] | None = None) -> None:
         place = self._place(path)
         for name in self.list_folder(path) or ():
             _unlink(f"{place}/{name}")

@@ -125,6 +125,9 @@ class Storage(Protocol):
         """Delete a file; no error if it is absent."""
         ...
 
-    def delete_folder(self, path: str) -> None:
-        """Delete a folder and its files; no error if they are absent."""
+    def delete_folder(self, path: str, names: Sequence[str] | None = None) -> None:
+        """Delete a folder and its files; no error if they are absent.
+
+        `names`: the files in it, for a store that would have to be asked for them.
+        """
         ...

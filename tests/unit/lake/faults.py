@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import random
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,6 +43,7 @@ class SteppedStorage:
     def __init__(self, storage: Storage, take: Take) -> None:
         self.storage = storage
         self._take = take
+        self._random = random.Random(0)
 
     def pause(self) -> None:
         """A halt that is no step in the store."""
@@ -51,8 +53,17 @@ class SteppedStorage:
         return self._take("read", path, lambda: self.storage.read(path))
 
     def for_each(self, call: Callable[[T], None], items: Iterable[T]) -> None:
-        for item in items:
-            call(item)
+        """In any order, and the rest too after one has failed, as if they were made side by side."""
+        shuffled = list(items)
+        self._random.shuffle(shuffled)
+        errors = []
+        for item in shuffled:
+            try:
+                call(item)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def read_many(self, paths: Sequence[str]) -> list[bytes]:
         return self._take("read", paths[0], lambda: self.storage.read_many(paths))
@@ -103,7 +114,7 @@ class SteppedStorage:
     def delete(self, path: str) -> None:
         self._take("delete", path, lambda: self.storage.delete(path))
 
-    def delete_folder(self, path: str) -> None:
+    def delete_folder(self, path: str, names: Sequence[str] | None = None) -> None:
         """File by file, as the stores do it, so that a crash can leave half a folder."""
         for name in self._take("list", path, lambda: self.storage.list_folder(path)) or ():
             self._take("delete", f"{path}/{name}", partial(self.storage.delete, f"{path}/{name}"))

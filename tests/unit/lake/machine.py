@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -30,10 +31,12 @@ from tests.unit.lake.world import World
 EXAMPLES = int(os.environ.get("LAKE_MODEL_EXAMPLES", "24"))
 STEPS = int(os.environ.get("LAKE_MODEL_STEPS", "40"))
 _ROOTS = itertools.count()
+_MET: Counter[str] = Counter()
+"""How often the runs of a search have met each other in which way."""
 
 index = st.integers(0, 5)
 places = st.sampled_from(
-    ["create", "create", "pause", "publish", "delete", "replace", "sync", "finish", "read", "end"]
+    ["create", "create", "pause", "publish", "delete", "replace", "sync", "finish", "read", "wait", "end"]
 )
 faults = st.sampled_from(["none", "none", "crash", "crash", "refused", "lost answer", "late"])
 
@@ -82,6 +85,29 @@ class LakeMachine(RuleBasedStateMachine):
         while not run.over:
             self.world.turn(run, "late" if run.step.startswith("create") else "none")
 
+    @precondition(lambda self: len(self.world.runs) < 3)
+    @rule(owner_dies=st.booleans(), published=st.integers(0, 4), turns=st.lists(st.booleans(), max_size=12))
+    def a_run_waits_for_the_owner_of_a_commit(
+        self, owner_dies: bool, published: int, turns: list[bool]
+    ) -> None:
+        """The owner dies meanwhile, or both publish at the same time, in any order of their steps."""
+        owner, other = (self.world.start(f"rival {n}", work) for n, work in enumerate(self.world.rivals()))
+        self.world.turn_until(other, "create")
+        self.world.turn_until(owner, "publish")
+        for _ in range(published):
+            self.world.turn_unless_over(owner)
+        self.world.turn_until(other, "wait")
+        if owner.over or other.over:
+            return
+        self.world.met["waits for an owner"] += 1
+        if owner_dies:
+            self.world.turn(owner, "crash")
+        self.world.turn_until(other, "publish")
+        helps = "helps one that died" if owner_dies else "publishes with the owner"
+        self.world.met[helps] += other.step.startswith("publish")
+        for owners in turns:
+            self.world.turn_unless_over(owner if owners else other)
+
     # The store ----------------------------------------------------------------------------------
 
     @precondition(lambda self: self.world.late)
@@ -106,6 +132,7 @@ class LakeMachine(RuleBasedStateMachine):
         self.world.check()
 
     def teardown(self) -> None:
+        _MET.update(self.world.met)
         try:
             self.world.settle()
         finally:
@@ -113,7 +140,8 @@ class LakeMachine(RuleBasedStateMachine):
 
 
 def search(machine: type[LakeMachine], examples: int = EXAMPLES) -> None:
-    """Let the machine run."""
+    """Let the machine run; it must meet what it is to meet."""
+    _MET.clear()
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -128,6 +156,8 @@ def search(machine: type[LakeMachine], examples: int = EXAMPLES) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    missed = {"waits for an owner", "helps one that died", "publishes with the owner"} - set(+_MET)
+    assert not missed, f"never met: {missed}; {_MET}"
 
 
 def in_a_folder(folder: Path) -> Callable[[Clock], Lake]:

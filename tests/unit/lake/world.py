@@ -4,12 +4,14 @@ must hold whatever happens. Its subclasses have a source to read."""
 from __future__ import annotations
 
 import json
+import random
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +30,7 @@ from airflow_provider_defender.lake import (
     compact,
     plan_compaction,
 )
+from airflow_provider_defender.lake.log import transaction
 from airflow_provider_defender.lake.log.format import dump_file
 from airflow_provider_defender.lake.storage.storage import Storage
 from airflow_provider_defender.landing import Partitioning
@@ -51,12 +54,15 @@ class Run:
         self.result: Any = None
         self.step = "start"
         self.over = False
+        self.waits = 0
         self._world = world
         self._go = threading.Semaphore(0)
         self._halted = threading.Semaphore(0)
         self._fault = "none"
         self._dead = False
         lake.storage = SteppedStorage(world.storage, self._take)
+        lake.sleep = self._wait
+        lake.random = random.Random(name).random
         self._thread = threading.Thread(target=self._main, args=(work, lake), daemon=True)
         self._thread.start()
         self._halted.acquire()
@@ -88,6 +94,11 @@ class Run:
         self._fault = fault
         self._go.release()
         self._halted.acquire()
+
+    def _wait(self, seconds: float) -> None:
+        """A wait is a step as well, at which others go on, and no time passes unless the model says so."""
+        self.waits += 1
+        self.halt("wait")
 
     def _take(self, name: str, path: str, step: Callable[[], Any]) -> Any:
         fault = self.halt(f"{name} {path}")
@@ -126,6 +137,11 @@ class World(ABC):
         self.late: list[tuple[str, Callable[[], Any]]] = []
         self.runs: list[Run] = []
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self.met: Counter[str] = Counter()
+        # Who comes first in line depends on the tokens: the same ones each time.
+        tokens = random.Random(0)
+        self._tokens = patch.object(transaction, "new_token", lambda: f"{tokens.getrandbits(64):016x}")
+        self._tokens.start()
 
     # Runs ---------------------------------------------------------------------------------------
 
@@ -143,6 +159,10 @@ class World(ABC):
             self.runs.remove(run)
             if run.error is not None and not isinstance(run.error, EXPECTED):
                 raise AssertionError(f"{run.name} ended with {run.error!r}") from run.error
+
+    def turn_unless_over(self, run: Run) -> None:
+        if not run.over:
+            self.turn(run)
 
     def turn_until(self, run: Run, step: str) -> None:
         """Let a run go on until it is about to take a step of this name."""
@@ -210,6 +230,10 @@ class World(ABC):
     # What must hold -----------------------------------------------------------------------------
 
     @abstractmethod
+    def rivals(self) -> tuple[Callable[[Lake], Any], Callable[[Lake], Any]]:
+        """The work of two runs that both find something new, and do not conflict."""
+
+    @abstractmethod
     def check(self) -> None:
         """Raise `AssertionError` where anything is wrong, at any moment."""
 
@@ -273,6 +297,7 @@ class World(ABC):
 
     def abandon(self) -> None:
         """End the threads."""
+        self._tokens.stop()
         for run in list(self.runs):
             while not run.over:
                 run.turn("crash")

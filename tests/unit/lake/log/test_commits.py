@@ -139,10 +139,11 @@ def test_a_record_that_was_deleted_is_never_passed_over_by_who_reads_exactly(
 
 
 @pytest.mark.parametrize("missing", [(1,), (1, 2, 3, 4)])
-def test_a_drain_lands_all_the_same_and_says_what_is_missing(
+def test_a_drain_lands_all_the_same_and_says_once_a_day_what_is_missing(
     tmp_path: Path, missing: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    lake = five_commits(tmp_path, *missing)
+    five_commits(tmp_path, *missing)
+    lake = local_lake(tmp_path, Clock(START + timedelta(days=1)))
     assert drain(lake, [("new", START + timedelta(minutes=9))]) is not None
     assert f"lacks commit {', '.join(map(str, missing))} in" in caplog.text
     assert len(visible(tmp_path)) == 6

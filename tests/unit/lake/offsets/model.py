@@ -135,6 +135,12 @@ class HubWorld(World):
             transaction.quarantine(hub_rejects(bad))
         return read, lost
 
+    def rivals(self) -> tuple[Callable[[Lake], Any], Callable[[Lake], Any]]:
+        """Two mapped tasks."""
+        for partition in (0, 1):
+            self.enqueue(partition, 4)
+        return self.live([0]), self.live([1])
+
     # What must hold -----------------------------------------------------------------------------
 
     def check(self) -> None:

@@ -184,6 +184,12 @@ class TenantWorld(World):
 
         return work
 
+    def rivals(self) -> tuple[Callable[[Lake], Any], Callable[[Lake], Any]]:
+        """A live drain and a backfill of the same alerts."""
+        for days_ago in (0, 1, 2):
+            self.tenant.appear(days_ago, timedelta())
+        return self.live(), self.backfill(3, 4)
+
     # What must hold -----------------------------------------------------------------------------
 
     def check(self) -> None:
