@@ -28,7 +28,8 @@
         ├── MessagesLost (no retry)              a hub's retention deleted messages before they were read
         │   └── MessagesDamaged (no retry)       a hub has messages that can no longer be read
         ├── PositionAhead (no retry)             a hub ends before the position, or lacks partitions
-        └── CommitDamaged (no retry)             a commit of the lake's log is missing, damaged or too new
+        ├── CommitDamaged (no retry)             a commit of the lake's log is missing, damaged or too new
+        └── TableUnusable (no retry)             an open table was changed by others, or is ahead of the lake
 
 Airflow retries what is not marked otherwise. The lake has its own errors, which know nothing of Airflow:
 `airflow_provider_defender.lake.LakeError` and its subclasses. Tasks translate them into the ones above.
@@ -64,6 +65,7 @@ __all__ = [
     "ServiceUnavailable",
     "StopAndLook",
     "StoreUnavailable",
+    "TableUnusable",
     "Throttled",
     "TlsMismatch",
     "TooManyRanges",
@@ -277,4 +279,13 @@ class CommitDamaged(StopAndLook, AirflowFailException):
     """A commit of the lake's log is missing or unreadable: continuing could land twice what it covers.
 
     What to do: restore it, or upgrade if a newer release has written it; never delete it.
+    """
+
+
+class TableUnusable(StopAndLook, AirflowFailException):
+    """An open table cannot follow the lake: it is ahead of it, or another program has changed its files.
+
+    The lake itself is as it was.
+
+    What to do: follow the message; a table that is deleted, without the lake's files, is made anew.
     """

@@ -35,6 +35,8 @@ from airflow_provider_defender.lake.errors import (
     OriginMismatch,
     PositionTooLarge,
     StoreRefused,
+    TableConflict,
+    TableUnusable,
     TransactionTooOld,
 )
 from airflow_provider_defender.lake.lake import Lake
@@ -87,6 +89,8 @@ __all__ = [
     "Position",
     "PositionTooLarge",
     "StoreRefused",
+    "TableConflict",
+    "TableUnusable",
     "Transaction",
     "TransactionTooOld",
     "Verification",

@@ -17,6 +17,7 @@ from airflow_provider_defender.exceptions import (
     ConflictingRun,
     DefenderError,
     RunTooOld,
+    TableUnusable,
     TooManyRanges,
 )
 from airflow_provider_defender.hooks import not_shown, shown_name
@@ -157,6 +158,8 @@ def meanings() -> Mapping[type[LakeError], type[DefenderError]]:
         lake.OriginMismatch: ConfigurationError,
         lake.PositionTooLarge: TooManyRanges,
         lake.StoreRefused: ConfigurationError,
+        lake.TableConflict: ConflictingRun,
+        lake.TableUnusable: TableUnusable,
         lake.TransactionTooOld: RunTooOld,
     }
 
