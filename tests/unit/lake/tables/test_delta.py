@@ -419,6 +419,36 @@ def test_a_follower_that_always_comes_second_gives_up(folder: Path) -> None:
         follow(lake)
 
 
+def test_a_table_ahead_of_its_log_does_not_hold_up_the_others(folder: Path) -> None:
+    lake = local_lake(folder)
+    for _ in range(2):
+        land(lake)
+    follow(lake)
+    shutil.rmtree(folder / "_defender")
+    land(lake)
+    land(lake, DEVICES, log=GRAPH)
+    with pytest.raises(TableUnusable, match=r"alerts has followed .* up to commit 2"):
+        follow_delta(lake)
+    assert_equal(lake, folder, DEVICES)
+    remove_log(folder)
+    follow(lake)
+    assert_equal(lake, folder)
+
+
+def test_a_version_whose_answer_was_lost_counts_as_written(folder: Path) -> None:
+    lake = local_lake(folder)
+    land(lake)
+
+    def lose(name: str, path: str, step: Any) -> Any:
+        done = step()
+        if name == "create":
+            raise OSError("connection reset")
+        return done
+
+    lake.storage = SteppedStorage(lake.storage, lose)
+    assert follow(lake) == TableResult("alerts", 0, 1, 1, 0, 1, {ENDPOINT: 1})
+
+
 # Killed anywhere ------------------------------------------------------------------------------------
 
 
