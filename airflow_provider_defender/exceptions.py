@@ -29,7 +29,8 @@
         │   └── MessagesDamaged (no retry)       a hub has messages that can no longer be read
         ├── PositionAhead (no retry)             a hub ends before the position, or lacks partitions
         ├── CommitDamaged (no retry)             a commit of the lake's log is missing, damaged or too new
-        └── FileDamaged (no retry)               a data file of the lake is not what its commit says
+        ├── FileDamaged (no retry)               a data file of the lake is not what its commit says
+        └── TableUnusable (no retry)             an open table was changed by others, or is ahead of the lake
 
 Airflow retries what is not marked otherwise. The lake has its own errors, which know nothing of Airflow:
 `airflow_provider_defender.lake.LakeError` and its subclasses. Tasks translate them into the ones above.
@@ -66,6 +67,7 @@ __all__ = [
     "ServiceUnavailable",
     "StopAndLook",
     "StoreUnavailable",
+    "TableUnusable",
     "Throttled",
     "TlsMismatch",
     "TooManyRanges",
@@ -289,4 +291,13 @@ class FileDamaged(StopAndLook, AirflowFailException):
 
     What to do: restore it, for example from a version that the store kept, and [verify the
     lake](operations.md#verify-the-lake).
+    """
+
+
+class TableUnusable(StopAndLook, AirflowFailException):
+    """An open table cannot follow the lake: it is ahead of it, or another program has changed its files.
+
+    The lake itself is as it was.
+
+    What to do: follow the message; a table that is deleted, without the lake's files, is made anew.
     """

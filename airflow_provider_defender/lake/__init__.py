@@ -36,6 +36,8 @@ from airflow_provider_defender.lake.errors import (
     OriginMismatch,
     PositionTooLarge,
     StoreRefused,
+    TableConflict,
+    TableUnusable,
     TransactionTooOld,
 )
 from airflow_provider_defender.lake.lake import Lake
@@ -61,6 +63,8 @@ from airflow_provider_defender.lake.offsets.position import (
 from airflow_provider_defender.lake.parquet import WriterSettings
 from airflow_provider_defender.lake.reading import as_lake, committed_files, committed_rows, rejected_rows
 from airflow_provider_defender.lake.storage.address import local_path
+from airflow_provider_defender.lake.tables.base import TableResult
+from airflow_provider_defender.lake.tables.delta import follow_delta
 from airflow_provider_defender.lake.verification.differences import (
     Difference,
     DifferenceType,
@@ -100,6 +104,9 @@ __all__ = [
     "RetentionSettings",
     "StoreRefused",
     "SweepResult",
+    "TableConflict",
+    "TableResult",
+    "TableUnusable",
     "Transaction",
     "TransactionTooOld",
     "Verification",
@@ -113,6 +120,7 @@ __all__ = [
     "committed_files",
     "committed_rows",
     "compact",
+    "follow_delta",
     "local_path",
     "plan_compaction",
     "plan_retention",

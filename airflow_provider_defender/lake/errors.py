@@ -11,6 +11,8 @@
     ├── OriginMismatch        the log belongs to another source, tenant or hub: use another lake
     ├── PositionTooLarge      backfills of a hub left too many separate ranges: backfill the gaps, too
     ├── StoreRefused          the store cannot create conditionally: choose another, or `single_writer`
+    ├── TableConflict         others kept writing to an open table: run again; nothing of it is lost
+    ├── TableUnusable         an open table cannot follow the logs any more: the message says what to do
     └── TransactionTooOld     the run took longer than a day: run again
 """
 
@@ -34,6 +36,8 @@ __all__ = [
     "OriginMismatch",
     "PositionTooLarge",
     "StoreRefused",
+    "TableConflict",
+    "TableUnusable",
     "TransactionTooOld",
 ]
 
@@ -89,6 +93,17 @@ class PositionTooLarge(LakeError):
 
 class StoreRefused(LakeError):
     """The store cannot create an object only if it is absent, or cannot keep files at the lake's root."""
+
+
+class TableConflict(LakeError):
+    """Others kept writing to an open table, or its store gave no clear answer. The next run goes on."""
+
+
+class TableUnusable(LakeError):
+    """An open table cannot follow the logs: it is ahead of them, or was changed by hand or another program.
+
+    The lake itself is as it was. The message says what to do.
+    """
 
 
 class TransactionTooOld(LakeError):

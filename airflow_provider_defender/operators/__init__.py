@@ -1,4 +1,4 @@
-"""Operators: read a source, map it to ECS, land it in the lake; and keep the lake in good order."""
+"""Operators: land sources in the lake, keep the lake in good order, keep open tables over it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from airflow_provider_defender.operators.maintenance import (
     LakeRetentionOperator,
     LakeSweepOperator,
 )
+from airflow_provider_defender.operators.tables import DeltaTableOperator
 
 __all__ = [
     "DefenderAlertsToParquetOperator",
     "DefenderIncidentsToParquetOperator",
+    "DeltaTableOperator",
     "EventHubPartitionsOperator",
     "EventHubToParquetOperator",
     "LakeCompactionOperator",

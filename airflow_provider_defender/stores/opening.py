@@ -18,6 +18,7 @@ from airflow_provider_defender.exceptions import (
     DefenderError,
     FileDamaged,
     RunTooOld,
+    TableUnusable,
     TooManyRanges,
 )
 from airflow_provider_defender.hooks import not_shown, shown_name
@@ -159,6 +160,8 @@ def meanings() -> Mapping[type[LakeError], type[DefenderError]]:
         lake.OriginMismatch: ConfigurationError,
         lake.PositionTooLarge: TooManyRanges,
         lake.StoreRefused: ConfigurationError,
+        lake.TableConflict: ConflictingRun,
+        lake.TableUnusable: TableUnusable,
         lake.TransactionTooOld: RunTooOld,
     }
 

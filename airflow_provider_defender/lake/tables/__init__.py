@@ -1,0 +1,1 @@
+"""Open tables over the landed files: followers of the logs, which rewrite nothing."""
