@@ -214,6 +214,27 @@ class TenantWorld(World):
         assert not everything - set(self._landed()) - retired
         assert self._finish("repeat", self.backfill(-100, 1000)) is None, "the same backfill again added rows"
 
+        if len(self.tenant.alerts) % 2:  # it takes as long as the rest
+            self._check_latest()
+
+    def _check_latest(self) -> None:
+        """When all is old enough, the latest alerts are the newest version of each, once."""
+        self.tenant.appear(0, timedelta(0))
+        self.pass_time(timedelta(days=3))
+        self._finish("live", self.live())
+        self.pass_time(timedelta(days=3))
+        self._finish("compaction", self.compaction())
+        self.check()
+        newest: dict[tuple[str, str], str] = {}
+        for partition, key, version in self._shown("alerts"):
+            newest[partition, key] = max(version, newest.get((partition, key), ""))
+        latest = sorted((partition, key, version) for (partition, key), version in newest.items())
+        assert sorted(self._shown("alerts_latest")) == latest
+
+    def _shown(self, dataset: str) -> list[tuple[str, str, str]]:
+        files = [each.file for each in open_log(self._new_lake(self.clock)).snapshot().files(dataset)]
+        return [(file.partition, *row) for file in files for row in self._rows_at(file.path, file.path)]
+
     def identities(self, table: pa.Table) -> list[tuple[Any, ...]]:
         pairs = (
             pa.table(table["landing"].combine_chunks().flatten()[:2], ["key", "version"])
