@@ -26,6 +26,8 @@ and a run of a hub, whose log tracks offsets instead of versions::
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from airflow_provider_defender.lake.errors import (
     CommitConflict,
     CommitStateUnknown,
@@ -56,6 +58,7 @@ from airflow_provider_defender.lake.offsets.position import (
 from airflow_provider_defender.lake.parquet import WriterSettings
 from airflow_provider_defender.lake.reading import as_lake, committed_files, committed_rows, rejected_rows
 from airflow_provider_defender.lake.storage.address import local_path
+from airflow_provider_defender.lake.tables.base import TableResult
 from airflow_provider_defender.lake.verification.differences import (
     Difference,
     DifferenceType,
@@ -65,6 +68,9 @@ from airflow_provider_defender.lake.verification.differences import (
 from airflow_provider_defender.lake.verification.verify import verify
 from airflow_provider_defender.lake.versions.ledger import VersionsLedger
 from airflow_provider_defender.lake.versions.position import VersionsPosition, Watermark
+
+if TYPE_CHECKING:
+    from airflow_provider_defender.lake.tables.iceberg import follow_iceberg
 
 __all__ = [
     "Commit",
@@ -90,6 +96,7 @@ __all__ = [
     "PositionTooLarge",
     "StoreRefused",
     "TableConflict",
+    "TableResult",
     "TableUnusable",
     "Transaction",
     "TransactionTooOld",
@@ -102,7 +109,16 @@ __all__ = [
     "as_lake",
     "committed_files",
     "committed_rows",
+    "follow_iceberg",
     "local_path",
     "rejected_rows",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "follow_iceberg":  # pyiceberg is an extra, and takes long to import
+        from airflow_provider_defender.lake.tables.iceberg import follow_iceberg
+
+        return follow_iceberg
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

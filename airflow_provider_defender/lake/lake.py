@@ -51,6 +51,7 @@ class Lake:
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.filesystem = filesystem
         self.storage = _open_storage(filesystem, root, single_writer)
         self.settings = settings or WriterSettings()
         self.now = clock
