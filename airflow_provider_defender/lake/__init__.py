@@ -59,6 +59,7 @@ from airflow_provider_defender.lake.parquet import WriterSettings
 from airflow_provider_defender.lake.reading import as_lake, committed_files, committed_rows, rejected_rows
 from airflow_provider_defender.lake.storage.address import local_path
 from airflow_provider_defender.lake.tables.base import TableResult
+from airflow_provider_defender.lake.tables.delta import follow_delta
 from airflow_provider_defender.lake.verification.differences import (
     Difference,
     DifferenceType,
@@ -109,6 +110,7 @@ __all__ = [
     "as_lake",
     "committed_files",
     "committed_rows",
+    "follow_delta",
     "follow_iceberg",
     "local_path",
     "rejected_rows",
