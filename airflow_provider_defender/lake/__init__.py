@@ -119,8 +119,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "follow_iceberg":  # pyiceberg is an extra, and takes long to import
+    if name != "follow_iceberg":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:  # pyiceberg is an extra, and takes long to import
         from airflow_provider_defender.lake.tables.iceberg import follow_iceberg
-
-        return follow_iceberg
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Iceberg tables need the package pyiceberg ({error}): "
+            "pip install 'airflow-provider-defender[iceberg]'",
+            name=error.name,
+        ) from error
+    return follow_iceberg

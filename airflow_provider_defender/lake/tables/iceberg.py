@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -24,15 +22,17 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import Table
 
-from airflow_provider_defender.lake.errors import TableConflict
+from airflow_provider_defender._plural import counted
+from airflow_provider_defender.lake.errors import TableConflict, TableUnusable
 from airflow_provider_defender.lake.lake import Lake
-from airflow_provider_defender.lake.tables.base import Change, TableResult, batches, changes
+from airflow_provider_defender.lake.reading import as_lake
+from airflow_provider_defender.lake.tables.base import Change, Numbers, TableResult, batches, changes
 from airflow_provider_defender.lake.tables.base import chosen_datasets as datasets_of
 from airflow_provider_defender.lake.tables.iceberg_catalog import check_locations, open_catalog
 from airflow_provider_defender.lake.tables.iceberg_table import (
-    DATASET,
     Written,
     check_table,
+    dataset_of,
     new_table,
     numbers_of,
     prepare,
@@ -60,7 +60,7 @@ _IN_THE_WAY = (
 
 
 def follow_iceberg(
-    lake: Lake,
+    lake: Any,
     catalog: Catalog | Mapping[str, Any] | str,
     namespace: str = "defender",
     datasets: str | Iterable[str] | None = None,
@@ -70,10 +70,11 @@ def follow_iceberg(
     """Bring the Iceberg table of each dataset to the state of the lake's logs; tables are made if needed.
 
     A table's change is one snapshot: files that have come and gone, and the numbers of the commits followed.
-    So this can be killed anywhere and run again, also beside another run.
+    So this can be killed anywhere and run again, also beside another run. The tables of the other datasets
+    are brought up to date before an error of one is raised.
 
     Args:
-        lake: the lake.
+        lake: a `Lake`, a local path, a URL that fsspec understands, or an Airflow `ObjectStoragePath`.
         catalog: a pyiceberg catalog; or the name of one in pyiceberg's own configuration (`.pyiceberg.yaml`,
             environment); or a catalog's properties, such as `{"type": "rest", "uri": …}`, with its `name`
             (default: `defender`). A catalog opened here reads and writes what lies in the lake's own bucket
@@ -93,13 +94,23 @@ def follow_iceberg(
         ValueError: the name of a dataset, the namespace or the lake's address cannot be used.
         CommitUnreadable: a commit of a log is damaged. Errors of the store and of pyiceberg pass through.
     """
+    lake = as_lake(lake)
     check_locations(lake)
     if not isinstance(catalog, Catalog):
         catalog = open_catalog(catalog, lake)
     follower = _Follower(lake, catalog, namespace, keep_snapshots)
-    tables = follower.tables(datasets)
-    found = changes(lake, {dataset: numbers_of(table) for dataset, table in tables.items()})
-    return [follower.follow(change, tables[change.dataset]) for change in found]
+    follower.read(datasets)
+    results = []
+    for change in changes(lake, follower.numbers):
+        try:
+            results.append(follower.follow(change))
+        except (TableUnusable, TableConflict) as error:
+            follower.failures.append(error)
+    for failure in follower.failures[1:]:
+        _log.error("%s", failure)
+    if follower.failures:
+        raise follower.failures[0]
+    return results
 
 
 def table_name(dataset: str) -> str:
@@ -107,86 +118,104 @@ def table_name(dataset: str) -> str:
     return dataset.replace("/", "_").lower()
 
 
-@dataclass
 class _Follower:
-    """One run over the tables of a namespace."""
+    """One run over the tables of a namespace.
 
-    lake: Lake
-    catalog: Catalog
-    namespace: str
-    keep_snapshots: timedelta
-    _names: set[str] = field(default_factory=set)
+    `tables`: the table of each dataset, None where there is none yet; `numbers`: those of all that can be
+    followed; `failures`: the errors of the others.
+    """
 
-    def tables(self, datasets: str | Iterable[str] | None) -> dict[str, Table | None]:
-        """Return the table of each dataset to follow; None where there is none yet."""
-        self._names = self._existing()
-        chosen = datasets_of(self.lake, datasets, "")
-        _check_names(chosen)
-        tables = {dataset: self.load(dataset) for dataset in chosen}
-        if datasets is None:  # those from which retention has taken the last file
-            for name in sorted(self._names - {table_name(dataset) for dataset in chosen}):
-                table = self._load(name)
-                dataset = table and table.properties.get(DATASET)
-                if table is not None and dataset and table_name(dataset) == name:
-                    tables[dataset] = check_table(table, self.lake, dataset)
-        return tables
+    def __init__(self, lake: Lake, catalog: Catalog, namespace: str, keep_snapshots: timedelta) -> None:
+        self.tables: dict[str, Table | None] = {}
+        self.numbers: dict[str, Numbers] = {}
+        self.failures: list[TableUnusable | TableConflict] = []
+        self._lake = lake
+        self._catalog = catalog
+        self._namespace = namespace
+        self._keep_snapshots = keep_snapshots
+
+    def read(self, datasets: str | Iterable[str] | None) -> None:
+        """Read how far the tables have come."""
+        existing = self._existing()
+        chosen = datasets_of(self._lake, datasets, "")
+        names = _names(chosen)
+        if datasets is None:  # also those from which retention has taken the last file
+            chosen += self._without_files(existing - names.keys())
+        for dataset in chosen:
+            try:
+                self._read(dataset)
+            except TableUnusable as error:
+                self.failures.append(error)
 
     def _existing(self) -> set[str]:
         """The names of the tables of the namespace, which is made if there is none."""
         try:
-            return {identifier[-1] for identifier in self.catalog.list_tables(self.namespace)}
+            return {identifier[-1] for identifier in self._catalog.list_tables(self._namespace)}
         except NoSuchNamespaceError:
-            self.catalog.create_namespace_if_not_exists(self.namespace)
+            self._catalog.create_namespace_if_not_exists(self._namespace)
             return set()
 
-    def load(self, dataset: str) -> Table | None:
-        """Load the table of a dataset; None if there is none. Raises `TableUnusable` for another's."""
-        name = table_name(dataset)
-        table = self._load(name) if name in self._names else None
-        return None if table is None else check_table(table, self.lake, dataset)
+    def _without_files(self, names: Iterable[str]) -> list[str]:
+        """The datasets of this lake that have a table of one of these names."""
+        found = []
+        for name in sorted(names):
+            table = self._load(name)
+            dataset = table and dataset_of(table, self._lake)
+            if dataset and table_name(dataset) == name:
+                found.append(dataset)
+        return found
+
+    def _read(self, dataset: str) -> None:
+        table = self._load(table_name(dataset))
+        if table is not None:
+            check_table(table, self._lake, dataset)
+        self.numbers[dataset] = numbers_of(table)
+        self.tables[dataset] = table
 
     def _load(self, name: str) -> Table | None:
         try:
-            return self.catalog.load_table(f"{self.namespace}.{name}")
+            return self._catalog.load_table(f"{self._namespace}.{name}")
         except NoSuchTableError:
             return None
 
-    def follow(self, change: Change, table: Table | None) -> TableResult:
-        """Write a change to a table, and begin again from the logs when another was in the way."""
-        started = time.monotonic()
-        written = Written()
+    def follow(self, change: Change) -> TableResult:
+        """Write a change to its table, and begin again from the logs when another was in the way."""
+        dataset, written = change.dataset, Written()
         for attempt in range(_TRIES):
             try:
-                table = self._write(change, table, written)
-                break
+                self._write(change, written)
+                return _result(dataset, self.tables[dataset], written)
             except _IN_THE_WAY as error:
                 reason = error
-                _log.info("The table of %s is read again: %s", change.dataset, reason)
-                self.lake.sleep(random.uniform(0, _WAIT_SECONDS * 2**attempt))  # noqa: S311
-                self._names = self._existing()
-                table = self.load(change.dataset)
-                (change,) = changes(self.lake, {change.dataset: numbers_of(table)})
-        else:
-            raise _in_vain(change.dataset, reason) from reason
-        return _result(change.dataset, table, written, time.monotonic() - started)
+            _log.info("The Iceberg table of %s is read again, since another was faster: %s", dataset, reason)
+            self._lake.sleep(random.uniform(0, _WAIT_SECONDS * 2**attempt))  # noqa: S311
+            self._read(dataset)
+            (change,) = changes(self._lake, {dataset: self.numbers[dataset]})
+        raise _in_vain(dataset, reason) from reason
 
-    def _write(self, change: Change, table: Table | None, written: Written) -> Table | None:
+    def _write(self, change: Change, written: Written) -> None:
         if not change:
-            return table
+            return
+        dataset = change.dataset
+        table = self.tables[dataset]
         if table is None:
-            identifier = f"{self.namespace}.{table_name(change.dataset)}"
-            table = new_table(self.catalog, identifier, self.lake, change)
-        table = prepare(table)
-        parts = list(batches(change, _FILES_AT_ONCE))
-        for number, part in enumerate(parts, 1):
-            table = write(table, self.lake, part)
+            table = new_table(self._catalog, f"{self._namespace}.{table_name(dataset)}", self._lake, change)
+        prepare(table)
+        for part in batches(change, _FILES_AT_ONCE):
+            table = write(table, self._lake, part)
+            self.tables[dataset] = table
             written.add(part)
-            _log.info("%s: snapshot %s of %s, %s files", change.dataset, number, len(parts), len(part.added))
-        remove_old_snapshots(table, self.lake.now() - self.keep_snapshots)
-        return table
+            _log.info(
+                "%s: a snapshot of its Iceberg table adds %s and removes %s",
+                dataset,
+                counted(len(part.added), "file"),
+                counted(len(part.removed), "file"),
+            )
+        remove_old_snapshots(table, self._lake.now() - self._keep_snapshots)
 
 
-def _check_names(datasets: Iterable[str]) -> None:
+def _names(datasets: Iterable[str]) -> dict[str, str]:
+    """The datasets by the names of their tables. Raises `ValueError` if two would have the same."""
     names: dict[str, str] = {}
     for dataset in datasets:
         other = names.setdefault(table_name(dataset), dataset)
@@ -195,35 +224,29 @@ def _check_names(datasets: Iterable[str]) -> None:
                 f"the datasets {other!r} and {dataset!r} would have the same table, {table_name(dataset)!r}, "
                 "since names of tables are in lower case: follow one of them only"
             )
+    return names
 
 
-def _in_vain(dataset: str, reason: Exception) -> Exception:
+def _in_vain(dataset: str, reason: Exception) -> TableConflict | TableUnusable:
     if isinstance(reason, FileNotFoundError):
-        return reason
-    return TableConflict(
-        f"the table of {dataset} could not be written in {_TRIES} tries, since others wrote to it each time "
-        f"({reason}): let one follower run at a time; the next run goes on"
-    )
-
-
-def _result(dataset: str, table: Table | None, written: Written, seconds: float) -> TableResult:
-    snapshot = None if table is None else table.current_snapshot()
-    result = TableResult(
-        dataset,
-        version=None if snapshot is None else snapshot.snapshot_id,
-        versions=written.snapshots,
-        added=written.added,
-        removed=written.removed,
-        rows=written.rows,
-        numbers=numbers_of(table),
-    )
-    if written.snapshots:
-        _log.info(
-            "%s: %s files (%s rows) added, %s removed in %.1f s",
-            dataset,
-            result.added,
-            result.rows,
-            result.removed,
-            seconds,
+        return TableUnusable(
+            f"a file of {dataset} that counts, or of its Iceberg table, is not there, so the table cannot "
+            f"follow: {reason}. Restore it; `verify` names all files that the lake lacks"
         )
-    return result
+    return TableConflict(
+        f"others wrote to the Iceberg table of {dataset} faster, {_TRIES} times ({reason}): run it again, "
+        "and let only one run follow the lake at a time"
+    )
+
+
+def _result(dataset: str, table: Table | None, written: Written) -> TableResult:
+    snapshot = None if table is None else table.current_snapshot()
+    return TableResult(
+        dataset,
+        None if snapshot is None else snapshot.snapshot_id,
+        written.snapshots,
+        written.added,
+        written.removed,
+        written.rows,
+        numbers_of(table),
+    )

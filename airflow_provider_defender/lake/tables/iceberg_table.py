@@ -31,9 +31,9 @@ from airflow_provider_defender.lake.tables.base import Change, Numbers
 from airflow_provider_defender.lake.tables.iceberg_catalog import location
 
 __all__ = [
-    "DATASET",
     "Written",
     "check_table",
+    "dataset_of",
     "new_table",
     "numbers_of",
     "prepare",
@@ -41,7 +41,7 @@ __all__ = [
     "write",
 ]
 
-DATASET = "defender.dataset"
+_DATASET = "defender.dataset"
 """The property of a table that names its dataset."""
 
 _LAKE = "defender.lake"
@@ -105,7 +105,7 @@ def new_table(catalog: Catalog, identifier: str, lake: Lake, change: Change) -> 
     """
     first = next(iter(change.added.values()))
     schema = _footer(lake, first).schema.to_arrow_schema()
-    properties = {**_PROPERTIES, DATASET: change.dataset, _LAKE: lake.storage.url("")}
+    properties = {**_PROPERTIES, _DATASET: change.dataset, _LAKE: lake.storage.url("")}
     with catalog.create_table_transaction(identifier, schema, properties=properties) as transaction:
         with transaction.update_spec() as spec:
             spec.add_field(_TIME, DayTransform(), "day")
@@ -115,25 +115,28 @@ def new_table(catalog: Catalog, identifier: str, lake: Lake, change: Change) -> 
     return catalog.load_table(identifier)
 
 
-def check_table(table: Table, lake: Lake, dataset: str) -> Table:
-    """Return a table that can follow a dataset of this lake. Raises `TableUnusable` for any other."""
-    name, root = ".".join(table.name()), lake.storage.url("")
-    of_lake, of_dataset = table.properties.get(_LAKE), table.properties.get(DATASET)
-    if (of_lake, of_dataset) != (root, dataset):
-        whose = f"of the dataset {of_dataset!r} of the lake {of_lake!r}" if of_dataset else "of other origin"
+def check_table(table: Table, lake: Lake, dataset: str) -> None:
+    """Raise `TableUnusable` for a table that is not of this dataset of this lake."""
+    if dataset_of(table, lake) != dataset:
         raise TableUnusable(
-            f"the Iceberg table {name} is {whose}, not of {dataset!r} of the lake {root!r}: choose another "
-            "namespace, or drop the table (never purge it: that would delete the lake's files)"
+            f"the Iceberg table {'.'.join(table.name())} is not of the dataset {dataset!r} of the lake "
+            f"{lake.storage.url('')!r}, but of {table.properties.get(_DATASET)!r} of the lake "
+            f"{table.properties.get(_LAKE)!r}: choose another namespace, or drop the table (never purge it: "
+            "that would delete the lake's files)"
         )
-    return table
 
 
-def prepare(table: Table) -> Table:
+def dataset_of(table: Table, lake: Lake) -> str | None:
+    """Return the dataset of a table; None if it is none of this lake."""
+    is_of_lake = table.properties.get(_LAKE) == lake.storage.url("")
+    return table.properties.get(_DATASET) if is_of_lake else None
+
+
+def prepare(table: Table) -> None:
     """Make sure that pyiceberg does not repeat a commit that another one has overtaken."""
     if table.properties.get(_RETRIES) != _PROPERTIES[_RETRIES]:
         with table.transaction() as transaction:
             transaction.set_properties({_RETRIES: _PROPERTIES[_RETRIES]})
-    return table
 
 
 def numbers_of(table: Table | None) -> Numbers:
