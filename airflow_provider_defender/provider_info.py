@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_defender.operators.alerts",
                     "airflow_provider_defender.operators.event_hub",
                     "airflow_provider_defender.operators.incidents",
+                    "airflow_provider_defender.operators.tables",
                 ],
             }
         ],

@@ -1,4 +1,4 @@
-"""Operators: read a source, map it to ECS, land it in the lake."""
+"""Operators: read a source, map it to ECS, land it in the lake; and keep open tables over it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from airflow_provider_defender.operators.event_hub import (
     EventHubToParquetOperator,
 )
 from airflow_provider_defender.operators.incidents import DefenderIncidentsToParquetOperator
+from airflow_provider_defender.operators.tables import DeltaTableOperator
 
 __all__ = [
     "DefenderAlertsToParquetOperator",
     "DefenderIncidentsToParquetOperator",
+    "DeltaTableOperator",
     "EventHubPartitionsOperator",
     "EventHubToParquetOperator",
 ]

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import threading
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,6 @@ from tests.unit.lake.tables.support import (
     new_rows,
     retire,
 )
-
-SAFE = "delta_checkpoint"
 
 
 def follow(lake: Lake, dataset: str = "alerts") -> TableResult:
@@ -230,7 +229,7 @@ def test_a_column_of_another_type_is_an_error_that_names_it(folder: Path) -> Non
     land(lake, DEVICES)
     with pytest.raises(
         TableUnusable,
-        match='(?s)the column text of the dataset alerts has the type "long" in alerts/date=.*"string"',
+        match=r'(?s)the column text of the dataset alerts has the type "long" in alerts/date=.*"string"',
     ):
         follow_delta(lake)
     assert len(versions(folder)) == 1
@@ -275,7 +274,7 @@ def test_another_programs_table_is_refused(folder: Path) -> None:
     lake = local_lake(folder)
     land(lake)
     pl.DataFrame({"a": [1]}).write_delta(str(folder / "alerts"))
-    with pytest.raises(TableUnusable, match="version 0 .* another program"):
+    with pytest.raises(TableUnusable, match=r"version 0 .* another program"):
         follow(lake)
 
 
@@ -335,8 +334,8 @@ class Faster:
         if name == "create" and self.times:
             self.times -= 1
             other = local_lake(self.root)
-            land(other)
             follow(other)
+            land(other)
         return step()
 
 
@@ -345,7 +344,7 @@ def test_a_follower_that_comes_second_goes_on(folder: Path) -> None:
     land(lake)
     lake.storage = SteppedStorage(lake.storage, Faster(folder, 2))
     result = follow(lake)
-    assert (result.version, result.versions) == (1, 0)
+    assert (result.version, result.versions, result.added) == (2, 1, 1)
     assert_equal(lake, folder)
 
 
@@ -381,12 +380,10 @@ def test_a_fault_at_every_step(folder: Path, fault: str, monkeypatch: pytest.Mon
         lake = local_lake(root)
         take = FaultAt(step, fault)
         lake.storage = SteppedStorage(lake.storage, take)
-        try:
+        before = table_files(root)
+        with suppress(Crash, OSError):
             follow_delta(lake)
-        except (Crash, OSError, TableUnusable):
-            pass
-        readable = table_rows(root)
-        assert len(readable) == len(set(readable)) in (3, 4)
+        assert table_files(root) in (before, sorted(committed_files(root, "alerts")))
         follow_delta(local_lake(root))
         assert_equal(local_lake(root), root)
         if len(take.steps) < step:

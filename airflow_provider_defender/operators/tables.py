@@ -1,0 +1,166 @@
+"""Open tables over a lake: files that have landed appear in Delta tables, without being copied."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_defender._plural import counted
+from airflow_provider_defender.clock import Clock
+from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.operators._retry import with_retry_policy
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_defender.lake import Lake, TableResult
+
+__all__ = ["DeltaTableOperator"]
+
+
+class _TableOperator(BaseOperator):
+    """Follows a lake with open tables. A subclass says of which format.
+
+    Args:
+        lake: root of the lake: an absolute path, a URL, or Airflow's `ObjectStoragePath`.
+        datasets: the datasets to follow; None or an empty text: all.
+        single_writer: promise that no two runs ever write to this lake at the same time.
+        clock: source of the current time; for tests. None: the machine's.
+    """
+
+    ui_color = "#0078d4"
+    ui_fgcolor = "#fff"
+
+    package: str
+    """The package that the format needs."""
+    extra: str
+    """The extra of this package that installs it."""
+
+    def __init__(
+        self,
+        *,
+        lake: str | ObjectStoragePath,
+        datasets: Sequence[str] | str | None = None,
+        single_writer: bool = False,
+        clock: Clock | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_retry_policy(kwargs))
+        self.lake = lake
+        self.datasets = datasets
+        self.single_writer = single_writer
+        self.clock = clock
+
+    @abstractmethod
+    def _follow(self, lake: Lake, datasets: Sequence[str] | None) -> list[TableResult]:
+        """Bring the lake's files into the tables."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Follow the lake and report. The class says what is returned and raised."""
+        from airflow_provider_defender.stores.opening import lake_errors, opened_lake
+
+        datasets = self._check()
+        clock = self.clock or Clock()
+        started = clock.monotonic()
+        lake = opened_lake(self.lake, single_writer=self.single_writer)
+        with lake_errors(self.lake):
+            tables = self._follow(lake, datasets)
+        seconds = round(clock.monotonic() - started, 1)
+        self._log_tables(tables, seconds)
+        return {
+            "tables": [table.as_dict() for table in tables],
+            "versions": sum(table.versions for table in tables),
+            "added": sum(table.added for table in tables),
+            "removed": sum(table.removed for table in tables),
+            "rows": sum(table.rows for table in tables),
+            "seconds": seconds,
+        }
+
+    def _check(self) -> list[str] | None:
+        """Check the rendered parameters; return the datasets. Raises `ConfigurationError`."""
+        from airflow_provider_defender.lake.log.layout import check_dataset
+
+        if find_spec(self.package) is None:
+            raise ConfigurationError(
+                f"{type(self).__name__} needs the package {self.package}, which is not installed on this "
+                f"worker: pip install 'airflow-provider-defender[{self.extra}]'"
+            )
+        try:
+            names = [check_dataset(name) for name in _names(self.datasets)]
+        except ValueError as error:
+            raise ConfigurationError(f"datasets: {error}") from error
+        return names or None
+
+    def _log_tables(self, tables: Sequence[TableResult], seconds: float) -> None:
+        changed = [table for table in tables if table.versions]
+        for table in changed:
+            self.log.info(
+                "%s: %s added with %s, %s removed; version %s.",
+                table.dataset,
+                counted(table.added, "file"),
+                counted(table.rows, "row"),
+                counted(table.removed, "file"),
+                table.version,
+            )
+        self.log.info(
+            "%s brought up to date, %d were; this took %s seconds.",
+            counted(len(changed), "table"),
+            len(tables) - len(changed),
+            f"{seconds:,}",
+        )
+
+
+def _names(value: Sequence[str] | str | None) -> Iterable[str]:
+    """The names in a list, or in a text that separates them by commas, as a template gives it."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return value
+
+
+class DeltaTableOperator(_TableOperator):
+    """Keep a Delta table for each dataset of a lake, over the landed files.
+
+    The files stay as they are: only the table's log is written, to `<dataset>/_delta_log` in the lake, with
+    the lake's own connection. Each run brings in what has been committed since the table's last version, and
+    replaces what was compacted; a dataset that has changed gets one version. Run it downstream of what lands
+    and compacts: if it fails, nothing has to land again, and its next run goes on. Two runs at once do no
+    harm. Needs the extra `[delta]`.
+
+    Args:
+        lake: root of the lake: an absolute path, or a URL that Airflow's `ObjectStoragePath` accepts, such as
+            `file:///data/lake`, `s3://aws_default@bucket/lake` or `abfss://azure_default@container/lake`.
+            Templated.
+        datasets: the datasets to follow, such as `["alerts", "events/DeviceProcessEvents"]`, or a text with
+            their names, separated by commas. By default, and if it is empty, all that the lake has.
+            Templated.
+        single_writer: your promise that no two runs ever write to this lake at the same time. Only with it
+            is a store accepted that cannot create an object conditionally. False by default.
+        clock: source of the current time; for tests.
+
+    Returns:
+        A summary for XCom: `tables`, for each dataset `dataset`, `version` (None: no table yet), `versions`
+        written by this run, files `added` and `removed`, `rows` added, and `numbers` (up to which commit of
+        which log the table has come); the sums of `versions`, `added`, `removed` and `rows`; and `seconds`.
+
+    Raises:
+        FailNow: the extra is not installed, or a parameter is wrong; Airflow does not retry.
+        TryAgain: the lake's store does not answer.
+        StopAndLook: a table was changed by another program or is ahead of the lake (`TableUnusable`; the
+            other tables were brought up to date), others kept writing to it, or a commit of the lake is
+            damaged.
+    """
+
+    template_fields: Sequence[str] = ("lake", "datasets")
+    package = "deltalake"
+    extra = "delta"
+
+    def _follow(self, lake: Lake, datasets: Sequence[str] | None) -> list[TableResult]:
+        from airflow_provider_defender.lake import follow_delta
+
+        return follow_delta(lake, datasets)
