@@ -85,7 +85,7 @@ class LakeFolder:
 
     def files(self) -> list[Path]:
         """What a plain reader of `*.parquet` finds in the dataset."""
-        return sorted((self.path / self.dataset).glob("**/*.parquet"))
+        return sorted((self.path / self.dataset).glob("date=*/**/*.parquet"))
 
     def rows(self) -> pa.Table:
         return pa.concat_tables([pq.read_table(file, partitioning=None) for file in self.files()])

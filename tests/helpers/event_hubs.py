@@ -246,7 +246,7 @@ class EventLake:
 
     def files(self, table: str = "*") -> list[Path]:
         """What a plain reader of `*.parquet` finds of one table or of all."""
-        return sorted(self.path.glob(f"events/{table}/**/*.parquet"))
+        return sorted(self.path.glob(f"events/{table}/date=*/**/*.parquet"))
 
     def rows(self, table: str) -> pa.Table:
         return pa.concat_tables([pq.read_table(file, partitioning=None) for file in self.files(table)])

@@ -81,6 +81,7 @@ def in_duckdb(lake: EventLake) -> dict[tuple[int, int], int]:
     """(partition, offset) → rows, as DuckDB reads the folders of all tables together."""
     found = duckdb.execute(
         "SELECT landing.kafka.partition, landing.kafka.offset, count(DISTINCT landing.kafka.record) "
-        f"FROM read_parquet('{lake.path}/events/*/*/*/*.parquet', union_by_name = true) GROUP BY ALL"
+        f"FROM read_parquet('{lake.path}/events/*/date=*/hour=*/*.parquet', union_by_name = true) "
+        "GROUP BY ALL"
     ).fetchall()
     return {(partition, offset): count for partition, offset, count in found}

@@ -194,7 +194,7 @@ def test_spark_reads_what_duckdb_and_pyarrow_read(datasets: list[str]) -> None:
 
 
 def assert_reads_together(dataset: str, found: Mapping[str, Any]) -> None:
-    files = sorted(Path("lake", dataset).glob("**/*.parquet"))
+    files = sorted(Path("lake", dataset).glob("date=*/**/*.parquet"))
     assert len({file.stem.rpartition("-")[0] for file in files}) > 1, f"{dataset}: files of one commit only"
     assert found["schema"] == found["merged_schema"] == spark_schema(dataset), dataset
     rows = ds.dataset(f"lake/{dataset}", partitioning="hive").to_table().to_pylist()
@@ -202,7 +202,7 @@ def assert_reads_together(dataset: str, found: Mapping[str, Any]) -> None:
     assert only_in_one(found["rows"], map(plain, rows)) == [], dataset
     times = [[row["landing"]["key"], row["@timestamp"]] for row in found["rows"]]
     query = f"""SELECT landing.key, make_timestamp(epoch_us("@timestamp"))
-        FROM 'lake/{dataset}/**/*.parquet'"""
+        FROM 'lake/{dataset}/date=*/**/*.parquet'"""
     assert only_in_one(times, duckdb_rows(query)) == [], dataset
 
 

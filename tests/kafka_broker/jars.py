@@ -1,4 +1,7 @@
-"""The broker's jars: fetched once by Maven, kept in `.cache/kafka/<hash of pom.xml>/` of the checkout."""
+"""Jars of a pom.xml, the broker's by default: fetched once by Maven.
+
+They are kept in `.cache/kafka/<hash of pom.xml>/` of the checkout.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +35,17 @@ def missing_tools() -> str | None:
     return None
 
 
-def jars_folder() -> Path:
+def jars_folder(pom: Path = POM) -> Path:
     """Where the jars of the present pom.xml are kept."""
-    return CACHE / hashlib.sha256(POM.read_bytes()).hexdigest()[:16]
+    return CACHE / hashlib.sha256(pom.read_bytes()).hexdigest()[:16]
 
 
-def fetch_jars() -> Path:
+def fetch_jars(pom: Path = POM) -> Path:
     """The folder with the jars, filled by Maven if this is the first time.
 
     Raises BrokerFailed with Maven's own words.
     """
-    folder = jars_folder()
+    folder = jars_folder(pom)
     if folder.exists():
         return folder
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -52,7 +55,7 @@ def fetch_jars() -> Path:
             "-q",
             "-B",
             "-f",
-            str(POM),
+            str(pom),
             "dependency:copy-dependencies",
             f"-Dkafka.jars={name}/jars",
         ]
@@ -60,7 +63,7 @@ def fetch_jars() -> Path:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         if done.returncode != 0:
-            raise BrokerFailed(f"Maven could not fetch the broker's jars:\n{done.stdout[-4000:]}")
+            raise BrokerFailed(f"Maven could not fetch the jars of {pom}:\n{done.stdout[-4000:]}")
         try:
             (Path(name) / "jars").rename(folder)
         except OSError:  # another process was faster

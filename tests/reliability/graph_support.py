@@ -37,7 +37,7 @@ class Kind:
 
     def files(self, lake: Path) -> list[Path]:
         """The data files in the dataset."""
-        return sorted(lake.glob(f"{self.dataset}/**/*.parquet"))
+        return sorted(lake.glob(f"{self.dataset}/date=*/**/*.parquet"))
 
     def check(self, tenant: Tenant, lake: Path) -> None:
         """P1, P3, P4 after any run."""
@@ -52,7 +52,7 @@ class Kind:
         `refused`: Graph may have refused the list of an incident's alerts. Then it has all of them, or none.
         """
         self.check(tenant, lake)
-        assert_last_versions_landed(self.shown(tenant), lake, f"{self.dataset}/**/*.parquet")
+        assert_last_versions_landed(self.shown(tenant), lake, f"{self.dataset}/date=*/**/*.parquet")
         if self.dataset == "incidents":
             _check_members(tenant, self.files(lake), refused)
 

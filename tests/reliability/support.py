@@ -59,7 +59,7 @@ def rows_in(files: list[Path]) -> Counter[Row]:
 
 def landed_rows(lake: Path) -> Counter[Row]:
     """How often each row of an alert stands in the lake."""
-    return rows_in(sorted(lake.glob("alerts/**/*.parquet")))
+    return rows_in(sorted(lake.glob("alerts/date=*/*.parquet")))
 
 
 def whole_tables(lake: Path) -> list[pa.Table]:
@@ -155,7 +155,7 @@ def assert_log_is_sound(lake: Path, log: str = "*", dataset: str = "alerts") -> 
         if not (lake / file["path"]).exists()
     ]
     assert missing == []
-    found = sorted(map(str, lake.glob(f"{dataset}/**/*.parquet")))
+    found = sorted(map(str, lake.glob(f"{dataset}/date=*/**/*.parquet")))
     assert sorted(committed_files(str(lake), dataset)) == found
     assert [path for path in lake.glob("_defender/*/staging/*/*.staged") if _claimed(path, commits)] == []
 
@@ -238,7 +238,7 @@ def last_versions(shown: Shown) -> set[tuple[str, str | None]]:
     return {(version.alert_id, version.update_time) for version in shown.alerts}
 
 
-def assert_last_versions_landed(shown: Shown, lake: Path, files: str = "alerts/**/*.parquet") -> None:
+def assert_last_versions_landed(shown: Shown, lake: Path, files: str = "alerts/date=*/*.parquet") -> None:
     """P5 and P1: what the API shows now has landed, and nothing twice or in part. `files`: where."""
     rows = rows_in(sorted(lake.glob(files)))
     assert last_versions(shown) - {(alert_id, version) for alert_id, version, _ in rows} == set()

@@ -209,7 +209,7 @@ def test_the_last_version_of_every_incident_lands_once(
         with pytest.MonkeyPatch.context() as patch:
             polls = partial(incident_polls, lake=lake, monkeypatch=patch)
             shown = PortalIncidents(History(offline, seed).play(polls))
-        assert_last_versions_landed(shown, lake, "incidents/**/*.parquet")
+        assert_last_versions_landed(shown, lake, "incidents/date=*/*.parquet")
         assert_log_is_sound(lake, dataset="incidents")
         landed += len(last_versions(shown))
     assert landed > CHUNK * 4
@@ -393,7 +393,7 @@ def lost_in_move(
     graph = PortalAlerts(tenant)
     shown: dict[str, Shown] = {"endpoint": tenant, "graph": graph}
     for source, versions in shown.items():
-        rows = rows_in(sorted(lake.glob(f"alerts/**/{source}_alerts-*.parquet")))
+        rows = rows_in(sorted(lake.glob(f"alerts/date=*/{source}_alerts-*.parquet")))
         assert_each_version_is_whole_and_single(versions, rows)
     landed = {(alert_id, version) for alert_id, version, _ in landed_rows(lake)}
     return (last_versions(tenant) & last_versions(graph)) - landed

@@ -18,8 +18,8 @@ from tests.reliability.test_killed import FORK, Land
 
 HOUR = timedelta(hours=1)
 BACKFILL = {"since": START - 48 * HOUR, "until": START + 48 * HOUR}
-ENDPOINT = "alerts/**/endpoint_alerts-*.parquet"
-GRAPH = "alerts/**/graph_alerts-*.parquet"
+ENDPOINT = "alerts/date=*/endpoint_alerts-*.parquet"
+GRAPH = "alerts/date=*/graph_alerts-*.parquet"
 
 
 class Task:

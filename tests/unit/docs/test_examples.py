@@ -27,7 +27,7 @@ from airflow_provider_defender.hooks._endpoint.api import ENDPOINT_API
 from airflow_provider_defender.hooks._entra.settings import entra_settings
 from airflow_provider_defender.hooks._kafka.settings import event_hub_settings
 from airflow_provider_defender.hooks._rest.settings import rest_settings
-from airflow_provider_defender.lake import committed_files
+from airflow_provider_defender.lake import committed_files, follow_delta
 from airflow_provider_defender.simulator import Portal, RecordVersion, Simulator, Version
 from tests.helpers.airflow import LakeFolder
 from tests.helpers.breadth import first_in_make_test
@@ -40,7 +40,8 @@ READABLE = re.compile(r"[\w @]+")
 """A column's name as people read it: no expression, no path."""
 NAMESPACE = "contoso-defender.servicebus.windows.net"
 SQL_BLOCKS = [block for block in blocks() if block.run == "duckdb"]
-LAKE_BLOCKS = [block for block in blocks() if block.run == "python" and block.page == "docs/lake.md"]
+READING_PAGES = ("docs/lake.md", "docs/open_tables.md")
+LAKE_BLOCKS = [block for block in blocks() if block.run == "python" and block.page in READING_PAGES]
 DAG_BLOCKS = [
     block for block in blocks() if block.language == "python" and not block.run and "DAG(" in block.text
 ]
@@ -58,6 +59,8 @@ def sql_block(begin: str) -> str:
 @pytest.mark.parametrize("block", LAKE_BLOCKS, ids=name_of)
 @pytest.mark.usefixtures("landed")
 def test_examples_of_reading_give_rows(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    if block.page == "docs/open_tables.md" and "follow_delta" not in block.text:
+        follow_delta("lake")
     exec(compile(block.text, block.page, "exec"), {})
     assert int(capsys.readouterr().out.split()[0]) > 0
 
