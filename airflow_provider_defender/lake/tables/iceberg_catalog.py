@@ -28,8 +28,9 @@ def open_catalog(catalog: Mapping[str, Any] | str, lake: Lake) -> Catalog:
     """
     properties = {"name": catalog} if isinstance(catalog, str) else dict(catalog)
     name = properties.pop("name", "defender")
-    if _IO not in properties and (bucket := _bucket(lake.storage.url(""))):
-        LakeFileIO.filesystems[bucket] = lake.filesystem
+    buckets = {_bucket(lake.storage.url("")), _bucket(location(lake, ""))} - {""}
+    if _IO not in properties and buckets:
+        LakeFileIO.filesystems.update(dict.fromkeys(buckets, lake.filesystem))
         properties[_IO] = f"{LakeFileIO.__module__}.{LakeFileIO.__qualname__}"
     return load_catalog(name, **properties)
 
@@ -64,17 +65,19 @@ def _azure_host(filesystem: AbstractFileSystem) -> str:
     host = getattr(filesystem, "account_host", None)
     if host:
         return str(host).replace(".blob.", ".dfs.")
-    account = getattr(filesystem, "account_name", None)
-    return f"{account}.dfs.core.windows.net" if account else ""
+    parts = str(getattr(filesystem, "connection_string", None) or "").split(";")
+    settings = {name: value for name, _, value in (part.partition("=") for part in parts)}
+    account = getattr(filesystem, "account_name", None) or settings.get("AccountName")
+    return f"{account}.dfs.{settings.get('EndpointSuffix', 'core.windows.net')}" if account else ""
 
 
 def _bucket(url: str) -> str:
-    """The scheme, and the bucket or container, of a URL; empty for a local path."""
+    """The scheme, and the bucket or container (with its account, if given), of a URL; empty for a path."""
     parts = urlsplit(url)
     if parts.scheme in ("", "file"):
         return ""
-    scheme = "abfs" if parts.scheme in _AZURE else parts.scheme.replace("s3a", "s3")
-    return f"{scheme}://{parts.netloc.partition('@')[0]}"
+    scheme = {"abfss": "abfs", "az": "abfs", "s3a": "s3", "gcs": "gs"}.get(parts.scheme, parts.scheme)
+    return f"{scheme}://{parts.netloc}"
 
 
 class LakeFileIO(FileIO):

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import polars as pl
 import pyarrow as pa
 import pytest
+from adlfs import AzureBlobFileSystem
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.expressions import And, GreaterThanOrEqual, LessThan
@@ -32,6 +33,7 @@ from airflow_provider_defender.lake import (
     follow_iceberg,
 )
 from airflow_provider_defender.lake.tables.iceberg import table_name
+from airflow_provider_defender.lake.tables.iceberg_catalog import location
 from airflow_provider_defender.landing import Partitioning
 from tests.unit.lake.faults import Crash, SteppedStorage, Take
 from tests.unit.lake.support import START, Clock, local_lake, rows_of
@@ -595,3 +597,25 @@ def _env() -> Any:
 def test_pyiceberg_is_imported_only_when_it_is_used() -> None:
     code = "import sys, airflow_provider_defender.lake; sys.exit('pyiceberg' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "host"),
+    [
+        ({"account_name": "me"}, "me.dfs.core.windows.net"),
+        (
+            {"account_name": "me", "account_host": "me.blob.core.usgovcloudapi.net"},
+            "me.dfs.core.usgovcloudapi.net",
+        ),
+        (
+            {"connection_string": "AccountName=me;AccountKey=a2V5;EndpointSuffix=core.chinacloudapi.cn"},
+            "me.dfs.core.chinacloudapi.cn",
+        ),
+    ],
+)
+def test_files_in_azure_are_named_with_their_account(options: dict[str, str], host: str) -> None:
+    filesystem = AzureBlobFileSystem(**options, skip_instance_cache=True)
+    lake = Lake(filesystem, "container/lake")
+    assert location(lake, "alerts/date=2026-11-22/a.parquet") == (
+        f"abfss://container@{host}/lake/alerts/date=2026-11-22/a.parquet"
+    )
