@@ -227,10 +227,10 @@ class _NewFiles:
         self._transaction = transaction
         self._lock = threading.Lock()
         self._known: list[pa.Schema] = []
-        self._plan()
 
     def _plan(self) -> None:
-        metadata = self._transaction.table_metadata
+        # Kept, since pyiceberg copies all of it whenever it is asked for.
+        self._metadata = metadata = self._transaction.table_metadata
         self._statistics: dict[str, Any] = {
             "stats_columns": compute_statistics_plan(metadata.schema(), metadata.properties),
             "parquet_column_mapping": parquet_path_to_id_mapping(metadata.schema()),
@@ -246,7 +246,6 @@ class _NewFiles:
             self.found[file.path] = self._described(footer, file)
 
     def _add_columns(self, schema: pa.Schema, file: DataFile) -> None:
-        before = self._transaction.table_metadata.schema()
         try:
             with self._transaction.update_schema() as update:
                 update.union_by_name(schema)
@@ -256,11 +255,9 @@ class _NewFiles:
                 f"of {file.dataset}: {error}. Map the dataset again, so that its files agree"
             ) from error
         self._known.append(schema)
-        if self._transaction.table_metadata.schema() != before:
-            self._plan()
+        self._plan()
 
     def _described(self, footer: pq.FileMetaData, file: DataFile) -> IcebergFile:
-        metadata = self._transaction.table_metadata
         statistics = data_file_statistics_from_parquet_metadata(footer, **self._statistics)
         described = statistics.to_serialized_dict()
         # Sizes of hundreds of columns, of which no reader makes use.
@@ -270,10 +267,10 @@ class _NewFiles:
             content=DataFileContent.DATA,
             file_path=location(self._lake, file.path),
             file_format=FileFormat.PARQUET,
-            partition=statistics.partition(metadata.spec(), metadata.schema()),
+            partition=statistics.partition(self._metadata.spec(), self._metadata.schema()),
             file_size_in_bytes=file.bytes,
             sort_order_id=None,
-            spec_id=metadata.default_spec_id,
+            spec_id=self._metadata.default_spec_id,
             equality_ids=None,
             key_metadata=None,
         )
