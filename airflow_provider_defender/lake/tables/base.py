@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_defender.lake.errors import TableUnusable
+from airflow_provider_defender.lake.errors import LakeError, TableUnusable
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import Commit, DataFile
 from airflow_provider_defender.lake.log.layout import check_dataset, is_dataset, place_of
@@ -122,40 +122,51 @@ def _is_followed(lake: Lake, dataset: str, table_folder: str) -> bool:
 # What has changed -------------------------------------------------------------------------------
 
 
-def changes(lake: Lake, tables: Mapping[str, Numbers]) -> list[Change]:
+def changes(
+    lake: Lake, tables: Mapping[str, Numbers], unusable: list[LakeError] | None = None
+) -> list[Change]:
     """Return what each table lacks; `tables`: the numbers that each has, by its dataset.
 
     Each log is read once for all tables: the commits after the oldest of their numbers and, for those that
     have none, the files that count. A change is empty (false) if its table need not be written; a table whose
     dataset stays as it is notes newer numbers only now and then.
 
-    Raises `TableUnusable` if a table is ahead of a log, and what reading the logs raises.
+    `unusable`: takes the errors of tables that are ahead of a log, which are left out; None: the first one is
+    raised. Raises what reading the logs raises.
     """
     found = {dataset: _Span(dataset, numbers) for dataset, numbers in tables.items()}
     followed = (log for numbers in tables.values() for log in numbers)
     for name in sorted({*lake.log_names(), *followed}):  # a log that has gone is an error, too
-        _read(lake.log(name), list(found.values()))
+        log = lake.log(name)
+        for span, newest in _read(log, list(found.values())):
+            try:
+                _check_not_ahead(log, span, newest)
+            except TableUnusable as error:
+                if unusable is None:
+                    raise
+                unusable.append(error)
+                del found[span.dataset]
     return [span.change() for span in found.values()]
 
 
-def _read(log: Log[Any], spans: Sequence[_Span]) -> None:
-    """Bring the changes of one log into each dataset's span."""
+def _read(log: Log[Any], spans: Sequence[_Span]) -> list[tuple[_Span, int]]:
+    """Bring the changes of one log into each dataset's span.
+
+    Returns those that have followed the log before, with the number of its newest commit that was read.
+    """
     old = [span for span in spans if span.number(log.name)]
     if len(old) < len(spans):
         snapshot = log.snapshot()
         for span in spans:
             if not span.number(log.name):
                 span.begin(snapshot)
-    if old:
-        start = min(span.number(log.name) for span in old)
-        newest = start
-        for commit in log.published(start):
-            newest = commit.number
-            for span in old:
-                if commit.number > span.number(log.name):
-                    span.follow(commit)
+    newest = start = min((span.number(log.name) for span in old), default=0)
+    for commit in log.published(start) if old else ():
+        newest = commit.number
         for span in old:
-            _check_not_ahead(log, span, newest)
+            if commit.number > span.number(log.name):
+                span.follow(commit)
+    return [(span, newest) for span in old]
 
 
 def _check_not_ahead(log: Log[Any], span: _Span, newest: int) -> None:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from airflow_provider_defender._plural import counted
-from airflow_provider_defender.lake.errors import TableConflict, TableUnusable
+from airflow_provider_defender.lake.errors import LakeError, TableConflict, TableUnusable
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.reading import as_lake
 from airflow_provider_defender.lake.tables.base import (
@@ -69,11 +69,11 @@ def follow_delta(lake: Any, datasets: str | Iterable[str] | None = None) -> list
     lake = as_lake(lake)
     lake.storage.check_create()
     tables = {each: _Table(lake, each) for each in chosen_datasets(lake, datasets, DELTA_LOG)}
-    failures: list[TableUnusable | TableConflict] = []
+    failures: list[LakeError] = []
     lake.storage.for_each(lambda table: table.read(failures), tables.values())
     usable = {name: table.state.numbers for name, table in tables.items() if table.is_read}
     results = []
-    for change in changes(lake, usable):
+    for change in changes(lake, usable, failures):
         try:
             results.append(tables[change.dataset].follow(change))
         except (TableUnusable, TableConflict) as error:
@@ -96,7 +96,7 @@ class _Table:
         self.is_read = False
         self.versions = self.added = self.removed = self.rows = 0
 
-    def read(self, failures: list[TableUnusable | TableConflict]) -> None:
+    def read(self, failures: list[LakeError]) -> None:
         """Read where the table stands; an error of the table itself is noted."""
         try:
             self.state = self.log.read()

@@ -128,8 +128,7 @@ class DeltaLog:
             )
         for version, actions in self._read_versions(wanted):
             self._check_ours(version, actions)
-            if version > state.checkpoint:
-                state = state.after(version, actions)
+            state = state.after(version, actions)
         self._check_protocol(state)
         return state
 

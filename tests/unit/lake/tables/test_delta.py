@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import threading
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from tests.unit.lake.tables.support import (
     goes_on,
     land,
     new_rows,
+    open_log,
     retire,
 )
 
@@ -113,6 +116,34 @@ def test_random_histories(folder: Path, seed: int, monkeypatch: pytest.MonkeyPat
         assert_equal(lake, folder, dataset)
 
 
+@pytest.mark.integration
+def test_three_hundred_random_histories_with_kills(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that land, compact and remove, and followers, end anywhere; another one goes on."""
+    monkeypatch.setattr("airflow_provider_defender.lake.tables.delta_checkpoint.EVERY", 3)
+    monkeypatch.setattr("airflow_provider_defender.lake.tables.delta._FILES", 3)
+    killed = 0
+    for seed in range(300):
+        chance, root = random.Random(seed), folder / str(seed)
+        for _ in range(4):
+            for work in (partial(goes_on, chance=chance, steps=2), partial(follow_delta, datasets="alerts")):
+                lake = local_lake(root)
+                if chance.random() < 0.4:
+                    lake.storage = SteppedStorage(lake.storage, FaultAt(chance.randrange(1, 60), "crash"))
+                try:
+                    work(lake)
+                except Crash:
+                    killed += 1
+        for log in (ENDPOINT, GRAPH):
+            open_log(local_lake(root), log).head()
+        follow_delta(local_lake(root))
+        for dataset in ("alerts", DEVICES):
+            if (root / dataset / "_delta_log").exists():
+                assert table_files(root, dataset) == sorted(committed_files(root, dataset)), seed
+        assert_equal(local_lake(root), root)
+        shutil.rmtree(root)
+    assert killed > 300
+
+
 def remove_log(root: Path, dataset: str = "alerts") -> None:
     for path in (root / dataset / "_delta_log").glob("*"):
         path.unlink()
@@ -144,6 +175,38 @@ def test_a_compaction_is_one_version_and_changes_no_rows(folder: Path) -> None:
     assert [each["dataChange"] for each in of_kind(versions(folder)[2], "remove")] == [True]
     assert_equal(lake, folder)
     assert follow(lake).versions == 0
+
+
+class BetweenSteps:
+    """Takes all steps; after each that deletes nothing, the table is as it should be."""
+
+    def __init__(self, root: Path, when: str) -> None:
+        self.root = root
+        self.when = when
+        self.steps = 0
+
+    def __call__(self, name: str, path: str, step: Any) -> Any:
+        if name == self.when and path.endswith(".parquet"):
+            self.steps += 1
+            follow(local_lake(self.root))
+        table_rows(self.root)
+        return step()
+
+
+def test_a_follower_between_publishing_and_removal_spares_readers_missing_files(folder: Path) -> None:
+    """The commit counts as soon as its files are in place, when what it removes is still there."""
+    lake = local_lake(folder)
+    for _ in range(2):
+        land(lake)
+    follow(lake)
+    rows = table_rows(folder)
+    take = BetweenSteps(folder, "delete")
+    lake.storage = SteppedStorage(lake.storage, take)
+    compact(lake)
+    assert take.steps == 2
+    assert table_rows(folder) == rows
+    assert follow(local_lake(folder)).versions == 0
+    assert_equal(lake, folder)
 
 
 # Columns ------------------------------------------------------------------------------------------
@@ -354,6 +417,36 @@ def test_a_follower_that_always_comes_second_gives_up(folder: Path) -> None:
     lake.storage = SteppedStorage(lake.storage, Faster(folder, 100))
     with pytest.raises(TableConflict, match="run it again"):
         follow(lake)
+
+
+def test_a_table_ahead_of_its_log_does_not_hold_up_the_others(folder: Path) -> None:
+    lake = local_lake(folder)
+    for _ in range(2):
+        land(lake)
+    follow(lake)
+    shutil.rmtree(folder / "_defender")
+    land(lake)
+    land(lake, DEVICES, log=GRAPH)
+    with pytest.raises(TableUnusable, match=r"alerts has followed .* up to commit 2"):
+        follow_delta(lake)
+    assert_equal(lake, folder, DEVICES)
+    remove_log(folder)
+    follow(lake)
+    assert_equal(lake, folder)
+
+
+def test_a_version_whose_answer_was_lost_counts_as_written(folder: Path) -> None:
+    lake = local_lake(folder)
+    land(lake)
+
+    def lose(name: str, path: str, step: Any) -> Any:
+        done = step()
+        if name == "create":
+            raise OSError("connection reset")
+        return done
+
+    lake.storage = SteppedStorage(lake.storage, lose)
+    assert follow(lake) == TableResult("alerts", 0, 1, 1, 0, 1, {ENDPOINT: 1})
 
 
 # Killed anywhere ------------------------------------------------------------------------------------
