@@ -31,6 +31,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_defender.operators.alerts",
                     "airflow_provider_defender.operators.event_hub",
+                    "airflow_provider_defender.operators.iceberg",
                     "airflow_provider_defender.operators.incidents",
                     "airflow_provider_defender.operators.maintenance",
                     "airflow_provider_defender.operators.tables",

@@ -26,6 +26,8 @@ and a run of a hub, whose log tracks offsets instead of versions::
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from airflow_provider_defender.lake.errors import (
     CommitConflict,
     CommitStateUnknown,
@@ -75,6 +77,9 @@ from airflow_provider_defender.lake.verification.verify import verify
 from airflow_provider_defender.lake.versions.ledger import VersionsLedger
 from airflow_provider_defender.lake.versions.position import VersionsPosition, Watermark
 
+if TYPE_CHECKING:
+    from airflow_provider_defender.lake.tables.iceberg import follow_iceberg
+
 __all__ = [
     "Commit",
     "CommitConflict",
@@ -121,6 +126,7 @@ __all__ = [
     "committed_rows",
     "compact",
     "follow_delta",
+    "follow_iceberg",
     "local_path",
     "plan_compaction",
     "plan_retention",
@@ -128,3 +134,17 @@ __all__ = [
     "sweep",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "follow_iceberg":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:  # pyiceberg is an extra, and takes long to import
+        from airflow_provider_defender.lake.tables.iceberg import follow_iceberg
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Iceberg tables need the package pyiceberg ({error}): "
+            "pip install 'airflow-provider-defender[iceberg]'",
+            name=error.name,
+        ) from error
+    return follow_iceberg

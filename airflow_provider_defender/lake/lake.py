@@ -59,6 +59,7 @@ class Lake:
         if commits_per_checkpoint < 1:
             raise ValueError(f"commits_per_checkpoint is {commits_per_checkpoint}: at least 1 is needed")
         self.commits_per_checkpoint = commits_per_checkpoint
+        self.filesystem = filesystem
         self.storage = _open_storage(filesystem, root, single_writer)
         self.settings = settings or WriterSettings()
         self.now = clock

@@ -7,6 +7,7 @@ from airflow_provider_defender.operators.event_hub import (
     EventHubPartitionsOperator,
     EventHubToParquetOperator,
 )
+from airflow_provider_defender.operators.iceberg import IcebergTableOperator
 from airflow_provider_defender.operators.incidents import DefenderIncidentsToParquetOperator
 from airflow_provider_defender.operators.maintenance import (
     LakeCompactionOperator,
@@ -21,6 +22,7 @@ __all__ = [
     "DeltaTableOperator",
     "EventHubPartitionsOperator",
     "EventHubToParquetOperator",
+    "IcebergTableOperator",
     "LakeCompactionOperator",
     "LakeRetentionOperator",
     "LakeSweepOperator",

@@ -40,7 +40,7 @@ READABLE = re.compile(r"[\w @]+")
 """A column's name as people read it: no expression, no path."""
 NAMESPACE = "contoso-defender.servicebus.windows.net"
 SQL_BLOCKS = [block for block in blocks() if block.run == "duckdb"]
-READING_PAGES = ("docs/lake.md", "docs/open_tables.md")
+READING_PAGES = ("docs/lake.md", "docs/open_tables.md", "docs/iceberg.md")
 LAKE_BLOCKS = [block for block in blocks() if block.run == "python" and block.page in READING_PAGES]
 DAG_BLOCKS = [
     block for block in blocks() if block.language == "python" and not block.run and "DAG(" in block.text
@@ -61,6 +61,9 @@ def sql_block(begin: str) -> str:
 def test_examples_of_reading_give_rows(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     if block.page == "docs/open_tables.md" and "follow_delta" not in block.text:
         follow_delta("lake")
+    if block.page == "docs/iceberg.md" and "follow_iceberg" not in block.text:
+        exec(next(each.text for each in LAKE_BLOCKS if "follow_iceberg" in each.text), {})
+        capsys.readouterr()
     exec(compile(block.text, block.page, "exec"), {})
     assert int(capsys.readouterr().out.split()[0]) > 0
 

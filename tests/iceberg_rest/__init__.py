@@ -1,0 +1,1 @@
+"""Apache Iceberg's own REST catalog, run in a process of its own; and its runtime for Apache Spark."""
