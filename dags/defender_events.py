@@ -27,11 +27,9 @@ from airflow_provider_defender.timetables import CronDataIntervalTimetable
 
 EVENTS = defender_asset("event_hub_default", "events/default")
 # Both tasks get them, so that the first one counts the messages that the mapped ones read.
-SOURCE = {
-    "lake": "{{ var.value.get('defender_lake', '') }}",
-    "since": "{{ params.since or '' }}",
-    "until": "{{ params.until or '' }}",
-}
+LAKE = "{{ var.value.get('defender_lake', '') }}"
+SINCE = "{{ params.since or '' }}"
+UNTIL = "{{ params.until or '' }}"
 
 with DAG(
     dag_id="defender_events",
@@ -60,11 +58,15 @@ with DAG(
     tags=["defender", "security"],
     doc_md=__doc__,
 ):
-    partitions = EventHubPartitionsOperator(task_id="partitions", groups=4, **SOURCE)
+    partitions = EventHubPartitionsOperator(
+        task_id="partitions", groups=4, lake=LAKE, since=SINCE, until=UNTIL
+    )
 
     EventHubToParquetOperator.partial(
         task_id="land_events",
-        **SOURCE,
+        lake=LAKE,
+        since=SINCE,
+        until=UNTIL,
         max_duration=timedelta(minutes=30),  # a long backlog lands over several runs
         inlets=[EVENTS],  # Airflow reads a mapped task's assets here
         outlets=[EVENTS],
