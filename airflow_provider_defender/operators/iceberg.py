@@ -132,13 +132,13 @@ def _catalog_errors(where: str) -> Iterator[None]:
 
 
 def _opened(catalog: Mapping[str, str] | str, lake: Lake, where: str) -> Catalog:
-    from pyiceberg.exceptions import NotInstalledError
+    from pyiceberg.exceptions import NoSuchPropertyException, NotInstalledError
 
     from airflow_provider_defender.lake.tables.iceberg_catalog import open_catalog
 
     try:
         return open_catalog(catalog, lake)
-    except (ValueError, KeyError, ImportError, NotInstalledError) as error:
+    except (ValueError, KeyError, ImportError, NoSuchPropertyException, NotInstalledError) as error:
         # Its message may have the value of a property, and that may be a secret.
         raise ConfigurationError(
             f"{where}: pyiceberg cannot open this catalog ({type(error).__name__}). Check its type and "

@@ -23,7 +23,7 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table
 
 from airflow_provider_defender._plural import counted
-from airflow_provider_defender.lake.errors import TableConflict, TableUnusable
+from airflow_provider_defender.lake.errors import LakeError, TableConflict, TableUnusable
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.reading import as_lake
 from airflow_provider_defender.lake.tables.base import Change, Numbers, TableResult, batches, changes
@@ -101,7 +101,7 @@ def follow_iceberg(
     follower = _Follower(lake, catalog, namespace, keep_snapshots)
     follower.read(datasets)
     results = []
-    for change in changes(lake, follower.numbers):
+    for change in changes(lake, follower.numbers, follower.failures):
         try:
             results.append(follower.follow(change))
         except (TableUnusable, TableConflict) as error:
@@ -128,7 +128,7 @@ class _Follower:
     def __init__(self, lake: Lake, catalog: Catalog, namespace: str, keep_snapshots: timedelta) -> None:
         self.tables: dict[str, Table | None] = {}
         self.numbers: dict[str, Numbers] = {}
-        self.failures: list[TableUnusable | TableConflict] = []
+        self.failures: list[LakeError] = []
         self._lake = lake
         self._catalog = catalog
         self._namespace = namespace

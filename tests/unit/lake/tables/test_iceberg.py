@@ -519,6 +519,19 @@ def test_a_table_of_another_lake_is_refused(root: Path, catalog: Catalog, folder
     assert table_files(catalog.load_table("here.alerts")) == committed_files(lake, "alerts")
 
 
+def test_a_table_ahead_of_its_log_is_refused(root: Path, catalog: Catalog) -> None:
+    lake = local_lake(root)
+    land(lake)
+    land(lake, log=GRAPH)
+    follow_iceberg(lake, catalog)
+    (root / "_defender" / GRAPH / "commits" / "00000001.json").unlink()
+    (root / "_defender" / GRAPH / "head.json").unlink()
+    land(lake, DEVICES)
+    with pytest.raises(TableUnusable, match=f"table of alerts has followed {GRAPH} up to commit 1"):
+        follow_iceberg(lake, catalog)
+    assert_equal(catalog, lake, DEVICES)
+
+
 def test_names_that_cannot_be_used(root: Path, catalog: Catalog, folder: Path) -> None:
     lake = local_lake(root)
     for datasets, message in (
