@@ -22,7 +22,7 @@ _REWRITTEN_ROWS = 8 * 1024
 _INLINE_BYTES = 16 * 1024 * 1024
 """The size of rows up to which no thread is begun: so much is only held back, and encoded at the end."""
 
-_WAITING_BYTES = 32 * 1024 * 1024
+_WAITING_BYTES = 12 * 1024 * 1024
 """The size of rows that may wait for the thread: it is busy for a while whenever it encodes a row group."""
 
 
