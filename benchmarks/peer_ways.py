@@ -231,24 +231,25 @@ def by_duckdb(source: Path, target: Path, table: str) -> int:
     own = properties_of(table)
     first = {name.lower(): name for name in reversed(own)}
     twins = [name for name in own if first[name.lower()] != name]  # SQL ignores case
-    for name in twins:
-        del own[name]
+    columns_by_hand = "".join(
+        f", (raw ->> '$.properties.{name}')::{types.get(own.pop(name), 'VARCHAR')} AS {name}_2"
+        for name in twins
+    )
     structure = ", ".join(f'"{name}": "{types.get(each, "VARCHAR")}"' for name, each in own.items())
     columns = ", ".join(
         f'p."{name}"::TIMESTAMPTZ AS "{name}"' if each == "time" else f'p."{name}" AS "{name}"'
         for name, each in own.items()
     )
-    columns += "".join(f", json_extract_string(raw, '$.properties.{name}') AS {name}_2" for name in twins)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     found = connection.execute(
         f"""
         COPY (
-            SELECT {columns}, raw, sha256(raw) AS sha256,
+            SELECT {columns}{columns_by_hand}, raw, sha256(raw) AS sha256,
                    strftime(p."Timestamp"::TIMESTAMP, '%Y-%m-%d') AS date,
                    strftime(p."Timestamp"::TIMESTAMP, '%H') AS hour
             FROM (
-                SELECT raw, json_transform_strict(raw, '{{"properties": {{{structure}}}}}').properties AS p
+                SELECT raw, json_transform(raw, '{{"properties": {{{structure}}}}}').properties AS p
                 FROM (
                     SELECT substr(line, {_BEGIN + 1}, length(line) - {_BEGIN - _END}) AS raw
                     FROM read_csv(?, header = false, columns = {{'line': 'VARCHAR'}}, delim = '\x01',
