@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 SPARK := .venv-spark
 SMOKE := .venv-smoke
+TENZIR := .venv-tenzir
 GRAPH := .msgraph-sdk
 AZURITE := tests/object_stores/azurite/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-reliability msgraph-sdk test-servers test-oldest test-unit-oldest lint imports format bench docs \
+.PHONY: help demo test test-unit test-reliability msgraph-sdk test-servers test-oldest test-unit-oldest lint imports format bench bench-tenzir docs \
 	build smoke sbom check-release publish lock clean
 
 help: ## show this list
@@ -100,6 +101,10 @@ format: $(VENV)/.installed ## let ruff fix and format what it can
 
 bench: $(VENV)/.installed ## throughput, memory and import cost, each beside a baseline of the same run
 	$(BIN)/python -m benchmarks
+
+bench-tenzir: ## put Tenzir, a peer of `make bench`, into a virtual environment of its own
+	$(PYTHON) -m venv $(TENZIR)
+	$(TENZIR)/bin/python -m pip install --quiet tenzir==6.20.0
 
 docs: $(VENV)/.installed ## build docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

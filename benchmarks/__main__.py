@@ -68,6 +68,7 @@ def main() -> int:
         **events(["--quick"] if quick else []),
         "compaction": run("bench_compaction", *(["--quick"] if quick else [])),
         "commits": run("bench_commits", *(["--quick"] if quick else [])),
+        "peers": run("bench_peers", *(["--quick"] if quick else [])),
         "verify": run("bench_verify", *(["--quick"] if quick else [])),
         "memory": memory(["10000", "100000" if quick else "1000000"]),
     }

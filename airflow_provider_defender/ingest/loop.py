@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -26,25 +27,29 @@ def ingest(read: Read[C, Any], mapper: Mapper, transaction: Transaction[Any, C],
     """Land the records of a read by one commit, and return what became of them.
 
     If the source fails in the middle, what was read until then is committed, and the caller must raise the
-    read's `interruption`. Only one batch is held at a time.
+    read's `interruption`. Besides the batch at hand, a source may read one ahead.
 
     Raises:
         LakeError: the commit did not succeed; its subclasses say whether anything has landed.
         DefenderError: reading failed before anything was read.
     """
     result: Result = Result()
-    batches = iter(read)
-    while (batch := stages.next("reading", batches)) is not None:
-        batch = _new(batch, transaction, result)
-        _land(mapper.map(batch.records, batch.origins, batch.identities), transaction, stages, result)
-        if batch.rejects is not None:
-            _quarantine(batch.rejects, transaction, result)
-        del batch  # or two would be held while the next one comes
-        stages.report(read, result)
+    with closing(_batches(read)) as batches:  # at an error, reading ahead ends before this returns
+        while (batch := stages.next("reading", batches)) is not None:
+            batch = _new(batch, transaction, result)
+            _land(mapper.map(batch.records, batch.origins, batch.identities), transaction, stages, result)
+            if batch.rejects is not None:
+                _quarantine(batch.rejects, transaction, result)
+            del batch  # or two would be held while the next one comes
+            stages.report(read, result)
     _land(mapper.finish(), transaction, stages, result)
     with stages.committing(result.rows.total()):
         _commit(read, transaction, result)
     return result
+
+
+def _batches(read: Read[Any, Any]) -> Generator[Batch]:
+    yield from read
 
 
 def _new(batch: Batch, transaction: Transaction[Any, Any], result: Result) -> Batch:

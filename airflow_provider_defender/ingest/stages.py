@@ -40,7 +40,11 @@ class DrainClock:
     def __init__(self, limit: timedelta | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
         self.limit = LONGEST if limit is None else min(limit, LONGEST)
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        """Seconds by stage. Stages do not overlap, so their sum is at most `elapsed`."""
+        """Seconds by stage for which the run was busy with it or waited for it; the sum is at most `elapsed`.
+
+        Reading ahead and writing go on beside other stages. That time is in none of them, since it held up
+        nothing: the longest stage is the one to make faster.
+        """
         self._now = now
         self._started = self._reported = now()
 

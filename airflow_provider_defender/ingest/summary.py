@@ -42,7 +42,8 @@ class Summary(Generic[F]):
         log: the name of the log that has the commit.
         run_partitions: the days or hours with new rows, as run partition keys for Airflow.
         complete: whether everything was read that was to be read.
-        seconds: seconds by stage, then those of the reading in which the source did not answer or throttled.
+        seconds: seconds by stage for which the run was busy with it or waited for it, then those in which the
+            source did not answer or throttled. A source that reads ahead may have spent these beside others.
     """
 
     window: Mapping[str, Any]

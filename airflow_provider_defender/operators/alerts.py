@@ -84,7 +84,8 @@ class DefenderAlertsToParquetOperator(LandingOperator):
         property) and `unmapped_fields` (values of properties without a column), both of which land in
         `unmapped`, `watermark_before`, `watermark_after`, `commit` (its number; None if there was nothing to
         commit), `digest` (its chain digest, which `lake.verify` takes), `complete` (whether everything was
-        read), and `seconds` by stage.
+        read), and `seconds` by stage: for how long the run was busy with it or waited for it. A page is
+        fetched while the one before lands, and files are written meanwhile, which shows in no stage.
 
     Raises:
         FailNow: a credential, a role or a parameter is wrong; Airflow does not retry.

@@ -101,8 +101,9 @@ class EventHubToParquetOperator(LandingOperator):
         `damaged` (ranges of offsets by hub partition, ends exclusive), `before_oldest` (hub partitions whose
         oldest message is later than the window's start, with that message's time), `commit` (its number; None
         if there was nothing to commit), `digest` (its chain digest, which `lake.verify` takes), `complete`
-        (whether everything was read), and `seconds` by stage, with the seconds of `reading` in which the hub
-        did not answer (`waited`) or throttled us (`throttled`).
+        (whether everything was read), and `seconds` by stage: for how long the run was busy with it or waited
+        for it (files are written meanwhile, which shows in no stage), with the seconds of `reading` in which
+        the hub did not answer (`waited`) or throttled us (`throttled`).
 
         `hub_partitions` has for each hub partition: `from` and `to`, the offsets read (`to` exclusive);
         `high`, the high watermark at the start; `waiting_at_start`, the number of messages to read then; and

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +17,7 @@ from airflow_provider_defender._plural import counted
 from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.exceptions import DefenderError, StopAndLook, TryAgain
 from airflow_provider_defender.lake import VersionsLedger, VersionsPosition, Watermark
+from airflow_provider_defender.sources.ahead import ReadAhead
 from airflow_provider_defender.sources.commits import files_by_partition
 from airflow_provider_defender.sources.filters import NoFilter, RecordFilter, Sieve
 from airflow_provider_defender.sources.paging import Page, Paging, Query, Reached, UnorderedPages
@@ -192,17 +194,25 @@ class RestRead:
     # Reading --------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield one batch per page. See `Read`."""
+        """Yield one batch per page. See `Read`.
+
+        While the caller works on one, a thread fetches the next page, and does nothing else: what this object
+        knows about the read comes from the batches that the caller was given. A page that is under way when
+        the time is over is still taken.
+        """
         self._announce()
-        pages = self._ask()
-        while (page := self._next(pages)) is not None:
-            batch, last = self._batch(page), page.last
-            del page  # or two would be held while the next one comes
-            yield batch
-            del batch
-            if not last and self._limits.time.is_over:
-                self._cut_off()
-                return
+        with closing(ReadAhead(self._ask())) as pages:
+            while (page := self._next(pages)) is not None:
+                batch, last = self._batch(page), page.last
+                del page  # or it would be held beside the next one
+                is_over = not last and self._limits.time.is_over
+                if not last and not is_over:
+                    pages.fetch()
+                yield batch
+                del batch
+                if is_over:
+                    self._cut_off()
+                    return
 
     def _announce(self) -> None:
         log, position = self._source.logger, self._head.position

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_provider_defender.lake.log.background import BackgroundWork
 from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.environment import Environment
 from airflow_provider_defender.lake.log.layout import LogPaths, place_of
@@ -17,12 +19,19 @@ from airflow_provider_defender.lake.storage.storage import WholeFile
 __all__ = ["Staging"]
 
 _REWRITTEN_ROWS = 8 * 1024
+_INLINE_BYTES = 16 * 1024 * 1024
+"""The size of rows up to which no thread is begun: so much is only held back, and encoded at the end."""
+
+_WAITING_BYTES = 12 * 1024 * 1024
+"""The size of rows that may wait for the thread: it is busy for a while whenever it encodes a row group."""
 
 
 class Staging:
     """Files in a folder that no reader looks into. Callers name them by their final paths.
 
-    `note` is called with the path of a file and the rows that go to it.
+    `note` is called with the path of a file and the rows that go to it. Once there are many rows, a thread of
+    its own writes them (and calls `note`), while the caller goes on. What fails there is raised by the next
+    `add`, or by `finish`. Until `finish` or `abandon`, which end the thread, only one thread may use this.
     """
 
     def __init__(
@@ -36,6 +45,7 @@ class Staging:
         self._files_begun = 0
         self._checked_folders: set[str] = set()
         self._writer = PartitionWriter(lake.settings, self._new_path, self._open_file)
+        self._work = BackgroundWork("lake-writer", inline_bytes=_INLINE_BYTES, waiting_bytes=_WAITING_BYTES)
 
     @property
     def folder(self) -> str:
@@ -43,15 +53,19 @@ class Staging:
         return self._folder
 
     def add(self, folder: str, rows: pa.Table) -> None:
-        """Stage rows for a partition's folder."""
+        """Stage rows for a partition's folder. Raises also what the writing of earlier rows has raised."""
         if folder not in self._checked_folders:  # after the commit it would be too late to find out
             self._storage.check_folder(folder)
             self._checked_folders.add(folder)
         if rows.num_rows:
-            self._note(self._writer.write(folder, rows), rows)
+            self._work.do(rows.nbytes, partial(self._write, folder, rows))
+
+    def _write(self, folder: str, rows: pa.Table) -> None:
+        self._note(self._writer.write(folder, rows), rows)
 
     def finish(self) -> list[DataFile]:
         """The files of all rows staged since the last call, durable."""
+        self._work.finish()
         return [_data_file(file) for file in self._writer.finish()]
 
     def rewrite(self, path: str, remaining: Callable[[str, pa.Table], pa.Table]) -> list[DataFile]:
@@ -73,6 +87,7 @@ class Staging:
 
     def abandon(self) -> None:
         """Close the open files without finishing them."""
+        self._work.abandon()
         self._writer.abandon()
 
     def discard(self) -> None:

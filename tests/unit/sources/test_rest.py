@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -408,7 +409,7 @@ def test_a_time_limit_ends_the_read_between_pages_and_never_after_the_last_one()
     assert (len(list(whole)), whole.complete, whole.shortfall(None)) == (1, True, None)
 
 
-def test_a_page_is_dropped_before_the_next_one_is_asked_for() -> None:
+def test_while_a_page_is_fetched_ahead_only_the_one_at_hand_is_held() -> None:
     import weakref
 
     class Watched(list[bytes]):
@@ -419,11 +420,11 @@ def test_a_page_is_dropped_before_the_next_one_is_asked_for() -> None:
     class Slow(Notes):
         def pages(self, query: Query, *, max_seconds: float, reached_before: bool) -> Iterator[Any]:
             seen: list[weakref.ref[Watched]] = []
-            for number in range(3):
+            for number in range(5):
                 held.append(sum(each() is not None for each in seen))
                 records = Watched([note(number, NOW)])
                 seen.append(weakref.ref(records))
-                page = Answered(records, last=number == 2)
+                page = Answered(records, last=number == 4)
                 del records
                 yield page
                 del page
@@ -431,7 +432,37 @@ def test_a_page_is_dropped_before_the_next_one_is_asked_for() -> None:
     batches = iter(read(Slow(), head()))
     while (batch := next(batches, None)) is not None:
         del batch
-    assert held == [0, 0, 0]
+    assert len(held) == 5
+    assert max(held) <= 1
+
+
+def test_a_read_that_is_given_up_leaves_no_thread_and_no_open_request() -> None:
+    closed: list[int] = []
+
+    class Watched(Notes):
+        def pages(self, query: Query, *, max_seconds: float, reached_before: bool) -> Iterator[Any]:
+            try:
+                for number in range(9):
+                    yield Answered([note(number, NOW)])
+            finally:
+                closed.append(number)
+
+    batches = iter(read(Watched(), head()))
+    for _ in range(3):
+        next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    assert closed in ([2], [3])
+    assert not [each for each in threading.enumerate() if each.name == "read-ahead"]
+
+
+def test_what_was_read_before_an_outage_is_known_and_what_was_fetched_in_vain_is_not() -> None:
+    """The position comes from the pages that the caller was given."""
+    pages = [Answered([note(number, NOW - timedelta(minutes=number))]) for number in range(3)]
+    given = read(Notes(answers=[*pages, TryAgain("gone")]), head())
+    found = [json.loads(batch.records[0])["id"] for batch in given]
+    assert found == ["n0", "n1", "n2"]
+    assert (given.complete, type(given.interruption)) == (False, TryAgain)
+    assert given.progress() == "Page 3: 3 notes read"
 
 
 def test_ticks_of_the_api_are_kept_whole() -> None:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,8 @@ from airflow_provider_defender.lake import (
     VersionsLedger,
     WriterSettings,
 )
-from airflow_provider_defender.lake.storage.storage import NotCreated
+from airflow_provider_defender.lake.log import staging
+from airflow_provider_defender.lake.storage.storage import NotCreated, WholeFile
 from airflow_provider_defender.landing import Partitioning
 from airflow_provider_defender.timestamps import datetime_to_ticks
 from tests.unit.lake.faults import InjectedError
@@ -452,3 +454,104 @@ def test_times_are_those_of_all_row_groups(tmp_path: Path) -> None:
     assert commit is not None
     assert [pq.ParquetFile(tmp_path / file.path).num_row_groups for file in commit.added] == [3, 3]
     check_facts(lake.storage.read, commit, {"alerts"})
+
+
+# Written beside the caller ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few the rows, a thread writes them."""
+    monkeypatch.setattr(staging, "_INLINE_BYTES", 0)
+
+
+def writers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "lake-writer"]
+
+
+EACH_ROW = WriterSettings(row_group_rows=1, closed_at_once=1)
+
+
+def test_files_written_beside_the_caller_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for place, inline_bytes in (("beside", 0), ("inline", 2**40)):
+        monkeypatch.setattr(staging, "_INLINE_BYTES", inline_bytes)
+        lake = local_lake(tmp_path / place, settings=EACH_ROW)
+        with begin(lake) as transaction:
+            for number in range(30):
+                fill(transaction, f"a{number}", at=LATER + timedelta(hours=number))
+            commit = transaction.commit(watermark(LATER))
+        assert commit is not None
+        found.append([(file.partition, file.rows, file.bytes, file.sha256) for file in commit.added])
+    assert found[0] == found[1]
+    assert not writers()
+
+
+@pytest.mark.usefixtures("beside")
+@pytest.mark.parametrize("writes", [1, 5])
+def test_where_writing_beside_the_caller_fails_nothing_is_committed(tmp_path: Path, writes: int) -> None:
+    """The next write tells, or the commit."""
+    lake = local_lake(tmp_path, settings=EACH_ROW)
+
+    def full(path: str) -> None:
+        raise InjectedError
+
+    lake.storage.new_file = full  # type: ignore[method-assign, assignment]
+
+    def land() -> None:
+        for number in range(writes):
+            fill(transaction, f"a{number}")
+        transaction.commit(watermark(LATER))
+
+    with begin(lake) as transaction:
+        with pytest.raises(InjectedError):
+            land()
+        with pytest.raises(RuntimeError, match="lacks rows"):
+            transaction.commit(watermark(LATER))
+    assert (committed(tmp_path), staged(tmp_path)) == ([], [])
+    assert open_log(lake).head().number == 0
+    assert not writers()
+
+
+@pytest.mark.usefixtures("beside")
+def test_a_run_that_is_ended_while_rows_are_written_leaves_no_thread_and_no_file(tmp_path: Path) -> None:
+    """Airflow ends a task by an exception in its main thread, also in the middle of a write."""
+    lake = local_lake(tmp_path, settings=EACH_ROW)
+    new_file, gate = lake.storage.new_file, threading.Event()
+    opened: list[WholeFile] = []
+
+    def slow(path: str) -> WholeFile:
+        gate.wait(60)
+        opened.append(new_file(path))
+        return opened[-1]
+
+    lake.storage.new_file = slow  # type: ignore[method-assign]
+    threading.Timer(0.1, gate.set).start()
+
+    def land() -> None:
+        with begin(lake) as transaction:
+            for number in range(5):
+                fill(transaction, f"a{number}", at=LATER + timedelta(days=number))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        land()
+    assert not writers()
+    assert all(each.sink.closed for each in opened)
+    assert (committed(tmp_path), staged(tmp_path)) == ([], [])
+
+
+@pytest.mark.usefixtures("beside")
+def test_a_run_that_another_one_overtakes_writes_what_is_left_beside_the_caller_too(tmp_path: Path) -> None:
+    clock = Clock()
+    lake = local_lake(tmp_path, clock, settings=EACH_ROW)
+    with begin(lake, "backfill") as transaction:
+        fill(transaction, "a", "b", "c")
+        with begin(local_lake(tmp_path, clock), "backfill") as other:
+            fill(other, "b")
+            other.commit()
+        transaction.commit()
+    assert [key for key, _, _ in committed(tmp_path)] == ["a", "b", "c"]
+    assert not writers()
