@@ -197,6 +197,11 @@ class Checkpoint:
                 if after is None or each.key > after:
                     yield each
 
+    def all_files(self) -> Iterator[LoggedFile]:
+        """Yield all files, in the order of the rows. Raises as `files` does."""
+        for table in self.tables():
+            yield from _logged(table)
+
     def tables(self) -> Iterator[pa.Table]:
         """Yield all rows, a row group at a time. Raises as `files` does."""
         return self._tables(list(range(self._footer.num_row_groups)))
