@@ -67,6 +67,7 @@ def main() -> int:
         "event mapping": run("bench_event_mapping", *(["--quick"] if quick else [])),
         **events(["--quick"] if quick else []),
         "verify": run("bench_verify", *(["--quick"] if quick else [])),
+        "log": run("bench_log", *(["--quick"] if quick else [])),
         "memory": memory(["10000", "100000" if quick else "1000000"]),
     }
     RESULTS.parent.mkdir(exist_ok=True)
