@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -250,6 +251,21 @@ def test_damage_met_half_way_doubles_and_loses_nothing(
         path.write_bytes(body[:at] + bytes([body[at] ^ 0xFF]) + body[at + 1 :])
         assert list(open_log(history.lake).snapshot().files()) == expected
     assert "is passed over" in caplog.text
+
+
+def test_a_damaged_statistic_leaves_no_file_out(tmp_path: Path) -> None:
+    history = ten_commits(tmp_path)
+    path = history.checkpoints()[-1]
+    body = path.read_bytes()
+    footer = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+    days = [found.end() - 1 for found in re.finditer(rb"date=2026-11-0\d", body) if found.start() > footer]
+    assert days
+    for at in days:
+        path.write_bytes(body[:at] + b"9" + body[at + 1 :])
+        history.check()
+    for at in days:
+        path.write_bytes(body[:at] + b"0" + body[at + 1 :])
+        history.check()
 
 
 def test_one_that_is_deleted_between_listing_and_reading(tmp_path: Path) -> None:
