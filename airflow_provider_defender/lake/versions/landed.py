@@ -76,14 +76,14 @@ class LandedVersions:
         return self._quarantine
 
     def _load(self, folder: str, columns: Sequence[str]) -> DigestSet:
-        missing: set[str] = set()
+        before: list[str] = []
         while True:
             names = self._storage.list_folder(folder) or []
             paths = [f"{folder}/{name}" for name in sorted(names) if self._paths.owns(name)]
             try:
                 return versions_in(self._storage, paths, columns)
             except FileNotFoundError:
-                # A compaction has just replaced a file; a new listing shows the new one.
-                if set(paths) <= missing:
+                # A compaction is replacing files, one after the other: a new listing shows what is left.
+                if paths == before:
                     raise
-                missing.update(paths)
+                before = paths
