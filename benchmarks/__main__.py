@@ -66,6 +66,7 @@ def main() -> int:
         "mapping": run("bench_mapping", *(["--quick"] if quick else [])),
         "event mapping": run("bench_event_mapping", *(["--quick"] if quick else [])),
         **events(["--quick"] if quick else []),
+        "small drains": run("bench_small_drains", "--turns", "2" if quick else "5"),
         "verify": run("bench_verify", *(["--quick"] if quick else [])),
         "memory": memory(["10000", "100000" if quick else "1000000"]),
     }
