@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,8 @@ def drains(messages: Sequence[bytes], folder: str) -> dict[str, Any]:
         spent.append((time.process_time() - cpu, time.perf_counter() - wall))
     warm = [min(each) for each in zip(*spent[1:], strict=True)]
     figures = dict(zip(FIGURES, (spent[0][0], warm[0], spent[0][1], warm[1]), strict=True))
-    return {**figures, "rows": rows, "files": files}
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {**figures, "rows": rows, "files": files, "peak_bytes": peak}
 
 
 def _drain_of(folder: str) -> Callable[[Sequence[bytes], int], tuple[int, int]]:
