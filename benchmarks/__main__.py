@@ -69,6 +69,7 @@ def main() -> int:
         "compaction": run("bench_compaction", *(["--quick"] if quick else [])),
         "commits": run("bench_commits", *(["--quick"] if quick else [])),
         "peers": run("bench_peers", *(["--quick"] if quick else [])),
+        "small drains": run("bench_small_drains", "--turns", "2" if quick else "5"),
         "verify": run("bench_verify", *(["--quick"] if quick else [])),
         "log": run("bench_log", *(["--quick"] if quick else [])),
         "memory": memory(["10000", "100000" if quick else "1000000"]),

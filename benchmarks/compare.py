@@ -4,9 +4,11 @@
 
 Each side runs the benchmark programs of its own commit, with the libraries of this environment: a drain of
 alerts (`bench_memory`, from a page's bytes to the commit) and drains of events from a real broker
-(`bench_events`, left out where no broker can run). Every drain has a process of its own. CPU seconds are the
-least of all turns, peak memory is the median. The exit status is 1 where a ratio is missed: 0.97 of the other
-commit's records a CPU-second, 1.03 of its memory.
+(`bench_events`, left out where no broker can run), and drains of 1,000 records over all tables
+(`bench_small_drains`, by this commit's program, the best drain after the first).
+Every drain has a process of its own, small ones have one together. CPU seconds are the least of all turns,
+peak memory is the median. The exit status is 1 where a ratio is missed: 0.97 of the other commit's records a
+CPU-second, 1.03 of its memory.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.bench_events import HUB, filled_hub
+from benchmarks.bench_small_drains import run as run_small_drains
 from benchmarks.event_records import EventRecords
 from benchmarks.report import Check, machine, print_checks, print_table, save
 from tests.kafka_broker import KafkaBroker, missing_tools
@@ -85,6 +88,12 @@ def events_drain(root: Path, broker: KafkaBroker) -> Found:
     return {"records": found["records"], "cpu": found["cpu"], "peak": found["peak_bytes"]}
 
 
+def small_drain(root: Path, messages: Path) -> Found:
+    """One process of drains of few records: likewise, of the best drain after the first."""
+    found = run_small_drains(root, messages)
+    return {"records": found["rows"], "cpu": found["warm_cpu"], "peak": found["peak_bytes"]}
+
+
 def in_turns(other: Path, turns: int, drain: Callable[[Path], Found]) -> dict[str, Any]:
     """Records a CPU-second and peak memory of both sides, and their ratios."""
     runs: dict[str, list[Found]] = {"this": [], "other": []}
@@ -103,8 +112,12 @@ def in_turns(other: Path, turns: int, drain: Callable[[Path], Found]) -> dict[st
 
 
 def measure(other: Path, given: argparse.Namespace) -> dict[str, Any]:
-    """All cases: alerts, then the tables of events where a broker can run."""
+    """All cases: alerts, small drains, then the tables of events where a broker can run."""
     cases = {"alerts": in_turns(other, given.turns, lambda root: alerts_drain(root, given.alerts))}
+    with tempfile.TemporaryDirectory(prefix="bench-compare-messages-") as folder:
+        messages = Path(folder) / "messages"
+        messages.write_bytes(b"\n".join(EventRecords(None).messages(1_000)))
+        cases["small drains"] = in_turns(other, given.turns, lambda root: small_drain(root, messages))
     if reason := missing_tools():
         print(f"events are left out: {reason}")
         return cases

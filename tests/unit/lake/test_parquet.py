@@ -49,7 +49,7 @@ def many(rows: int) -> pa.Table:
 
 
 def test_files_have_statistics_and_a_page_index(tmp_path: Path) -> None:
-    [path] = write(tmp_path, many(1000))
+    [path] = write(tmp_path, many(5000))
     metadata = pq.ParquetFile(path).metadata
     for number in range(metadata.num_columns):
         column = metadata.row_group(0).column(number)
@@ -57,6 +57,19 @@ def test_files_have_statistics_and_a_page_index(tmp_path: Path) -> None:
         assert column.has_column_index
         assert column.has_offset_index
     assert pq.ParquetFile(path).schema_arrow.equals(ALERTS)
+
+
+def test_files_with_a_page_a_column_have_statistics_only(tmp_path: Path) -> None:
+    [path] = write(tmp_path, many(1000))
+    metadata = pq.ParquetFile(path).metadata
+    columns = [metadata.row_group(0).column(number) for number in range(metadata.num_columns)]
+    assert all(column.is_stats_set for column in columns)
+    assert not any(column.has_column_index or column.has_offset_index for column in columns)
+
+
+def test_few_rows_with_pages_of_long_texts_have_a_page_index(tmp_path: Path) -> None:
+    [path] = write(tmp_path, alerts(((f"k{n}", version(START), START) for n in range(1000)), text="x" * 1000))
+    assert pq.ParquetFile(path).metadata.row_group(0).column(0).has_offset_index
 
 
 def compressions(path: Path) -> dict[str, str]:
