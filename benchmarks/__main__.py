@@ -68,6 +68,7 @@ def main() -> int:
         **events(["--quick"] if quick else []),
         "commits": run("bench_commits", *(["--quick"] if quick else [])),
         "verify": run("bench_verify", *(["--quick"] if quick else [])),
+        "log": run("bench_log", *(["--quick"] if quick else [])),
         "memory": memory(["10000", "100000" if quick else "1000000"]),
     }
     RESULTS.parent.mkdir(exist_ok=True)

@@ -15,6 +15,7 @@ from airflow_provider_defender.lake.log.digest import FIRST, chain_digest, posit
 from airflow_provider_defender.lake.log.format import parse_commit
 from airflow_provider_defender.lake.log.layout import LogPaths
 from airflow_provider_defender.lake.storage.storage import Storage
+from airflow_provider_defender.lake.verification.checkpoints import CheckpointCheck
 from airflow_provider_defender.lake.verification.differences import Difference, DifferenceType, Findings
 from airflow_provider_defender.lake.verification.index import FileIndex
 
@@ -60,6 +61,8 @@ class Chain:
         self._newest: _Newest | None = None
         self._before: tuple[str, ...] = (FIRST,)
         self._most = _READ_AT_ONCE
+        self._digests: dict[int, str] = {}
+        self._broken: int | None = None
 
     @property
     def digest(self) -> str:
@@ -76,9 +79,14 @@ class Chain:
     def read(self) -> Iterator[None]:
         """Read the log for the first time; a step after each few commits."""
         hinted = self._hinted()  # first: what it names has been there by then
+        checkpoints = CheckpointCheck(self._storage, self.paths, self._index)
+        self._digests = dict.fromkeys((number for number, _ in checkpoints.names), "")
         self._index.note_listed(self.log, self._listed())
         yield from self._read_on()
         self._check_end(hinted)
+        whole_to = self.number if self._broken is None else self._broken - 1
+        for number, path, expected, found in checkpoints.differences(self._digests, self.number, whole_to):
+            self._report(DifferenceType.CHECKPOINT_WRONG, number, path=path, expected=expected, found=found)
 
     def advance(self) -> bool:
         """Read the commits that have come since; whether there were any."""
@@ -122,6 +130,7 @@ class Chain:
     def _skip_to(self, number: int) -> None:
         """Commits are missing up to this one: what comes after cannot be compared with them."""
         first = self.number + 1
+        self._broken = self._broken or first
         expected = f"commit {first}" if first == number else f"commits {first} to {number}"
         self._report(DifferenceType.COMMIT_MISSING, first, expected=expected)
         self.number, self._before, self._newest = number, (), None
@@ -133,11 +142,15 @@ class Chain:
         self.number = number
         commit = self._parsed(number, body)
         if commit is None:
+            self._broken = self._broken or number
             return
+        if number in self._digests:
+            self._digests[number] = commit.digest
         try:
             self._check(commit, body, before)
             self._index.add(commit)
         except (ValueError, OverflowError, RecursionError) as error:  # no run has written such values
+            self._broken = self._broken or number
             self._report(DifferenceType.COMMIT_UNREADABLE, number, found=repr(error))
         self.commits += 1
         self._newest = _Newest(

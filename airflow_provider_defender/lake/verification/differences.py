@@ -46,6 +46,11 @@ class DifferenceType(Enum):
         "cut off, or its history was rewritten: nothing that it says is proved. Restore the lake from a "
         "backup and verify that"
     )
+    CHECKPOINT_WRONG = (
+        "{path}, a checkpoint of {log}, does not say what the commits say: expected {expected}, found "
+        "{found}. It is derived from them: if no other difference speaks of a commit, delete it, and a run "
+        "writes the next one"
+    )
     HINT_AHEAD = (
         "{path} says that {log} had {expected}, but its newest is {found}. Either someone has edited that "
         "file, or the newest commits were cut off: restore them, or what they cover will be landed again; "

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from airflow_provider_defender.lake.log.commit import Commit
+import msgspec
+
+from airflow_provider_defender.lake.log.commit import Commit, DataFile
+from airflow_provider_defender.lake.log.format import dump_file
 from airflow_provider_defender.lake.log.layout import HIDDEN
 
 __all__ = ["FileIndex", "LandedFile"]
@@ -20,15 +24,15 @@ pragma journal_mode = off;
 pragma synchronous = off;
 create table files (
     id integer primary key, path text unique, log text, number integer,
-    bytes integer, sha256 text, removed_by integer
+    bytes integer, sha256 text, described blob, removed_by integer
 );
 create table listed (log text, number integer, primary key (log, number)) without rowid;
 """
 
 _ADD = """
-insert into files (path, log, number, bytes, sha256) values (?, ?, ?, ?, ?)
+insert into files (path, log, number, bytes, sha256, described) values (?, ?, ?, ?, ?, ?)
 on conflict (path) do update set log = excluded.log, number = excluded.number, bytes = excluded.bytes,
-    sha256 = excluded.sha256, removed_by = null
+    sha256 = excluded.sha256, described = excluded.described, removed_by = null
 """
 _REMOVE = """
 insert into files (path, log, removed_by) values (?, ?, ?)
@@ -76,7 +80,10 @@ class FileIndex:
 
     def add(self, commit: Commit[Any]) -> None:
         """Take over what a commit adds and removes; a log's commits come in their order."""
-        files = [(file.path, commit.log, commit.number, file.bytes, file.sha256) for file in commit.files]
+        files = [
+            (file.path, commit.log, commit.number, file.bytes, file.sha256, _digest(file))
+            for file in commit.files
+        ]
         self._database.executemany(_ADD, files)
         removed = [(path, commit.log, commit.number) for path in commit.removed]
         self._database.executemany(_REMOVE, removed)
@@ -91,6 +98,21 @@ class FileIndex:
         """Whether a commit has added the file and none has replaced it."""
         query = "select 1 from files where path = ? and removed_by is null"
         return self._database.execute(query, [path]).fetchone() is not None
+
+    def described(self, file: DataFile, log: str, number: int, after: int) -> bool:
+        """Whether a log's commit `number` describes a file in just this way, and it counts after another."""
+        query = (
+            "select 1 from files where path = ? and log = ? and number = ? and number <= ? and described = ? "
+            "and (removed_by is null or removed_by > ?)"
+        )
+        values = [file.path, log, number, after, _digest(file), after]
+        return self._database.execute(query, values).fetchone() is not None
+
+    def count(self, log: str, after: int) -> int:
+        """How many files of a log count after one of its commits."""
+        query = "select count(*) from files where log = ? and number <= ? and ifnull(removed_by, ?) > ?"
+        found: int = self._database.execute(query, [log, after, after + 1, after]).fetchone()[0]
+        return found
 
     def unchecked(self) -> Iterator[list[LandedFile]]:
         """The files that count and were not given yet, in pages; also those added meanwhile."""
@@ -107,3 +129,8 @@ class FileIndex:
         query = "select min(number) from listed where log = ? and number > ?"
         found: int | None = self._database.execute(query, [log, number]).fetchone()[0]
         return found
+
+
+def _digest(file: DataFile) -> bytes:
+    """A digest of all that a commit says of a file."""
+    return hashlib.blake2b(msgspec.json.encode(dump_file(file)), digest_size=16).digest()
