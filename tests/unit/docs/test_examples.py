@@ -28,6 +28,7 @@ from airflow_provider_defender.hooks._entra.settings import entra_settings
 from airflow_provider_defender.hooks._kafka.settings import event_hub_settings
 from airflow_provider_defender.hooks._rest.settings import rest_settings
 from airflow_provider_defender.lake import committed_files, follow_delta
+from airflow_provider_defender.operators.iceberg import _properties as iceberg_properties
 from airflow_provider_defender.simulator import Portal, RecordVersion, Simulator, Version
 from tests.helpers.airflow import LakeFolder
 from tests.helpers.breadth import first_in_make_test
@@ -295,6 +296,9 @@ def test_connection_examples_are_read_by_the_hooks(
             assert (settings.servers, settings.hub) == (f"{NAMESPACE}:9093", "defender")
         elif connection.conn_type == "entra_id":
             kinds.add(type(entra_settings(connection)).__name__)
+        elif connection.conn_id == "iceberg_default":
+            monkeypatch.setenv("AIRFLOW_CONN_ICEBERG_DEFAULT", connection.as_json())
+            assert iceberg_properties("iceberg_default")["warehouse"] == "lake"
         else:
             api = rest_settings(ENDPOINT_API, "defender", connection, by_id.__getitem__)
             kinds.add(type(api.entra.credential).__name__)
