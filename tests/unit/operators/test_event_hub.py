@@ -438,15 +438,15 @@ def test_a_message_that_is_too_large_is_in_quarantine_by_its_digest(
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Let the store be away once, when the files of the commit with this number are published."""
-    original = publishing.finish
+    original = publishing._finish
     failures = [OSError("the store is away")]
 
-    def failing(storage: Any, paths: Any, commit: Commit[Any]) -> None:
+    def failing(storage: Any, paths: Any, commit: Commit[Any], *rest: Any) -> None:
         if commit.number == number and failures:
             raise failures.pop()
-        original(storage, paths, commit)
+        original(storage, paths, commit, *rest)
 
-    monkeypatch.setattr(publishing, "finish", failing)
+    monkeypatch.setattr(publishing, "_finish", failing)
 
 
 def leave_a_gap(hub: MemoryHub, event_lake: EventLake) -> None:
