@@ -121,13 +121,16 @@ def test_refused_fetches_and_slow_answers_are_waited_out(namespace: Namespace, e
 def test_retention_that_passes_a_drain_is_a_gap_and_the_rest_lands(
     namespace: Namespace, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    drain(event_lake)  # without a position, the first drain would begin at the oldest message, whichever it is
+    for _ in range(5):
+        namespace.fill(4)
     with monkeypatch.context() as patch:
-        before_batch(patch, 1, lambda: namespace.embedded.expire(namespace.hub, 0, 15))
+        before_batch(patch, 1, lambda: namespace.embedded.expire(namespace.hub, 0, 35))
         with pytest.raises(MessagesLost) as raised:
             drain(event_lake, kafka_config=ONE_BY_ONE)
     [[start, end]] = event_lake.position()["0"]["lost"]
     assert f"partition 0: {start} to {end - 1}" in str(raised.value)
-    assert end == 15
+    assert end == 35
     for offset in range(start, end):
         del namespace.ledger[0, offset]
     assert_exactly_once(event_lake, namespace)
