@@ -144,10 +144,10 @@ def test_two_compactions_that_meet_keep_every_row_once(
 ) -> None:
     versions, commit = small_files.versions(), Transaction.commit
 
-    def after_another(transaction: Any, *arguments: Any) -> Any:
+    def after_another(transaction: Any, **options: Any) -> Any:
         monkeypatch.setattr(Transaction, "commit", commit)
         assert compact(small_files)["done"]["total"]["files_removed"] == 4
-        return commit(transaction, *arguments)
+        return commit(transaction, **options)
 
     monkeypatch.setattr(Transaction, "commit", after_another)
     summary = compact(small_files)

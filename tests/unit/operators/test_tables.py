@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_defender.exceptions import ConfigurationError, StopAndLook, TableUnusable
 from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.operators import DeltaTableOperator
-from airflow_provider_defender.operators import tables as module
+from airflow_provider_defender.operators import _open_tables as module
 from airflow_provider_defender.simulator import Simulator, Tenant
 from tests.helpers.airflow import START, LakeFolder, context, land
 
