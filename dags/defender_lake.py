@@ -5,6 +5,10 @@ for the DAGs that land. It runs beside them, and beside readers.
 
 * Compaction merges the small files of closed hours and days. The rows stay the same.
 * A sweep deletes what dead runs have left.
+* Open tables are kept in step if the variable `defender_delta_tables` is `true`: a Delta table for each
+  dataset, for which the workers need `pip install 'airflow-provider-defender[delta]'`. Compaction and
+  retention bring each change into them before they delete files, so their readers notice nothing; the last
+  task makes tables that are missing. Without the variable, that task is skipped.
 * Retention removes partitions that are older than the variable `defender_retention_days`: a number of days
   for all datasets, or days by dataset as JSON, such as `{"events/*": 90, "alerts": 400}`. Without the
   variable, everything is kept and the task is skipped.
@@ -18,7 +22,8 @@ from datetime import datetime, timedelta, timezone
 
 from airflow.sdk import DAG, Param
 
-from airflow_provider_defender.operators.maintenance import (
+from airflow_provider_defender.operators import (
+    DeltaTableOperator,
     LakeCompactionOperator,
     LakeRetentionOperator,
     LakeSweepOperator,
@@ -26,6 +31,7 @@ from airflow_provider_defender.operators.maintenance import (
 
 LAKE = "{{ var.value.get('defender_lake', '') }}"
 DRY_RUN = "{{ params.dry_run }}"
+DELTA_TABLES = "{{ var.value.get('defender_delta_tables', '') }}"
 
 with DAG(
     dag_id="defender_lake",
@@ -50,6 +56,7 @@ with DAG(
         task_id="compact",
         lake=LAKE,
         plan_only=DRY_RUN,
+        delta_tables=DELTA_TABLES,
         execution_timeout=timedelta(hours=6),  # what was committed stays, and the next run goes on
     )
     retain = LakeRetentionOperator(
@@ -57,6 +64,12 @@ with DAG(
         lake=LAKE,
         ages="{{ var.value.get('defender_retention_days', '') }}",
         plan_only=DRY_RUN,
+        delta_tables=DELTA_TABLES,
     )
-    # Open tables that follow the lake go after both, with trigger_rule="none_failed": retain may be skipped.
-    compact >> retain
+    tables = DeltaTableOperator(
+        task_id="tables",
+        lake=LAKE,
+        enabled="{{ '' if params.dry_run else var.value.get('defender_delta_tables', '') }}",
+        trigger_rule="none_failed",  # retain may be skipped
+    )
+    compact >> retain >> tables

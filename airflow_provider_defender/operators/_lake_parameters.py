@@ -15,7 +15,7 @@ from airflow_provider_defender.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from airflow_provider_defender.lake import Lake
 
-__all__ = ["check_patterns", "parse_ages", "parse_names", "parse_switch"]
+__all__ = ["check_patterns", "parse_ages", "parse_names", "parse_switch", "parse_text"]
 
 _LONGEST_DAYS = 36_500
 _SWITCHES = {"true": True, "false": False, "1": True, "0": False, "": False, "none": False}
@@ -32,6 +32,11 @@ def parse_switch(name: str, given: Any) -> bool:
     if found is None:
         raise ConfigurationError(f"{name}={given!r} must be true or false.")
     return found
+
+
+def parse_text(given: str | None) -> str | None:
+    """Parse a text that may be left out: None, also for an empty one or what a template makes of None."""
+    return None if _is_blank(given) else given
 
 
 def parse_names(name: str, given: Any) -> list[str] | None:

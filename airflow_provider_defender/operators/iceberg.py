@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_defender.exceptions import ConfigurationError, CredentialError, PermissionMissing
+from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.operators._open_tables import IcebergCatalog
 from airflow_provider_defender.operators.tables import _TableOperator
 from airflow_provider_defender.sources.parameters import check_spans
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
-    from pyiceberg.catalog import Catalog
 
     from airflow_provider_defender.clock import Clock
     from airflow_provider_defender.lake import Lake, TableResult
@@ -48,6 +47,8 @@ class IcebergTableOperator(_TableOperator):
             Templated.
         keep_snapshots: older snapshots are removed from a table when a run writes to it; five days by
             default. Time travel reaches back as far, except to files that were compacted or have aged out.
+        enabled: false, or a text that says so or is empty: the task is skipped, for example by an Airflow
+            variable. True by default. Templated.
         single_writer: your promise that no two runs ever write to this lake at the same time. False by
             default; this operator writes nothing to the lake.
         clock: source of the current time; for tests.
@@ -67,7 +68,14 @@ class IcebergTableOperator(_TableOperator):
             commit of the lake is damaged.
     """
 
-    template_fields: Sequence[str] = ("lake", "iceberg_conn_id", "catalog", "namespace", "datasets")
+    template_fields: Sequence[str] = (
+        "lake",
+        "iceberg_conn_id",
+        "catalog",
+        "namespace",
+        "datasets",
+        "enabled",
+    )
     package = "pyiceberg"
     extra = "iceberg"
 
@@ -80,11 +88,19 @@ class IcebergTableOperator(_TableOperator):
         namespace: str = "defender",
         datasets: Sequence[str] | str | None = None,
         keep_snapshots: timedelta = timedelta(days=5),
+        enabled: bool | str = True,
         single_writer: bool = False,
         clock: Clock | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(lake=lake, datasets=datasets, single_writer=single_writer, clock=clock, **kwargs)
+        super().__init__(
+            lake=lake,
+            datasets=datasets,
+            enabled=enabled,
+            single_writer=single_writer,
+            clock=clock,
+            **kwargs,
+        )
         self.iceberg_conn_id = iceberg_conn_id
         self.catalog = catalog
         self.namespace = namespace
@@ -98,73 +114,8 @@ class IcebergTableOperator(_TableOperator):
 
     def _follow(self, lake: Lake, datasets: Sequence[str] | None) -> list[TableResult]:
         from airflow_provider_defender.lake import follow_iceberg
-        from airflow_provider_defender.lake.tables.iceberg_catalog import check_locations
 
-        try:
-            check_locations(lake)
-        except ValueError as error:
-            raise ConfigurationError(f"lake: {error}") from error
-        where = f"catalog={self.catalog!r}" if self.catalog else f"Connection {self.iceberg_conn_id!r}"
-        with _catalog_errors(where):
-            catalog = _opened(self.catalog or _properties(self.iceberg_conn_id), lake, where)
-            return follow_iceberg(lake, catalog, self.namespace, datasets, keep_snapshots=self.keep_snapshots)
-
-
-@contextmanager
-def _catalog_errors(where: str) -> Iterator[None]:
-    """Translate a catalog's refusals, which no retry changes. Errors of its server pass through."""
-    from pyiceberg.exceptions import ForbiddenError, OAuthError, UnauthorizedError
-
-    from airflow_provider_defender.hooks import excerpt
-
-    try:
-        yield
-    except (UnauthorizedError, OAuthError) as error:
-        raise CredentialError(
-            f"{where}: the Iceberg catalog refuses the credential: {excerpt(str(error))}. Check the client "
-            "ID and secret, or the token in Extra"
-        ) from error
-    except ForbiddenError as error:
-        raise PermissionMissing(
-            f"{where}: the Iceberg catalog forbids it: {excerpt(str(error))}. The credential needs to list, "
-            "create and write the namespace's tables"
-        ) from error
-
-
-def _opened(catalog: Mapping[str, str] | str, lake: Lake, where: str) -> Catalog:
-    from pyiceberg.exceptions import NoSuchPropertyException, NotInstalledError
-
-    from airflow_provider_defender.lake.tables.iceberg_catalog import open_catalog
-
-    try:
-        return open_catalog(catalog, lake)
-    except (ValueError, KeyError, ImportError, NoSuchPropertyException, NotInstalledError) as error:
-        # Its message may have the value of a property, and that may be a secret.
-        raise ConfigurationError(
-            f"{where}: pyiceberg cannot open this catalog ({type(error).__name__}). Check its type and "
-            "properties, and that what the type needs is installed, such as pyiceberg[glue]"
-        ) from None
-
-
-def _properties(conn_id: str) -> dict[str, str]:
-    """The properties of the catalog of a connection, read as Airflow's own hook of the type reads it."""
-    from airflow_provider_defender.hooks import find_connection
-
-    connection = find_connection(conn_id)
-    extra = connection.extra_dejson or {}
-    properties = {"name": conn_id, "type": "rest", **{name: _text(value) for name, value in extra.items()}}
-    if connection.host:
-        properties["uri"] = connection.host.rstrip("/")
-    if properties["type"] == "rest" and connection.login and connection.password:
-        properties["credential"] = f"{connection.login}:{connection.password}"
-    if properties["type"] == "rest" and "uri" not in properties:
-        raise ConfigurationError(
-            f"Connection {conn_id!r} has no host: enter the URI of the REST catalog, or another type of "
-            'catalog in Extra, such as {"type": "glue"}'
-        )
-    return properties
-
-
-def _text(value: Any) -> str:
-    """A property as pyiceberg takes it: `true`, not `True`."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        catalog = IcebergCatalog.of(self.iceberg_conn_id, self.catalog, lake)
+        with catalog.errors():
+            opened = catalog.open(lake)
+            return follow_iceberg(lake, opened, self.namespace, datasets, keep_snapshots=self.keep_snapshots)

@@ -18,7 +18,9 @@ from airflow_provider_defender.operators._lake_parameters import (
     parse_ages,
     parse_names,
     parse_switch,
+    parse_text,
 )
+from airflow_provider_defender.operators._open_tables import KeptTables, kept_tables
 from airflow_provider_defender.operators._retry import with_retry_policy
 from airflow_provider_defender.sources.parameters import check_choice, check_counts, check_spans
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         RetentionSettings,
         SweepResult,
     )
+    from airflow_provider_defender.lake.log.publishing import BeforeRemoval
     from airflow_provider_defender.lake.maintenance.result import LogResult
 
 __all__ = ["LakeCompactionOperator", "LakeRetentionOperator", "LakeSweepOperator"]
@@ -107,7 +110,40 @@ class _LakeOperator(BaseOperator):
 
 
 class _PlannedOperator(_LakeOperator):
-    """Changes a lake by commits that can be planned. A subclass says what is planned and how it is done."""
+    """Changes a lake by commits that can be planned. A subclass says what is planned and how it is done.
+
+    Args:
+        delta_tables: keep the Delta tables of the changed datasets in step.
+        iceberg_conn_id: keep the Iceberg tables in step that the catalog of this connection has.
+        iceberg_catalog: the same, by the name of a catalog in pyiceberg's own configuration.
+        iceberg_namespace: the namespace of the Iceberg tables.
+        kwargs: options of `_LakeOperator`.
+    """
+
+    def __init__(
+        self,
+        *,
+        delta_tables: bool | str = False,
+        iceberg_conn_id: str | None = None,
+        iceberg_catalog: str | None = None,
+        iceberg_namespace: str = "defender",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.delta_tables = delta_tables
+        self.iceberg_conn_id = iceberg_conn_id
+        self.iceberg_catalog = iceberg_catalog
+        self.iceberg_namespace = iceberg_namespace
+
+    def _kept_tables(self, lake: Lake) -> KeptTables:
+        return kept_tables(
+            lake,
+            self.log,
+            delta=parse_switch("delta_tables", self.delta_tables),
+            iceberg_conn_id=parse_text(self.iceberg_conn_id),
+            iceberg_catalog=parse_text(self.iceberg_catalog),
+            iceberg_namespace=self.iceberg_namespace,
+        )
 
     @abstractmethod
     def _check_in(self, lake: Lake) -> None:
@@ -118,8 +154,8 @@ class _PlannedOperator(_LakeOperator):
         """What is to be done. Writes nothing."""
 
     @abstractmethod
-    def _carry_out(self, lake: Lake) -> MaintenanceResult:
-        """Do what is planned."""
+    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
+        """Do what is planned. `before_removal`: as in `Transaction.commit`."""
 
     def _log_total(self, total: LogResult) -> None:
         """Log the sum; the lake has logged each log."""
@@ -139,15 +175,17 @@ class _PlannedOperator(_LakeOperator):
 
     def _maintain(self, lake: Lake, plan_only: bool) -> dict[str, Any]:
         self._check_in(lake)
+        tables = self._kept_tables(lake)
         plan = self._plan(lake)
         if plan:
             self._log_lines("Would do" if plan_only else "To do", plan.describe())
         else:
             self.log.info("There is nothing to do")
-        result = None if plan_only or not plan else self._carry_out(lake)
+        result = None if plan_only or not plan else self._carry_out(lake, tables.before_removal)
         if result is not None:
             self._log_total(result.total)
-        return {"plan": plan.as_dict(), "done": None if result is None else result.as_dict()}
+        done = None if result is None else result.as_dict()
+        return {"plan": plan.as_dict(), "done": done, "tables": tables.as_dict()}
 
 
 class LakeCompactionOperator(_PlannedOperator):
@@ -176,6 +214,16 @@ class LakeCompactionOperator(_PlannedOperator):
         memory_mib: size in MiB of the rows that are sorted at once, in memory. The task needs several times
             as much.
         plan_only: a dry run: log and return what would be merged, and change nothing. Templated.
+        delta_tables: keep the existing Delta tables of the changed datasets in step, so that none of their
+            readers meets a missing file: each commit is in the tables before its old files go. It makes no
+            table. If that fails, it is logged, and nothing else stops. Needs the extra `[delta]`. False by
+            default. Templated.
+        iceberg_conn_id: keep the existing Iceberg tables in step likewise, in the catalog of this connection,
+            as for `IcebergTableOperator`. A catalog that does not answer is given up after five minutes, for
+            the rest of the run. Needs the extra `[iceberg]`. None by default: there are none. Templated.
+        iceberg_catalog: name of a catalog in pyiceberg's own configuration, to be used instead of a
+            connection; None by default. Templated.
+        iceberg_namespace: the namespace of the Iceberg tables, `defender` by default. Templated.
         single_writer: your promise that no two runs ever write to this lake at the same time. Only with it
             is a store accepted that cannot create an object conditionally.
         clock: source of the current time; for tests.
@@ -184,7 +232,9 @@ class LakeCompactionOperator(_PlannedOperator):
         A summary for XCom: `plan_only`; `plan`, with the partitions, files, rows and bytes to merge by log
         and dataset, and `total`; `done`, with what was done to each log and `total`: `commits`, `partitions`,
         `files_removed`, `files_added`, `rows_before`, `rows_after`, `duplicates` (copies dropped),
-        `bytes_before`, `bytes_after` (None if there was nothing to do, or in a dry run); and `seconds`.
+        `bytes_before`, `bytes_after` (None if there was nothing to do, or in a dry run); `tables`, for each
+        format of tables that is kept (`delta`, `iceberg`), the `versions` written and the `failures`; and
+        `seconds`.
 
     Raises:
         FailNow: a parameter, a credential or a right is wrong; Airflow does not retry.
@@ -195,7 +245,16 @@ class LakeCompactionOperator(_PlannedOperator):
         StopAndLook: a commit is not what it should be; `verify` says more.
     """
 
-    template_fields: Sequence[str] = ("lake", "datasets", "logs", "plan_only")
+    template_fields: Sequence[str] = (
+        "lake",
+        "datasets",
+        "logs",
+        "plan_only",
+        "delta_tables",
+        "iceberg_conn_id",
+        "iceberg_catalog",
+        "iceberg_namespace",
+    )
 
     def __init__(
         self,
@@ -211,11 +270,25 @@ class LakeCompactionOperator(_PlannedOperator):
         latest: bool = False,
         memory_mib: int = 64,
         plan_only: bool | str = False,
+        delta_tables: bool | str = False,
+        iceberg_conn_id: str | None = None,
+        iceberg_catalog: str | None = None,
+        iceberg_namespace: str = "defender",
         single_writer: bool = False,
         clock: Clock | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(lake=lake, plan_only=plan_only, single_writer=single_writer, clock=clock, **kwargs)
+        super().__init__(
+            lake=lake,
+            plan_only=plan_only,
+            delta_tables=delta_tables,
+            iceberg_conn_id=iceberg_conn_id,
+            iceberg_catalog=iceberg_catalog,
+            iceberg_namespace=iceberg_namespace,
+            single_writer=single_writer,
+            clock=clock,
+            **kwargs,
+        )
         self.datasets = datasets
         self.logs = logs
         self.target_mib = target_mib
@@ -261,10 +334,16 @@ class LakeCompactionOperator(_PlannedOperator):
 
         return plan_compaction(lake, self._settings(), **self._chosen())
 
-    def _carry_out(self, lake: Lake) -> MaintenanceResult:
+    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
         from airflow_provider_defender.lake import compact
 
-        return compact(lake, self._settings(), **self._chosen(), progress=self._say)
+        return compact(
+            lake,
+            self._settings(),
+            **self._chosen(),
+            progress=self._say,
+            before_removal=before_removal,
+        )
 
 
 class LakeRetentionOperator(_PlannedOperator):
@@ -284,6 +363,16 @@ class LakeRetentionOperator(_PlannedOperator):
             matches. Can be a JSON text, for example from an Airflow variable. Without any age (an empty text)
             the task is skipped. Templated.
         plan_only: a dry run: log and return what would be removed, and change nothing. Templated.
+        delta_tables: keep the existing Delta tables of the changed datasets in step, so that none of their
+            readers meets a missing file: each commit is in the tables before its old files go. It makes no
+            table. If that fails, it is logged, and nothing else stops. Needs the extra `[delta]`. False by
+            default. Templated.
+        iceberg_conn_id: keep the existing Iceberg tables in step likewise, in the catalog of this connection,
+            as for `IcebergTableOperator`. A catalog that does not answer is given up after five minutes, for
+            the rest of the run. Needs the extra `[iceberg]`. None by default: there are none. Templated.
+        iceberg_catalog: name of a catalog in pyiceberg's own configuration, to be used instead of a
+            connection; None by default. Templated.
+        iceberg_namespace: the namespace of the Iceberg tables, `defender` by default. Templated.
         single_writer: your promise that no two runs ever write to this lake at the same time. Only with it
             is a store accepted that cannot create an object conditionally.
         clock: source of the current time; for tests.
@@ -299,7 +388,15 @@ class LakeRetentionOperator(_PlannedOperator):
         StopAndLook: a commit is not what it should be; `verify` says more.
     """
 
-    template_fields: Sequence[str] = ("lake", "ages", "plan_only")
+    template_fields: Sequence[str] = (
+        "lake",
+        "ages",
+        "plan_only",
+        "delta_tables",
+        "iceberg_conn_id",
+        "iceberg_catalog",
+        "iceberg_namespace",
+    )
 
     def __init__(
         self,
@@ -307,11 +404,25 @@ class LakeRetentionOperator(_PlannedOperator):
         lake: str | ObjectStoragePath,
         ages: Mapping[str, float | timedelta | str] | float | str,
         plan_only: bool | str = False,
+        delta_tables: bool | str = False,
+        iceberg_conn_id: str | None = None,
+        iceberg_catalog: str | None = None,
+        iceberg_namespace: str = "defender",
         single_writer: bool = False,
         clock: Clock | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(lake=lake, plan_only=plan_only, single_writer=single_writer, clock=clock, **kwargs)
+        super().__init__(
+            lake=lake,
+            plan_only=plan_only,
+            delta_tables=delta_tables,
+            iceberg_conn_id=iceberg_conn_id,
+            iceberg_catalog=iceberg_catalog,
+            iceberg_namespace=iceberg_namespace,
+            single_writer=single_writer,
+            clock=clock,
+            **kwargs,
+        )
         self.ages = ages
 
     def _check(self) -> None:
@@ -331,10 +442,10 @@ class LakeRetentionOperator(_PlannedOperator):
 
         return plan_retention(lake, self._settings())
 
-    def _carry_out(self, lake: Lake) -> MaintenanceResult:
+    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
         from airflow_provider_defender.lake import apply_retention
 
-        return apply_retention(lake, self._settings(), progress=self._say)
+        return apply_retention(lake, self._settings(), progress=self._say, before_removal=before_removal)
 
 
 class LakeSweepOperator(_LakeOperator):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_defender._plural import counted
 from airflow_provider_defender.clock import Clock
+from airflow_provider_defender.compat import AirflowSkipException
 from airflow_provider_defender.exceptions import ConfigurationError
+from airflow_provider_defender.operators._lake_parameters import parse_switch
+from airflow_provider_defender.operators._open_tables import check_package
 from airflow_provider_defender.operators._retry import with_retry_policy
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class _TableOperator(BaseOperator):
     Args:
         lake: root of the lake: an absolute path, a URL, or Airflow's `ObjectStoragePath`.
         datasets: the datasets to follow; None or an empty text: all.
+        enabled: false: the task is skipped.
         single_writer: promise that no two runs ever write to this lake at the same time.
         clock: source of the current time; for tests. None: the machine's.
     """
@@ -45,6 +48,7 @@ class _TableOperator(BaseOperator):
         *,
         lake: str | ObjectStoragePath,
         datasets: Sequence[str] | str | None = None,
+        enabled: bool | str = True,
         single_writer: bool = False,
         clock: Clock | None = None,
         **kwargs: Any,
@@ -52,6 +56,7 @@ class _TableOperator(BaseOperator):
         super().__init__(**with_retry_policy(kwargs))
         self.lake = lake
         self.datasets = datasets
+        self.enabled = enabled
         self.single_writer = single_writer
         self.clock = clock
 
@@ -63,6 +68,8 @@ class _TableOperator(BaseOperator):
         """Follow the lake and report. The class says what is returned and raised."""
         from airflow_provider_defender.stores.opening import lake_errors, opened_lake
 
+        if not parse_switch("enabled", self.enabled):
+            raise AirflowSkipException("Open tables are not asked for: enabled is false.")
         datasets = self._check()
         clock = self.clock or Clock()
         started = clock.monotonic()
@@ -84,11 +91,7 @@ class _TableOperator(BaseOperator):
         """Check the rendered parameters; return the datasets. Raises `ConfigurationError`."""
         from airflow_provider_defender.lake.log.layout import check_dataset
 
-        if find_spec(self.package) is None:
-            raise ConfigurationError(
-                f"{type(self).__name__} needs the package {self.package}, which is not installed on this "
-                f"worker: pip install 'airflow-provider-defender[{self.extra}]'"
-            )
+        check_package(self.package, self.extra, type(self).__name__)
         try:
             names = [check_dataset(name) for name in _names(self.datasets)]
         except ValueError as error:
@@ -139,6 +142,8 @@ class DeltaTableOperator(_TableOperator):
         datasets: the datasets to follow, such as `["alerts", "events/DeviceProcessEvents"]`, or a text with
             their names, separated by commas. By default, and if it is empty, all that the lake has.
             Templated.
+        enabled: false, or a text that says so or is empty: the task is skipped, for example by an Airflow
+            variable. True by default. Templated.
         single_writer: your promise that no two runs ever write to this lake at the same time. Only with it
             is a store accepted that cannot create an object conditionally. False by default.
         clock: source of the current time; for tests.
@@ -156,7 +161,7 @@ class DeltaTableOperator(_TableOperator):
             damaged.
     """
 
-    template_fields: Sequence[str] = ("lake", "datasets")
+    template_fields: Sequence[str] = ("lake", "datasets", "enabled")
     package = "deltalake"
     extra = "delta"
 

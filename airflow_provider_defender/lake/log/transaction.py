@@ -168,11 +168,19 @@ class Transaction(Generic[P, C]):
 
     # Steps 4 to 6 -------------------------------------------------------------------------------
 
-    def commit(self, change: C | None = None) -> Commit[P] | None:
+    def commit(
+        self, change: C | None = None, *, before_removal: publishing.BeforeRemoval | None = None
+    ) -> Commit[P] | None:
         """Make all that was written count, at once. None: there was nothing to commit.
 
         `change`: how far the source was read. For versions, the new `Watermark` of a drain; without it, the
         watermark stays. For a hub, an `OffsetsChange`; a compaction has none.
+
+        `before_removal`: called with the commit if it removes files, when its new files are in place and
+        counted by readers of the log, and the old ones are still there: the moment to bring derived tables up
+        to date. If it fails, that is logged, and the files are removed. It is not called if another run
+        finishes the commit, which it does if this takes longer than about half a minute.
+
         Raises `ValueError` if it contradicts the head that the run began with or the rows that it wrote;
         `CommitConflict`, `CommitStateUnknown`, `CommitUnreadable`, `NotPublished`, `OriginMismatch`,
         `PositionTooLarge`, `TransactionTooOld`, and what the store raises.
@@ -181,7 +189,7 @@ class Transaction(Generic[P, C]):
         with self._all_or_nothing():
             commit = self._commit(position_change)
         if commit is not None:
-            self._publish(commit)
+            self._publish(commit, before_removal)
         return commit
 
     def _commit(self, change: Change[P]) -> Commit[P] | None:
@@ -357,9 +365,9 @@ class Transaction(Generic[P, C]):
             return [file]
         return self._finished_files(self._staging.rewrite(file.path, landed.remaining))
 
-    def _publish(self, commit: Commit[P]) -> None:
+    def _publish(self, commit: Commit[P], before_removal: publishing.BeforeRemoval | None) -> None:
         try:
-            publishing.finish_own(self._storage, self._log.paths, commit)
+            publishing.finish_own(self._storage, self._log.paths, commit, before_removal)
         except Exception as error:  # whatever a store's client raises: the commit counts all the same
             raise NotPublished(
                 f"commit {commit.number} of {self._log.name} counts, but its files could not all be moved to "

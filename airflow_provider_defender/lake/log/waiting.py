@@ -23,6 +23,9 @@ _logger = logging.getLogger(__name__)
 _PATIENCE = 3.0
 """Seconds that a commit's owner has to publish its files; a bigger one has longer."""
 
+_REMOVAL_PATIENCE = 10
+"""How many times longer the owner has if the commit removes files: open tables may follow it before that."""
+
 _BYTES_A_SECOND = 50_000_000
 _MOST_PATIENCE = 60.0
 
@@ -87,7 +90,8 @@ class Turns(Generic[P]):
     def _patience(self, other: Commit[P]) -> float:
         """Seconds to wait for the owner: none if the commit is old, so that the owner has probably died."""
         size = sum(file.bytes for file in other.files)
-        patience = min(_PATIENCE + size / _BYTES_A_SECOND, _MOST_PATIENCE)
+        least = _PATIENCE * _REMOVAL_PATIENCE if other.removed else _PATIENCE
+        patience = min(least + size / _BYTES_A_SECOND, _MOST_PATIENCE)
         is_old = self._lake.now() - other.committed_at > timedelta(seconds=patience)
         return 0.0 if is_old else patience
 

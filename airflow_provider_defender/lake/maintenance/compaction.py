@@ -14,6 +14,7 @@ from airflow_provider_defender.lake.errors import CommitConflict
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import Commit, DataFile
 from airflow_provider_defender.lake.log.log import Log
+from airflow_provider_defender.lake.log.publishing import BeforeRemoval
 from airflow_provider_defender.lake.log.transaction import Transaction
 from airflow_provider_defender.lake.maintenance.damage import Damage
 from airflow_provider_defender.lake.maintenance.latest import write_latest
@@ -43,6 +44,7 @@ def compact(
     datasets: Sequence[str] | None = None,
     logs: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
+    before_removal: BeforeRemoval | None = None,
 ) -> MaintenanceResult:
     """Merge the small files of closed partitions, log by log, in commits of bounded size.
 
@@ -59,6 +61,8 @@ def compact(
         datasets: names or patterns such as `events/*`; None: all.
         logs: names of logs; None: all.
         progress: receives a text about every 15 seconds; None: the logger does.
+        before_removal: called with each commit, when its new files are in place and those that it replaces
+            still are, as in `Transaction.commit`.
 
     Raises:
         CommitConflict: other runs removed inputs again and again.
@@ -75,7 +79,8 @@ def compact(
     for log in by_name.values():
         log.head()  # finishes what a run that was killed has left behind, even if nothing is to be merged
     plan = plan_compaction(tuned, settings, datasets=datasets, logs=logs)
-    run = _Run(settings, datasets, Progress(progress), sum(len(each.partitions) for each in plan.logs))
+    planned = sum(len(each.partitions) for each in plan.logs)
+    run = _Run(settings, datasets, Progress(progress), planned, before_removal)
     for log_plan in plan.logs:
         run.log(by_name[log_plan.log], log_plan)
     run.damage.check()
@@ -90,6 +95,7 @@ class _Run:
     datasets: Sequence[str] | None
     progress: Progress
     planned: int
+    before_removal: BeforeRemoval | None
 
     def __post_init__(self) -> None:
         self.results: list[LogResult] = []
@@ -102,7 +108,14 @@ class _Run:
         self.results.append(result)
         self._merge_all(log, plan, result)
         if wants_latest(self.settings, self.datasets):
-            write_latest(log, self.settings, result, self.progress, self.damage)
+            write_latest(
+                log,
+                self.settings,
+                result,
+                self.progress,
+                damage=self.damage,
+                before_removal=self.before_removal,
+            )
         _logger.info("%s", MaintenanceResult((result,)).describe()[0])
 
     def _merge_all(self, log: Log[Any], plan: LogPlan, result: LogResult) -> None:
@@ -137,7 +150,7 @@ class _Run:
                     result.partitions += 1
                 self._done += 1
             transaction.remove([file.path for file in removed])
-            commit = transaction.commit()
+            commit = transaction.commit(before_removal=self.before_removal)
         return _counted(result, commit, removed)
 
     def _rewrite(self, log: Log[Any], transaction: Transaction[Any, Any], each: PartitionPlan) -> int:

@@ -21,6 +21,7 @@ from airflow_provider_defender.lake.errors import CommitConflict
 from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import partition_span
 from airflow_provider_defender.lake.log.log import Log
+from airflow_provider_defender.lake.log.publishing import BeforeRemoval
 from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
 from airflow_provider_defender.lake.maintenance.damage import Damage
 from airflow_provider_defender.lake.maintenance.merge import Merge, leaf, scratch
@@ -83,14 +84,24 @@ def _read_up_to(log: Log[Any], numbers: set[int]) -> dict[int, int]:
 
 
 def write_latest(
-    log: Log[Any], settings: CompactionSettings, result: LogResult, progress: Progress, damage: Damage
+    log: Log[Any],
+    settings: CompactionSettings,
+    result: LogResult,
+    progress: Progress,
+    *,
+    damage: Damage,
+    before_removal: BeforeRemoval | None = None,
 ) -> None:
-    """Write the partitions of `alerts_latest` that are missing or behind; adds to `result`."""
+    """Write the partitions of `alerts_latest` that are missing or behind; adds to `result`.
+
+    `before_removal`: as in `Transaction.commit`.
+    """
+    write = partial(_write, progress=progress, damage=damage, before_removal=before_removal)
     for attempt in reversed(range(settings.attempts)):
         snapshot = log.snapshot()
         try:
             for partitions in _batches(log, snapshot, settings):
-                result.add(_write(log, snapshot, settings, partitions, progress=progress, damage=damage))
+                result.add(write(log, snapshot, settings, partitions))
             return
         except CommitConflict:
             if not attempt:
@@ -111,6 +122,7 @@ def _write(
     *,
     progress: Progress,
     damage: Damage,
+    before_removal: BeforeRemoval | None,
 ) -> LogResult:
     """Write some partitions in one commit; those with a damaged file are left out."""
     alerts, latest = (_by_partition(snapshot, dataset) for dataset in (_SOURCE, LATEST))
@@ -127,7 +139,7 @@ def _write(
                 transaction.remove(old[partition])
                 done += 1
             progress(partial("{:,} of {:,} partitions of {}".format, done, len(read), LATEST))
-        commit = transaction.commit()
+        commit = transaction.commit(before_removal=before_removal)
     return LogResult(log.name, commits=(commit.number,) if commit else (), latest_partitions=done)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from airflow_provider_defender.lake.errors import CommitConflict
@@ -11,6 +12,7 @@ from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import QUARANTINE, partition_span
 from airflow_provider_defender.lake.log.log import Log
+from airflow_provider_defender.lake.log.publishing import BeforeRemoval
 from airflow_provider_defender.lake.log.snapshot import Snapshot
 from airflow_provider_defender.lake.maintenance.plan import (
     CompactionPlan,
@@ -50,6 +52,7 @@ def apply_retention(
     datasets: Sequence[str] | None = None,
     logs: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
+    before_removal: BeforeRemoval | None = None,
 ) -> MaintenanceResult:
     """Remove the files of partitions that ended longer ago than their dataset's age.
 
@@ -65,15 +68,16 @@ def apply_retention(
         datasets: of those, only these names or patterns; None: all.
         logs: names of logs; None: all.
         progress: receives a text about every 15 seconds; None: the logger does.
+        before_removal: called with each commit before its files go, as in `Transaction.commit`.
 
     Raises as `compact` does.
     """
-    say = Progress(progress)
+    say, remove = Progress(progress), partial(_remove, before_removal=before_removal)
     results = []
     for log in chosen_logs(lake, logs):
         log.head()  # finishes what a run that was killed has left behind, even if nothing is old
         result = LogResult(log.name)
-        _apply(log, settings, datasets, result, say)
+        _apply(log, settings, datasets, result, progress=say, remove=remove)
         if result.commits:
             results.append(result)
             _logger.info("%s", MaintenanceResult((result,)).describe()[0])
@@ -85,13 +89,15 @@ def _apply(
     settings: RetentionSettings,
     datasets: Sequence[str] | None,
     result: LogResult,
+    *,
     progress: Progress,
+    remove: Callable[[Log[Any], int, Sequence[PartitionPlan]], LogResult],
 ) -> None:
     for attempt in reversed(range(settings.attempts)):
         plan = _plan(log, settings, datasets)
         try:
             for commit in plan.commits:
-                result.add(_remove(log, plan.number, commit))
+                result.add(remove(log, plan.number, commit))
                 progress(lambda: f"{result.files_removed:,} files of {log.name} removed")
             return
         except CommitConflict as conflict:
@@ -120,7 +126,13 @@ def _removable_files(log: Log[Any], settings: RetentionSettings, snapshot: Snaps
         yield from (each.file for each in removable(log, snapshot, QUARANTINE))
 
 
-def _remove(log: Log[Any], number: int, partitions: Sequence[PartitionPlan]) -> LogResult:
+def _remove(
+    log: Log[Any],
+    number: int,
+    partitions: Sequence[PartitionPlan],
+    *,
+    before_removal: BeforeRemoval | None,
+) -> LogResult:
     """Remove partitions in one commit; `number`: the commit after which that was planned."""
     head = log.head()
     files = [file for each in partitions for file in each.files]
@@ -129,7 +141,7 @@ def _remove(log: Log[Any], number: int, partitions: Sequence[PartitionPlan]) -> 
     window = {"partitions": len(partitions), "files": len(removed)}
     with log.begin(head, new_ledger(head), kind="retention", window=window) as transaction:
         transaction.remove(removed)
-        commit = transaction.commit()
+        commit = transaction.commit(before_removal=before_removal)
     return LogResult(
         log.name,
         commits=(commit.number,) if commit else (),

@@ -34,7 +34,9 @@ _FILES = 10_000
 """The most files that the versions of a first run add, about; each is some 600 bytes."""
 
 
-def follow_delta(lake: Any, datasets: str | Iterable[str] | None = None) -> list[TableResult]:
+def follow_delta(
+    lake: Any, datasets: str | Iterable[str] | None = None, *, new_tables: bool = True
+) -> list[TableResult]:
     """Bring what the lake's logs have committed into a Delta table for each dataset.
 
     The table's log is `<dataset>/_delta_log` in the lake; the landed files are the table's files, as they
@@ -49,6 +51,7 @@ def follow_delta(lake: Any, datasets: str | Iterable[str] | None = None) -> list
     Args:
         lake: a `Lake`, a local path, a URL that fsspec understands, or an Airflow `ObjectStoragePath`.
         datasets: the datasets, such as `alerts` or `events/DeviceInfo`; None: all that the lake has.
+        new_tables: make a table for a dataset that has none; False: leave that dataset alone.
 
     Returns:
         What was done, by dataset; also for those whose tables were up to date.
@@ -72,6 +75,8 @@ def follow_delta(lake: Any, datasets: str | Iterable[str] | None = None) -> list
     failures: list[LakeError] = []
     lake.storage.for_each(lambda table: table.read(failures), tables.values())
     usable = {name: table.state.numbers for name, table in tables.items() if table.is_read}
+    if not new_tables:
+        usable = {name: numbers for name, numbers in usable.items() if tables[name].state.version >= 0}
     results = []
     for change in changes(lake, usable, failures):
         try:

@@ -65,7 +65,8 @@ def follow_iceberg(
     namespace: str = "defender",
     datasets: str | Iterable[str] | None = None,
     *,
-    keep_snapshots: timedelta = timedelta(days=5),
+    keep_snapshots: timedelta | None = timedelta(days=5),
+    new_tables: bool = True,
 ) -> list[TableResult]:
     """Bring the Iceberg table of each dataset to the state of the lake's logs; tables are made if needed.
 
@@ -82,7 +83,9 @@ def follow_iceberg(
         namespace: the namespace of the tables; made if it does not exist.
         datasets: the datasets to follow, such as `alerts` or `["alerts", "events/DeviceInfo"]`; None: all.
             A table is named as its dataset, in lower case and with `_` for `/`: `events_deviceinfo`.
-        keep_snapshots: older snapshots are removed from a table when it is written. Their files stay.
+        keep_snapshots: older snapshots are removed from a table when it is written; None: none are. Their
+            files stay.
+        new_tables: make a table for a dataset that has none; False: leave that dataset alone.
 
     Returns:
         What was done to each table; the version is the ID of its current snapshot.
@@ -99,7 +102,7 @@ def follow_iceberg(
     if not isinstance(catalog, Catalog):
         catalog = open_catalog(catalog, lake)
     follower = _Follower(lake, catalog, namespace, keep_snapshots)
-    follower.read(datasets)
+    follower.read(datasets, new_tables=new_tables)
     results = []
     for change in changes(lake, follower.numbers, follower.failures):
         try:
@@ -125,7 +128,9 @@ class _Follower:
     followed; `failures`: the errors of the others.
     """
 
-    def __init__(self, lake: Lake, catalog: Catalog, namespace: str, keep_snapshots: timedelta) -> None:
+    def __init__(
+        self, lake: Lake, catalog: Catalog, namespace: str, keep_snapshots: timedelta | None
+    ) -> None:
         self.tables: dict[str, Table | None] = {}
         self.numbers: dict[str, Numbers] = {}
         self.failures: list[LakeError] = []
@@ -134,25 +139,28 @@ class _Follower:
         self._namespace = namespace
         self._keep_snapshots = keep_snapshots
 
-    def read(self, datasets: str | Iterable[str] | None) -> None:
-        """Read how far the tables have come."""
-        existing = self._existing()
+    def read(self, datasets: str | Iterable[str] | None, *, new_tables: bool) -> None:
+        """Read how far the tables have come. The namespace is made if tables may be."""
+        existing = self._existing(make=new_tables)
         chosen = datasets_of(self._lake, datasets, "")
         names = _names(chosen)
         if datasets is None:  # also those from which retention has taken the last file
             chosen += self._without_files(existing - names.keys())
         for dataset in chosen:
+            if not new_tables and table_name(dataset) not in existing:
+                continue
             try:
                 self._read(dataset)
             except TableUnusable as error:
                 self.failures.append(error)
 
-    def _existing(self) -> set[str]:
-        """The names of the tables of the namespace, which is made if there is none."""
+    def _existing(self, *, make: bool) -> set[str]:
+        """The names of the tables of the namespace."""
         try:
             return {identifier[-1] for identifier in self._catalog.list_tables(self._namespace)}
         except NoSuchNamespaceError:
-            self._catalog.create_namespace_if_not_exists(self._namespace)
+            if make:
+                self._catalog.create_namespace_if_not_exists(self._namespace)
             return set()
 
     def _without_files(self, names: Iterable[str]) -> list[str]:
@@ -211,7 +219,8 @@ class _Follower:
                 counted(len(part.added), "file"),
                 counted(len(part.removed), "file"),
             )
-        remove_old_snapshots(table, self._lake.now() - self._keep_snapshots)
+        if self._keep_snapshots is not None:
+            remove_old_snapshots(table, self._lake.now() - self._keep_snapshots)
 
 
 def _names(datasets: Iterable[str]) -> dict[str, str]:

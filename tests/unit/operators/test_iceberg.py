@@ -15,7 +15,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from airflow_provider_defender.exceptions import ConfigurationError, StopAndLook, TableUnusable
 from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.operators import IcebergTableOperator
-from airflow_provider_defender.operators import tables as module
+from airflow_provider_defender.operators import _open_tables as module
 from airflow_provider_defender.simulator import Simulator
 from tests.helpers.airflow import LakeFolder, context, land
 
@@ -85,11 +85,9 @@ def test_a_connection_without_what_the_catalog_needs(
 
 
 def test_properties_come_from_the_connection_as_in_airflows_own_hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider_defender.operators.iceberg import _properties
-
     extra = {"warehouse": "w", "s3.path-style-access": True, "name": "lakes"}
     connect(monkeypatch, "generic", host="https://c/ws/", login="me", password="pw", extra=extra)
-    assert _properties("iceberg_default") == {
+    assert module._properties("iceberg_default") == {
         "type": "rest",
         "name": "lakes",
         "uri": "https://c/ws",

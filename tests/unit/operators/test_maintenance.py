@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from airflow.models import DagBag
+from deltalake import DeltaTable
 
 from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.compat import AirflowFailException, AirflowSkipException
@@ -144,10 +145,10 @@ def test_two_compactions_that_meet_keep_every_row_once(
 ) -> None:
     versions, commit = small_files.versions(), Transaction.commit
 
-    def after_another(transaction: Any, *arguments: Any) -> Any:
+    def after_another(transaction: Any, **options: Any) -> Any:
         monkeypatch.setattr(Transaction, "commit", commit)
         assert compact(small_files)["done"]["total"]["files_removed"] == 4
-        return commit(transaction, *arguments)
+        return commit(transaction, **options)
 
     monkeypatch.setattr(Transaction, "commit", after_another)
     summary = compact(small_files)
@@ -358,10 +359,16 @@ def test_what_to_do_about_unnamed_files_is_one_of_three(lake: LakeFolder) -> Non
 # The DAG ------------------------------------------------------------------------------------------
 
 
-def run_shipped(task_id: str, lake: LakeFolder, *, dry_run: bool, days_kept: str = "") -> dict[str, Any]:
+def run_shipped(
+    task_id: str, lake: LakeFolder, *, dry_run: bool = False, days_kept: str = "", delta_tables: str = ""
+) -> dict[str, Any]:
     """Run a task of the shipped DAG, with its templates rendered as Airflow does."""
     task = copy(DagBag(str(ROOT / "dags")).dags["defender_lake"].get_task(task_id))
-    variables = {"defender_lake": lake.uri, "defender_retention_days": days_kept}
+    variables = {
+        "defender_lake": lake.uri,
+        "defender_retention_days": days_kept,
+        "defender_delta_tables": delta_tables,
+    }
     given = {**context(), "params": {"dry_run": dry_run}, "var": {"value": variables}}
     task.render_template_fields(given)  # type: ignore[arg-type]
     vars(task)["clock"] = LATER
@@ -372,6 +379,8 @@ def run_shipped(task_id: str, lake: LakeFolder, *, dry_run: bool, days_kept: str
 def test_the_shipped_dag_compacts_then_retains(small_files: LakeFolder) -> None:
     dag = DagBag(str(ROOT / "dags")).dags["defender_lake"]
     assert dag.get_task("compact").downstream_task_ids == {"retain"}
+    assert dag.get_task("retain").downstream_task_ids == {"tables"}
+    assert dag.get_task("tables").trigger_rule == "none_failed", "retain may be skipped"
     before = content(small_files)
     assert run_shipped("compact", small_files, dry_run=True)["plan"]["total"]["files"] > 0
     assert run_shipped("retain", small_files, dry_run=True, days_kept="1")["plan"]["total"]["files"] > 0
@@ -382,3 +391,17 @@ def test_the_shipped_dag_compacts_then_retains(small_files: LakeFolder) -> None:
     with pytest.raises(AirflowSkipException):
         run_shipped("retain", small_files, dry_run=False)
     assert run_shipped("sweep", small_files, dry_run=False)["staging"] == []
+
+
+def test_the_shipped_dag_keeps_delta_tables_only_if_one_variable_says_so(small_files: LakeFolder) -> None:
+    for arguments in ({}, {"delta_tables": "true", "dry_run": True}):
+        with pytest.raises(AirflowSkipException, match="enabled is false"):
+            run_shipped("tables", small_files, **arguments)  # type: ignore[arg-type]
+    assert run_shipped("tables", small_files, delta_tables="true")["versions"] == 1
+    table = DeltaTable(str(small_files.path / "alerts"))
+    assert run_shipped("compact", small_files, delta_tables="true")["tables"]["delta"]["versions"] == 1
+    table.update_incremental()
+    assert sorted(table.file_uris()) == list(map(str, small_files.files()))
+    assert run_shipped("tables", small_files, delta_tables="true")["versions"] == 0
+    with pytest.raises(ConfigurationError, match="'yes please' must be true or false"):
+        run_shipped("compact", small_files, delta_tables="yes please")

@@ -9,10 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from airflow_provider_defender.compat import AirflowSkipException
 from airflow_provider_defender.exceptions import ConfigurationError, StopAndLook, TableUnusable
 from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.operators import DeltaTableOperator
-from airflow_provider_defender.operators import tables as module
+from airflow_provider_defender.operators import _open_tables as module
 from airflow_provider_defender.simulator import Simulator, Tenant
 from tests.helpers.airflow import START, LakeFolder, context, land
 
@@ -48,6 +49,17 @@ def test_names_come_as_a_list_or_as_text(lake: LakeFolder) -> None:
             ("events/DeviceInfo", None),
         ]
     assert follow(lake, datasets="")["tables"] == []
+
+
+@pytest.mark.parametrize("enabled", [False, "", "False", "None"])
+def test_a_task_that_is_not_enabled_is_skipped_without_the_extra(
+    lake: LakeFolder, monkeypatch: pytest.MonkeyPatch, enabled: Any
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(AirflowSkipException, match="enabled is false"):
+        follow(lake, enabled=enabled)
+    with pytest.raises(ConfigurationError, match="enabled='delta' must be true or false"):
+        follow(lake, enabled="delta")
 
 
 def test_a_wrong_name_is_refused(lake: LakeFolder) -> None:

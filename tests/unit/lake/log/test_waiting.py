@@ -58,6 +58,29 @@ def a_commit_whose_owner_died(root: Path, clock: Clock, partition: int = 0) -> N
         hub_drain(lake, {partition: 3})
 
 
+def test_the_owner_of_a_commit_that_removes_files_has_longer(tmp_path: Path) -> None:
+    """Before they go, open tables follow the commit."""
+    clock = Clock()
+    owner = local_lake(tmp_path, clock)
+    hub_drain(owner, {0: 3})
+    log = open_hub(owner)
+    head = log.head()
+    assert head.commit is not None
+    path = head.commit.files[0].path
+    waits: list[float] = []
+
+    def another_run(commit: Any) -> None:
+        sleeps = Sleeps(clock)
+        open_hub(waiting_lake(tmp_path, clock, sleeps, FaultAt(0, "none"))).head()
+        waits.append(sum(sleeps.seconds))
+
+    with log.begin(head, OffsetsLedger(), kind="retention") as transaction:
+        transaction.remove([path])
+        transaction.commit(before_removal=another_run)
+    assert 10 * PATIENCE <= waits[0] <= 20 * PATIENCE
+    assert not (tmp_path / path).exists()
+
+
 def waiting_lake(root: Path, clock: Clock, sleeps: Sleeps, steps: FaultAt) -> Lake:
     lake = local_lake(root, clock, random_number=random.Random(0).random)
     lake.sleep = sleeps
