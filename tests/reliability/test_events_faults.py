@@ -121,7 +121,7 @@ def test_refused_fetches_and_slow_answers_are_waited_out(namespace: Namespace, e
 def test_retention_that_passes_a_drain_is_a_gap_and_the_rest_lands(
     namespace: Namespace, event_lake: EventLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drain(event_lake)  # without a position, the first drain would begin at the oldest message, whichever it is
+    drain(event_lake)  # without a position, a drain would begin at the oldest message, whichever it is
     for _ in range(5):
         namespace.fill(4)
     with monkeypatch.context() as patch:

@@ -28,7 +28,7 @@ from airflow_provider_defender.hooks._entra.settings import entra_settings
 from airflow_provider_defender.hooks._kafka.settings import event_hub_settings
 from airflow_provider_defender.hooks._rest.settings import rest_settings
 from airflow_provider_defender.lake import committed_files, follow_delta
-from airflow_provider_defender.operators.iceberg import _properties as iceberg_properties
+from airflow_provider_defender.operators._open_tables import _properties as iceberg_properties
 from airflow_provider_defender.simulator import Portal, RecordVersion, Simulator, Version
 from tests.helpers.airflow import LakeFolder
 from tests.helpers.breadth import first_in_make_test
@@ -272,10 +272,9 @@ def test_dag_examples_are_imported_by_airflow(tmp_path: Path) -> None:
 
 
 def connections() -> list[tuple[str, Connection]]:
-    """The connections of this provider's types; that of an Iceberg catalog is given field by field."""
     found = []
     for page, words in commands():
-        if words[:3] == ["airflow", "connections", "add"] and "--conn-json" in words:
+        if words[:3] == ["airflow", "connections", "add"]:
             values = json.loads(words[words.index("--conn-json") + 1])
             found.append((page, Connection.from_json(json.dumps(values), conn_id=words[3])))
     return found
