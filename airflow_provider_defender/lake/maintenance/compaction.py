@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from airflow_provider_defender.lake.errors import CommitConflict
 from airflow_provider_defender.lake.lake import Lake
@@ -131,8 +133,9 @@ class _Run:
         window = {"partitions": len(partitions), "files": sum(len(each.files) for each in partitions)}
         with log.begin(head, new_ledger(head), kind="compaction", window=window) as transaction:
             for each in partitions:
-                with self.damage.skipping(log, each.files, after=number):
-                    result.duplicates += self._rewrite(log, transaction, each)
+                duplicates = self._rewrite(log, transaction, each, number)
+                if duplicates is not None:
+                    result.duplicates += duplicates
                     removed += each.files
                     result.partitions += 1
                 self._done += 1
@@ -140,12 +143,23 @@ class _Run:
             commit = transaction.commit()
         return _counted(result, commit, removed)
 
-    def _rewrite(self, log: Log[Any], transaction: Transaction[Any, Any], each: PartitionPlan) -> int:
-        """Stage the merged rows of a partition. Returns how many copies were dropped."""
+    def _rewrite(
+        self, log: Log[Any], transaction: Transaction[Any, Any], each: PartitionPlan, number: int
+    ) -> int | None:
+        """Stage the merged rows of a partition, planned after commit `number`.
+
+        Returns how many copies were dropped; None: a file is damaged, and nothing was staged.
+        """
         with scratch() as folder:
             say = partial(self.progress, partial(self._text, log, each))
             merge = Merge(log.storage, Path(folder), self.settings.memory_bytes, progress=say)
-            for table in merge.tables(each.files):
+            tables: Iterator[pa.Table] | None = None
+            with self.damage.skipping(log, each.files, after=number):
+                tables = merge.tables(each.files)
+            if tables is None:
+                return None
+            # Not skipped: once rows are staged, going on without removing their files would double them.
+            for table in tables:
                 transaction.write(each.dataset, table, partitioning(each.partition))
         return merge.duplicates
 
