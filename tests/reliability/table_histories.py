@@ -320,10 +320,12 @@ class History:
 
     def _shown(self) -> set[str]:
         """What a plain reader finds: each file is whole."""
-        found = set()
-        for top in (ALERTS, LATEST, "events"):
-            for path in (self.root / top).rglob("date=*/**/*.parquet"):
-                found.add(self._relative(str(path)))
+        places = [
+            place
+            for top in (ALERTS, LATEST, "events")
+            for place in (self.root / top).rglob("date=*/**/*.parquet")
+        ]
+        found = {self._relative(str(place)) for place in places}
         for path in found:
             self._rows_of(path)
         return found

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from airflow_provider_defender.lake.errors import CommitConflict
 from airflow_provider_defender.lake.lake import Lake
@@ -153,12 +151,9 @@ class _Run:
         with scratch() as folder:
             say = partial(self.progress, partial(self._text, log, each))
             merge = Merge(log.storage, Path(folder), self.settings.memory_bytes, progress=say)
-            tables: Iterator[pa.Table] | None = None
-            with self.damage.skipping(log, each.files, after=number):
-                tables = merge.tables(each.files)
+            tables = self.damage.unless_damaged(log, each.files, number, lambda: merge.tables(each.files))
             if tables is None:
                 return None
-            # Not skipped: once rows are staged, going on without removing their files would double them.
             for table in tables:
                 transaction.write(each.dataset, table, partitioning(each.partition))
         return merge.duplicates

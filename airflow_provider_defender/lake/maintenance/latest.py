@@ -122,10 +122,9 @@ def _write(
     with log.begin(head, new_ledger(head), kind="compaction", window=window) as transaction:
         for partition, files in read.items():
             with scratch() as folder:
-                tables: Iterator[pa.Table] | None = None
-                with damage.skipping(log, files, after=snapshot.number):
-                    tables = _latest_rows(log.storage, files, settings, Path(folder))
-                for table in tables or ():  # not skipped: see compaction
+                rows = partial(_latest_rows, log.storage, files, settings, Path(folder))
+                tables = damage.unless_damaged(log, files, snapshot.number, rows)
+                for table in tables or ():
                     transaction.write(LATEST, table, partitioning(partition))
             if tables is not None:
                 transaction.remove(old[partition])
