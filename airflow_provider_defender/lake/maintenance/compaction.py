@@ -144,8 +144,9 @@ class _Run:
         window = {"partitions": len(partitions), "files": sum(len(each.files) for each in partitions)}
         with log.begin(head, new_ledger(head), kind="compaction", window=window) as transaction:
             for each in partitions:
-                with self.damage.skipping(log, each.files, after=number):
-                    result.duplicates += self._rewrite(log, transaction, each)
+                duplicates = self._rewrite(log, transaction, each, number)
+                if duplicates is not None:
+                    result.duplicates += duplicates
                     removed += each.files
                     result.partitions += 1
                 self._done += 1
@@ -153,12 +154,20 @@ class _Run:
             commit = transaction.commit(before_removal=self.before_removal)
         return _counted(result, commit, removed)
 
-    def _rewrite(self, log: Log[Any], transaction: Transaction[Any, Any], each: PartitionPlan) -> int:
-        """Stage the merged rows of a partition. Returns how many copies were dropped."""
+    def _rewrite(
+        self, log: Log[Any], transaction: Transaction[Any, Any], each: PartitionPlan, number: int
+    ) -> int | None:
+        """Stage the merged rows of a partition, planned after commit `number`.
+
+        Returns how many copies were dropped; None: a file is damaged, and nothing was staged.
+        """
         with scratch() as folder:
             say = partial(self.progress, partial(self._text, log, each))
             merge = Merge(log.storage, Path(folder), self.settings.memory_bytes, progress=say)
-            for table in merge.tables(each.files):
+            tables = self.damage.unless_damaged(log, each.files, number, lambda: merge.tables(each.files))
+            if tables is None:
+                return None
+            for table in tables:
                 transaction.write(each.dataset, table, partitioning(each.partition))
         return merge.duplicates
 

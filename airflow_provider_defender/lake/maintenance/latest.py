@@ -133,9 +133,12 @@ def _write(
     window = {_AS_OF: snapshot.number, "partitions": len(partitions)}
     with log.begin(head, new_ledger(head), kind="compaction", window=window) as transaction:
         for partition, files in read.items():
-            with damage.skipping(log, files, after=snapshot.number):
-                for table in _latest_rows(log.storage, files, settings):
+            with scratch() as folder:
+                rows = partial(_latest_rows, log.storage, files, settings, Path(folder))
+                tables = damage.unless_damaged(log, files, snapshot.number, rows)
+                for table in tables or ():
                     transaction.write(LATEST, table, partitioning(partition))
+            if tables is not None:
                 transaction.remove(old[partition])
                 done += 1
             progress(partial("{:,} of {:,} partitions of {}".format, done, len(read), LATEST))
@@ -144,18 +147,17 @@ def _write(
 
 
 def _latest_rows(
-    storage: Storage, files: Sequence[DataFile], settings: CompactionSettings
+    storage: Storage, files: Sequence[DataFile], settings: CompactionSettings, folder: Path
 ) -> Iterator[pa.Table]:
-    """The rows of the newest version of each alert, sorted. Raises as `Merge.tables` does."""
+    """The rows of the newest version of each alert, sorted; all files are read first, as by `Merge`."""
     newest = _newest_versions(storage, files)
-    with scratch() as folder:
-        merge = Merge(
-            storage,
-            Path(folder),
-            settings.memory_bytes,
-            keep=lambda batch: batch.filter(newest.found(row_versions(batch, VERSION_COLUMNS))),
-        )
-        yield from merge.tables(files)
+    merge = Merge(
+        storage,
+        folder,
+        settings.memory_bytes,
+        keep=lambda batch: batch.filter(newest.found(row_versions(batch, VERSION_COLUMNS))),
+    )
+    return merge.tables(files)
 
 
 def _newest_versions(storage: Storage, files: Sequence[DataFile]) -> DigestSet:

@@ -89,15 +89,18 @@ class Merge:
         self.duplicates = 0
 
     def tables(self, files: Sequence[DataFile]) -> Iterator[pa.Table]:
-        """Yield the rows of the files, after all of them have been read.
+        """Read the files, then return their rows, which are merged as they are asked for.
 
         Raises `FileChanged` if a file is not what its commit says; `FileNotFoundError`, and what the store
-        raises. All that happens before the first rows are handed out.
+        raises. Asking for the rows raises `OSError` only where the folder fails: it is full, or was emptied.
         """
         for source in sources(self._storage, files):
             self._read(source)
             self._progress()
         self._check_count(files)
+        return self._tables()
+
+    def _tables(self) -> Iterator[pa.Table]:
         for group in self._groups:
             yield from self._without_copies(self._merged(group))
         self._groups = []

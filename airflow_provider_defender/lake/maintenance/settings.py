@@ -112,7 +112,7 @@ class RetentionSettings:
         """The age from which on partitions of a dataset are removed; None: never."""
         if dataset == "quarantine":
             return self.ages.get(dataset)
-        for pattern, age in self.ages.items():
-            if fnmatchcase(dataset, pattern):
-                return age
-        return self.age("alerts") if dataset == LATEST else None
+        ages = [next((age for pattern, age in self.ages.items() if fnmatchcase(dataset, pattern)), None)]
+        if dataset == LATEST:
+            ages.append(self.age("alerts"))
+        return min((age for age in ages if age is not None), default=None)

@@ -47,7 +47,7 @@ class LandedVersions:
     """The versions that a log has landed, looked up in its files, one lake partition at a time.
 
     Only files of finished commits have their final names, and a commit's files are in place before it
-    removes others, so a listing of a partition shows no less than the commits do.
+    removes others, so two equal listings of a partition show no less than the commits do.
     """
 
     def __init__(self, storage: Storage, paths: LogPaths) -> None:
@@ -78,8 +78,7 @@ class LandedVersions:
     def _load(self, folder: str, columns: Sequence[str]) -> DigestSet:
         before: list[str] = []
         while True:
-            names = self._storage.list_folder(folder) or []
-            paths = [f"{folder}/{name}" for name in sorted(names) if self._paths.owns(name)]
+            paths = self._listed(folder)
             try:
                 return versions_in(self._storage, paths, columns)
             except FileNotFoundError:
@@ -87,3 +86,16 @@ class LandedVersions:
                 if paths == before:
                     raise
                 before = paths
+
+    def _listed(self, folder: str) -> list[str]:
+        """The log's files in a folder, all from one moment.
+
+        A store gives a long listing in parts. Between two of them, a compaction can add its file to the first
+        and delete its inputs from the second, so that the listing has neither. Then the next one differs.
+        """
+        paths: list[str] | None = None
+        while True:
+            before, names = paths, self._storage.list_folder(folder) or []
+            paths = [f"{folder}/{name}" for name in sorted(names) if self._paths.owns(name)]
+            if paths == before:
+                return paths

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from airflow_provider_defender.lake import (
 )
 from airflow_provider_defender.lake.maintenance import compaction, progress
 from airflow_provider_defender.landing import Partitioning
+from tests.unit.lake.faults import SteppedStorage
 from tests.unit.lake.maintenance.support import DAYS, alerts_lake, events_lake
 from tests.unit.lake.offsets.support import HUB, committed_offsets, hub_drain, visible_offsets
 from tests.unit.lake.support import (
@@ -260,13 +263,46 @@ def test_a_damaged_file_keeps_its_partition_as_it_is(what: str, tmp_path: Path) 
     assert not list((tmp_path / "_defender").glob("*/staging/*"))
 
 
+@pytest.mark.parametrize("latest", [False, True])
+def test_sorted_rows_that_vanish_double_nothing(
+    latest: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Something clears the folder of temporary files while merged rows are being staged."""
+    temporary, root = tmp_path / "temporary", tmp_path / "lake"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    clock = Clock()
+    lake = local_lake(root, clock)
+    for number in range(1 if latest else 4):
+        rows = [(f"k{number}-{each}", version(START), START) for each in range(6_000)]
+        with open_log(lake).begin(open_log(lake).head(), VersionsLedger(), kind="backfill") as transaction:
+            transaction.write("alerts", alerts(rows, text="x" * 300), Partitioning.DAY)
+            transaction.commit()
+    clock.advance(DAYS)
+    drain(lake, [("new", clock.now)])
+    clock.advance(DAYS)
+    before = committed(lake)
+
+    def clear(name: str, path: str, step: Callable[[], Any]) -> Any:
+        if name == "check":  # of the partition, when its first rows are staged
+            for each in temporary.rglob("*.arrow"):
+                each.unlink()
+        return step()
+
+    lake.storage = SteppedStorage(lake.storage, clear)
+    with pytest.raises(FileNotFoundError, match="arrow"):
+        compact(lake, CompactionSettings(memory_bytes=2**20, latest=latest))
+    assert committed(lake) == before == visible(root)
+    assert visible(root, "alerts_latest") == []
+
+
 class _Interrupted:
     """Does something once, just before the first partition is rewritten."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, work: Any) -> None:
         rewrite = compaction._Run._rewrite
 
-        def interrupted(run: Any, *arguments: Any) -> int:
+        def interrupted(run: Any, *arguments: Any) -> int | None:
             if work is not None:
                 monkeypatch.setattr(compaction._Run, "_rewrite", rewrite)
                 work()

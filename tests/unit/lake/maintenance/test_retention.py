@@ -73,6 +73,14 @@ def test_each_dataset_has_its_age(tmp_path: Path) -> None:
     assert plan_retention(lake, RetentionSettings({"*": FIVE})).as_dict()["total"]["files"] == 4
 
 
+def test_the_latest_alerts_are_kept_no_longer_than_all() -> None:
+    year, month = timedelta(days=365), timedelta(days=30)
+    assert RetentionSettings({"alerts": month, "*": year}).age("alerts_latest") == month
+    assert RetentionSettings({"alerts_latest": month, "*": year}).age("alerts_latest") == month
+    assert RetentionSettings({"alerts": month}).age("alerts_latest") == month
+    assert RetentionSettings({"events/*": month}).age("alerts_latest") is None
+
+
 def test_positions_stay(tmp_path: Path) -> None:
     """No drain reads the removed rows again, and neither does a hub's backfill, since offsets are covered."""
     lake, _ = events_lake(tmp_path)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_defender.lake import committed_files, compact
 from airflow_provider_defender.landing import Partitioning
 from airflow_provider_defender.timestamps import datetime_to_ticks
+from tests.unit.lake.faults import SteppedStorage
+from tests.unit.lake.maintenance.support import alerts_lake
 from tests.unit.lake.support import (
     START,
     alerts,
@@ -90,3 +94,29 @@ def test_versions_that_a_first_drain_could_not_read_are_looked_up(tmp_path: Path
         transaction.commit(watermark(START))
     drain(lake, [("a", before), ("b", START), ("c", LATER)])
     assert [key for key, _, _ in visible(tmp_path)] == ["a", "b", "c"]
+
+
+def test_a_listing_in_parts_during_a_compaction(tmp_path: Path) -> None:
+    """It has neither the inputs, whose names come late in it, nor the merged file, whose name comes early."""
+    _, clock = alerts_lake(tmp_path)
+    calls = 0
+
+    def take(name: str, path: str, step: Callable[[], Any]) -> Any:
+        nonlocal calls
+        if name != "list" or not path.startswith("alerts/date="):
+            return step()
+        calls += 1
+        if calls > 1:
+            return step()
+        inputs = {Path(file).name for file in committed_files(local_lake(tmp_path, clock), "alerts")}
+        compact(local_lake(tmp_path, clock))
+        return [name for name in step() if name in inputs]
+
+    reader = local_lake(tmp_path, clock)
+    reader.storage = SteppedStorage(reader.storage, take)
+    with begin(reader, "backfill") as transaction:
+        moment = START + timedelta(minutes=1)
+        transaction.select_new([("k1", version(moment))])
+        transaction.write("alerts", alerts([("k1", version(moment), moment)]), Partitioning.DAY)
+        transaction.commit()
+    assert len(set(visible(tmp_path))) == len(visible(tmp_path)) == 5
