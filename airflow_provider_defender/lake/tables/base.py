@@ -197,7 +197,8 @@ class _Span:
 
     def begin(self, snapshot: Snapshot) -> None:
         """Add the files of a log that the table has not followed yet."""
-        for each in snapshot.files(self.dataset):
+        # By commit, not by partition: a follower that is killed between two parts goes on after a commit.
+        for each in sorted(snapshot.files(self.dataset), key=lambda each: each.commit):
             self._add(each.file, snapshot.log, each.commit)
         if snapshot.number:
             self._numbers[snapshot.log] = snapshot.number

@@ -204,6 +204,22 @@ def test_a_first_change_comes_in_parts_from_which_a_follower_can_go_on(folder: P
         assert table.numbers == {ENDPOINT: 5, GRAPH: 4}
 
 
+def test_parts_end_with_whole_commits_where_these_land_in_several_partitions(folder: Path) -> None:
+    lake = local_lake(folder)
+    for _ in range(3):
+        land(lake, rows=new_rows([START, START.replace(day=23)]))
+    parts = list(batches(only(lake, {}), 2))
+    assert [(len(part.added), part.numbers) for part in parts] == [
+        (2, {ENDPOINT: 1}),
+        (2, {ENDPOINT: 2}),
+        (2, {ENDPOINT: 3}),
+    ]
+    table = Table("alerts")
+    table.write(parts[0])
+    table.follow(lake)
+    assert table.files == paths(lake, folder, "alerts")
+
+
 def test_a_change_that_replaces_files_stays_whole(folder: Path) -> None:
     lake = local_lake(folder)
     for _ in range(4):
