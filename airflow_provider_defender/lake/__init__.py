@@ -78,7 +78,7 @@ from airflow_provider_defender.lake.versions.ledger import VersionsLedger
 from airflow_provider_defender.lake.versions.position import VersionsPosition, Watermark
 
 if TYPE_CHECKING:
-    from airflow_provider_defender.lake.tables.iceberg import follow_iceberg
+    from airflow_provider_defender.lake.tables.iceberg import follow_iceberg as follow_iceberg
 
 __all__ = [
     "Commit",
@@ -126,7 +126,6 @@ __all__ = [
     "committed_rows",
     "compact",
     "follow_delta",
-    "follow_iceberg",
     "local_path",
     "plan_compaction",
     "plan_retention",
@@ -137,6 +136,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    """Import `follow_iceberg`, which `__all__` leaves out: `import *` must work without its extra."""
     if name != "follow_iceberg":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:  # pyiceberg is an extra, and takes long to import

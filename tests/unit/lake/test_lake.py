@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,10 @@ def test_logs_share_a_lake_and_do_not_meet(tmp_path: Path) -> None:
             assert (record and record.number) == expected
     assert len(visible(tmp_path)) == 2
     assert [log.name for log in lake.logs()] == [LOG, f"{LOG}-b"]
+
+
+def test_all_names_are_there_without_the_extras() -> None:
+    absent = "import sys; sys.modules.update(dict.fromkeys(('deltalake', 'pyiceberg')))"
+    subprocess.run(
+        [sys.executable, "-c", f"{absent}; from airflow_provider_defender.lake import *"], check=True
+    )

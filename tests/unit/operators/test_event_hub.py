@@ -441,10 +441,10 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     original = publishing._finish
     failures = [OSError("the store is away")]
 
-    def failing(storage: Any, paths: Any, commit: Commit[Any], *rest: Any) -> None:
+    def failing(storage: Any, paths: Any, commit: Commit[Any], *rest: Any, **options: Any) -> None:
         if commit.number == number and failures:
             raise failures.pop()
-        original(storage, paths, commit, *rest)
+        original(storage, paths, commit, *rest, **options)
 
     monkeypatch.setattr(publishing, "_finish", failing)
 
