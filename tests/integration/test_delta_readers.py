@@ -1,4 +1,4 @@
-"""Delta tables over a lake, read with Apache Spark and, where its extension can be installed, DuckDB."""
+"""Delta tables over a lake, read with Apache Spark and DuckDB."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_defender.lake import Lake, committed_files, follow_delta
 from tests.helpers.tools import need
+from tests.integration.duckdb_queries import rows_in_duckdb
 from tests.integration.test_spark import SPARK_PYTHON, missing_spark
 from tests.kafka_broker.jars import fetch_jars, missing_tools
 from tests.unit.lake.support import START, local_lake
@@ -88,18 +88,16 @@ def test_spark_reads_what_has_landed(lake: Lake, tmp_path: Path) -> None:
         assert TYPES[dataset] in found["schema"]
 
 
-def test_duckdb_reads_what_has_landed(lake: Lake) -> None:
-    connection = duckdb.connect()
-    try:
-        connection.execute("INSTALL delta; LOAD delta")
-    except duckdb.Error as error:
-        pytest.skip(f"DuckDB's extension for Delta cannot be installed here: {str(error)[:200]}")
+def test_duckdb_reads_what_has_landed(lake: Lake, tmp_path: Path) -> None:
     for dataset in TYPES:
-        table = f"delta_scan('{lake.storage.url(dataset)}')"
-        columns = 'landing.key, landing.version, landing.item, epoch_us("@timestamp")::varchar'
-        found = connection.execute(f"SELECT {columns} FROM {table}").fetchall()
-        rows = landed(lake, dataset)
-        assert sorted(map(list, found)) == rows
+        table, rows = f"delta_scan('{lake.storage.url(dataset)}')", landed(lake, dataset)
         latest = max(int(row[3]) for row in rows)
-        query = f'SELECT count(*) FROM {table} WHERE "@timestamp" >= make_timestamptz({latest})'
-        assert connection.execute(query).fetchall() == [(sum(int(row[3]) == latest for row in rows),)]
+        columns = 'landing.key, landing.version, landing.item, epoch_us("@timestamp")::varchar'
+        found, [[count]] = rows_in_duckdb(
+            tmp_path,
+            "delta",
+            f"SELECT {columns} FROM {table}",
+            f'SELECT count(*) FROM {table} WHERE "@timestamp" >= make_timestamptz({latest})',
+        )
+        assert sorted(found) == rows
+        assert count == sum(int(row[3]) == latest for row in rows)

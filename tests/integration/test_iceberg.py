@@ -1,4 +1,4 @@
-"""Iceberg tables in a REST catalog, read with Apache Spark, and over a lake in an object store."""
+"""Iceberg tables in a REST catalog, read with Apache Spark and DuckDB, and over a lake in an object store."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from tests.helpers.airflow import land as land_alerts
 from tests.helpers.tools import need
 from tests.iceberg_rest.jars import SPARK_POM, fetch_jars, missing_tools
 from tests.iceberg_rest.server import RestCatalog
+from tests.integration.duckdb_queries import rows_in_duckdb
 from tests.integration.test_spark import SPARK_PYTHON, missing_spark, only_in_one, plain
 from tests.object_stores.fixtures import running_store, store
 from tests.object_stores.store import BUCKET, CONNECTION, Store
@@ -91,6 +92,38 @@ def test_two_followers_at_once(rest: RestCatalog, tmp_path: Path) -> None:
     follow_iceberg(opened, rest.properties, "together")
     assert len(committed_files(opened, "alerts")) == 14
     assert_equal(load_catalog("tests", **rest.properties), "together", opened, "alerts")
+
+
+# DuckDB -------------------------------------------------------------------------------------------
+
+
+def test_duckdb_reads_what_has_landed(tmp_path: Path) -> None:
+    opened = local_lake(tmp_path / "lake")
+    land(opened, DEVICES, rows=new_rows([START + timedelta(hours=hour) for hour in range(30)]))
+    land(opened, DEVICES)
+    compact(opened, DEVICES)
+    catalog = SqlCatalog(
+        "tests", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse"
+    )
+    follow_iceberg(opened, catalog)
+    table = f"iceberg_scan('{catalog.load_table('defender.' + table_name(DEVICES)).metadata_location}')"
+    rows = pa.concat_tables([pq.ParquetFile(path).read() for path in committed_files(opened, DEVICES)])
+    expected = list(
+        zip(
+            rows["landing"].combine_chunks().field("key").to_pylist(),
+            map(str, rows["@timestamp"].cast("int64").to_pylist()),
+            strict=True,
+        )
+    )
+    latest = max(int(time) for _, time in expected)
+    found, [[count]] = rows_in_duckdb(
+        tmp_path,
+        "avro,iceberg",
+        f'SELECT landing.key, epoch_us("@timestamp")::varchar FROM {table}',
+        f'SELECT count(*) FROM {table} WHERE "@timestamp" >= make_timestamptz({latest})',
+    )
+    assert sorted(map(tuple, found)) == sorted(expected)
+    assert count == sum(int(time) == latest for _, time in expected)
 
 
 # Apache Spark -------------------------------------------------------------------------------------
