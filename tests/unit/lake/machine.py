@@ -141,7 +141,10 @@ class LakeMachine(RuleBasedStateMachine):
 
 
 def search(machine: type[LakeMachine], examples: int = EXAMPLES) -> None:
-    """Let the machine run. Unless the search is a short one, it must meet all ways of waiting."""
+    """Let the machine run. Unless the search is a short one, it must meet runs that wait, and that help.
+
+    Whether a dead owner was helped, or one that goes on, is left to chance: `test_waiting` has both.
+    """
     _MET.clear()
     run_state_machine_as_test(
         machine,
@@ -157,8 +160,9 @@ def search(machine: type[LakeMachine], examples: int = EXAMPLES) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    missed = {"waits for an owner", "helps one that died", "publishes with the owner"} - set(+_MET)
-    assert examples < _LONG_SEARCH or not missed, f"never met: {missed}; {_MET}"
+    waits = _MET["waits for an owner"]
+    helps = _MET["helps one that died"] + _MET["publishes with the owner"]
+    assert examples < _LONG_SEARCH or (waits and helps), f"not all was met: {_MET}"
 
 
 def in_a_folder(folder: Path) -> Callable[[Clock], Lake]:
