@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import pyarrow as pa
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 
@@ -17,7 +17,7 @@ from airflow_provider_defender.lake import committed_files
 from airflow_provider_defender.operators import IcebergTableOperator
 from airflow_provider_defender.operators import _open_tables as module
 from airflow_provider_defender.simulator import Simulator
-from tests.helpers.airflow import LakeFolder, context, land
+from tests.helpers.airflow import LakeFolder, asks_for_connections, context, land
 
 
 def follow(lake: LakeFolder, **arguments: Any) -> dict[str, Any]:
@@ -46,9 +46,9 @@ def test_what_has_landed_is_in_the_table(simulator: Simulator, lake: LakeFolder,
     assert summary["versions"] == 1
     files = committed_files(lake.path, "alerts")
     assert summary["added"] == len(files)
-    read = pl.scan_iceberg(catalog.load_table("defender.alerts")).collect()
-    plain = pl.read_parquet(files, hive_partitioning=False)
-    assert read.sort("landing").equals(plain.sort("landing"))
+    scan = catalog.load_table("defender.alerts").scan()
+    assert {task.file.file_path for task in scan.plan_files()} == {f"file://{path}" for path in files}
+    assert scan.to_arrow().num_rows == landed["rows"]
     again = follow(lake, datasets="alerts", namespace="defender")
     assert (again["versions"], again["added"]) == (0, 0)
     assert again["tables"][0]["version"] == summary["tables"][0]["version"]
@@ -61,7 +61,7 @@ def test_a_table_that_others_have_made_stops_without_retries(
     land(lake, initial_lookback=timedelta(days=3))
     (lake.path / "alerts" / "date=2026-11-20").mkdir(parents=True)
     catalog.create_namespace("defender")
-    catalog.create_table("defender.alerts", pl.DataFrame({"a": [1]}).to_arrow().schema)
+    catalog.create_table("defender.alerts", pa.schema([("a", pa.int64())]))
     with pytest.raises(TableUnusable, match="not of the dataset 'alerts'") as raised:
         follow(lake)
     assert isinstance(raised.value, StopAndLook)
@@ -102,13 +102,18 @@ def test_wrong_parameters_are_refused(lake: LakeFolder, catalog: SqlCatalog) -> 
         ({"datasets": "../alerts"}, "datasets: '../alerts' is not a dataset name"),
         ({"namespace": " "}, "namespace is empty"),
         ({"keep_snapshots": timedelta(days=-1)}, "keep_snapshots=.* not negative"),
-        ({"iceberg_conn_id": "other"}, "Connection 'other' does not exist"),
     ]
     for arguments, message in wrong:
         with pytest.raises(ConfigurationError, match=message):
             follow(lake, **arguments)
     with pytest.raises(ConfigurationError, match=r"has \? in its path"):
         follow(LakeFolder(lake.path.with_name("what?")))
+
+
+@asks_for_connections
+def test_a_missing_connection_is_named(lake: LakeFolder, catalog: SqlCatalog) -> None:
+    with pytest.raises(ConfigurationError, match="Connection 'other' does not exist"):
+        follow(lake, iceberg_conn_id="other")
 
 
 def test_without_the_extra_the_error_says_what_to_install(

@@ -25,7 +25,7 @@ from airflow_provider_defender.operators import (
     _open_tables,
 )
 from airflow_provider_defender.simulator import Simulator
-from tests.helpers.airflow import LakeFolder, context, land
+from tests.helpers.airflow import LakeFolder, asks_for_connections, context, land
 
 DAY = timedelta(days=1)
 _MOMENT = max(datetime.now(timezone.utc), datetime(2026, 12, 1, tzinfo=timezone.utc)) + 3 * DAY
@@ -160,7 +160,11 @@ def test_a_catalog_that_does_not_answer_is_given_up_for_the_rest_of_the_run(
     ("arguments", "said"),
     [
         ({"delta_tables": "perhaps"}, "delta_tables='perhaps' must be true or false"),
-        ({"iceberg_conn_id": "other"}, "Connection 'other' does not exist"),
+        pytest.param(
+            {"iceberg_conn_id": "other"},
+            "Connection 'other' does not exist",
+            marks=asks_for_connections,
+        ),
         ({"iceberg_catalog": "c", "iceberg_namespace": " "}, "iceberg_namespace is empty"),
     ],
 )

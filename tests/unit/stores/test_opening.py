@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from airflow_provider_defender.operators import DefenderAlertsToParquetOperator,
 from airflow_provider_defender.sensors import DefenderAlertSensor, EventHubSensor
 from airflow_provider_defender.simulator import Simulator
 from airflow_provider_defender.stores.opening import lake_errors, opened_lake
-from tests.helpers.airflow import LakeFolder, context, land
+from tests.helpers.airflow import LakeFolder, asks_for_connections, context, land
 
 _NO_COMMIT: Any = None
 
@@ -90,11 +89,6 @@ def test_a_path_and_a_plain_url_are_taken_as_they_stand(tmp_path: Path, name: st
 def test_an_object_store_without_a_bucket_is_refused(root: str) -> None:
     with pytest.raises(ConfigurationError, match="names no bucket"):
         opened_lake(root)
-
-
-asks_for_connections = pytest.mark.skipif(
-    version("apache-airflow").startswith("3.1."), reason="Airflow 3.1 finds missing connections in tasks only"
-)
 
 
 @asks_for_connections
