@@ -6,6 +6,7 @@
     events/DeviceProcessEvents/date=2026-11-22/hour=13/<log>-<token>-<n>.parquet
     _defender/<log>/commits/00000042.json
     _defender/<log>/head.json
+    _defender/<log>/compacted.json
     _defender/<log>/checkpoints/00000100-<digest>.parquet
     _defender/<log>/staging/<token>/<n>.staged
     _defender/<log>/quarantine/date=2026-11-22/<log>-<token>-<n>.parquet
@@ -116,6 +117,11 @@ class LogPaths:
     def head(self) -> str:
         """The hint that names the newest commit."""
         return f"{self.home}/head.json"
+
+    @property
+    def compacted(self) -> str:
+        """The note of what compactions have merged."""
+        return f"{self.home}/compacted.json"
 
     @property
     def checkpoints(self) -> str:

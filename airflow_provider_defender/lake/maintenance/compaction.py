@@ -17,6 +17,7 @@ from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.publishing import BeforeRemoval
 from airflow_provider_defender.lake.log.transaction import Transaction
 from airflow_provider_defender.lake.maintenance.damage import Damage
+from airflow_provider_defender.lake.maintenance.horizon import note_horizon
 from airflow_provider_defender.lake.maintenance.latest import write_latest
 from airflow_provider_defender.lake.maintenance.merge import Merge, scratch
 from airflow_provider_defender.lake.maintenance.plan import (
@@ -81,8 +82,12 @@ def compact(
     plan = plan_compaction(tuned, settings, datasets=datasets, logs=logs)
     planned = sum(len(each.partitions) for each in plan.logs)
     run = _Run(settings, datasets, Progress(progress), planned, before_removal)
-    for log_plan in plan.logs:
-        run.log(by_name[log_plan.log], log_plan)
+    plans = {each.log: each for each in plan.logs}
+    for name, log in by_name.items():
+        if name in plans:
+            run.log(log, plans[name])
+        if name in plan.horizons and name not in run.unfinished:
+            note_horizon(log, plan.horizons[name])
     run.damage.check()
     return MaintenanceResult(tuple(run.results))
 
@@ -100,6 +105,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.results: list[LogResult] = []
         self.damage = Damage()
+        self.unfinished: set[str] = set()
+        """The logs in which something was left that had been planned, or may have been."""
         self._done = 0
 
     def log(self, log: Log[Any], plan: LogPlan) -> None:
@@ -127,6 +134,7 @@ class _Run:
                     left -= len(commit)
                 return
             except CommitConflict as conflict:
+                self.unfinished.add(log.name)
                 attempts -= 1
                 if not attempts:
                     raise
@@ -166,6 +174,7 @@ class _Run:
             merge = Merge(log.storage, Path(folder), self.settings.memory_bytes, progress=say)
             tables = self.damage.unless_damaged(log, each.files, number, lambda: merge.tables(each.files))
             if tables is None:
+                self.unfinished.add(log.name)
                 return None
             for table in tables:
                 transaction.write(each.dataset, table, partitioning(each.partition))

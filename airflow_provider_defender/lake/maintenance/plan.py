@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,9 +13,16 @@ from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import partition_span
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
+from airflow_provider_defender.lake.maintenance.horizon import (
+    Horizon,
+    candidate_files,
+    is_small,
+    next_horizon,
+    noted_horizon,
+)
 from airflow_provider_defender.lake.maintenance.latest import changed_partitions
-from airflow_provider_defender.lake.maintenance.settings import LATEST, CompactionSettings
-from airflow_provider_defender.lake.maintenance.settling import removable
+from airflow_provider_defender.lake.maintenance.settings import CompactionSettings
+from airflow_provider_defender.lake.maintenance.settling import settled_below
 
 __all__ = [
     "CompactionPlan",
@@ -73,9 +80,15 @@ class LogPlan:
 
 @dataclass(frozen=True)
 class CompactionPlan:
-    """What a compaction, or a retention, would do: the dry run. Logs without any work are left out."""
+    """What a compaction, or a retention, would do: the dry run. Logs without any work are left out.
+
+    Attributes:
+        logs: what is to be done, log by log.
+        horizons: by log, what later plans may rely on once a compaction has done all of that.
+    """
 
     logs: tuple[LogPlan, ...] = ()
+    horizons: Mapping[str, Horizon] = field(default_factory=dict, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
@@ -153,10 +166,14 @@ def plan_compaction(
     """
     settings = settings or CompactionSettings()
     candidates: list[tuple[Snapshot, list[PartitionPlan], tuple[str, ...]]] = []
+    horizons: dict[str, Horizon] = {}
     for log in chosen_logs(lake, logs):
         snapshot = log.snapshot()
         latest = changed_partitions(log, snapshot, settings) if wants_latest(settings, datasets) else ()
-        candidates.append((snapshot, _candidates(log, snapshot, settings, datasets), latest))
+        found, horizon = _candidates(log, snapshot, settings, datasets)
+        candidates.append((snapshot, found, latest))
+        if horizon is not None:
+            horizons[log.name] = horizon
     allowed = _oldest([each for _, found, _ in candidates for each in found], settings.max_partitions)
     plans = (
         LogPlan(
@@ -167,7 +184,10 @@ def plan_compaction(
         )
         for snapshot, found, latest in candidates
     )
-    return CompactionPlan(tuple(plan for plan in plans if plan.commits or plan.latest))
+    for snapshot, found, _ in candidates:
+        if any(id(each) not in allowed for each in found):
+            horizons.pop(snapshot.log, None)
+    return CompactionPlan(tuple(plan for plan in plans if plan.commits or plan.latest), horizons)
 
 
 def plan_log(
@@ -175,7 +195,7 @@ def plan_log(
 ) -> LogPlan:
     """Plan one log anew, with `most` partitions."""
     snapshot = log.snapshot()
-    found = _candidates(log, snapshot, settings, datasets)[:most]
+    found = _candidates(log, snapshot, settings, datasets)[0][:most]
     return LogPlan(snapshot.log, snapshot.number, _batches(found, settings))
 
 
@@ -203,23 +223,21 @@ def _candidates(
     snapshot: Snapshot,
     settings: CompactionSettings,
     datasets: Sequence[str] | None,
-) -> list[PartitionPlan]:
-    """The partitions to merge, oldest first."""
+) -> tuple[list[PartitionPlan], Horizon | None]:
+    """The partitions to merge, oldest first, and the horizon to note once all of them are merged."""
+    now, below = log.lake.now(), settled_below(log)
+    last = noted_horizon(log, snapshot, settings, below)
     small: dict[tuple[str, str], list[LoggedFile]] = {}
-    for each in removable(log, snapshot):
+    for each in candidate_files(log, snapshot, settings, below, last):
         file = each.file
-        if (
-            2 * file.bytes < settings.target_bytes
-            and file.dataset != LATEST
-            and matches(file.dataset, datasets)
-        ):
+        if is_small(file, settings) and matches(file.dataset, datasets):
             small.setdefault((file.partition, file.dataset), []).append(each)
-    now = log.lake.now()
-    return [
+    found = [
         PartitionPlan(dataset, partition, tuple(each.file for each in files))
         for (partition, dataset), files in sorted(small.items(), key=lambda item: item[0])
         if len(files) >= _files_needed(partition, settings, now) and not _is_merged(log, files)
     ]
+    return found, next_horizon(settings, below, now, last) if datasets is None else None
 
 
 def _is_merged(log: Log[Any], files: Sequence[LoggedFile]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,6 @@ from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import QUARANTINE, partition_span
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.publishing import BeforeRemoval
-from airflow_provider_defender.lake.log.snapshot import Snapshot
 from airflow_provider_defender.lake.maintenance.plan import (
     CompactionPlan,
     LogPlan,
@@ -25,7 +24,7 @@ from airflow_provider_defender.lake.maintenance.plan import (
 from airflow_provider_defender.lake.maintenance.progress import Progress
 from airflow_provider_defender.lake.maintenance.result import LogResult, MaintenanceResult
 from airflow_provider_defender.lake.maintenance.settings import RetentionSettings
-from airflow_provider_defender.lake.maintenance.settling import removable
+from airflow_provider_defender.lake.maintenance.settling import moment_ago, removable
 from airflow_provider_defender.lake.maintenance.writing import check_inputs, new_ledger
 
 __all__ = ["apply_retention", "plan_retention"]
@@ -108,22 +107,18 @@ def _apply(
 
 def _plan(log: Log[Any], settings: RetentionSettings, datasets: Sequence[str] | None) -> LogPlan:
     snapshot = log.snapshot()
-    old: dict[tuple[str, str], list[DataFile]] = {}
     now = log.lake.now()
-    for file in _removable_files(log, settings, snapshot):
-        age = settings.age(file.dataset) if matches(file.dataset, datasets) else None
-        if age is not None and now - partition_span(file.partition)[1] >= age:
+    names = (name for name in [*snapshot.datasets(), QUARANTINE] if matches(name, datasets))
+    ages = {name: age for name in names if (age := settings.age(name)) is not None}
+    old: dict[tuple[str, str], list[DataFile]] = {}
+    for each in removable(log, snapshot, {name: moment_ago(now, age) for name, age in ages.items()}):
+        file = each.file
+        if now - partition_span(file.partition)[1] >= ages[file.dataset]:
             old.setdefault((file.partition, file.dataset), []).append(file)
     partitions = [
         PartitionPlan(dataset, partition, tuple(files)) for (partition, dataset), files in sorted(old.items())
     ]
     return LogPlan(log.name, snapshot.number, in_commits(partitions, settings.commit_files))
-
-
-def _removable_files(log: Log[Any], settings: RetentionSettings, snapshot: Snapshot) -> Iterator[DataFile]:
-    yield from (each.file for each in removable(log, snapshot))
-    if settings.age(QUARANTINE) is not None:
-        yield from (each.file for each in removable(log, snapshot, QUARANTINE))
 
 
 def _remove(
