@@ -45,7 +45,7 @@ def parse_names(name: str, given: Any) -> list[str] | None:
     Raises:
         ConfigurationError: it lists none, or something that is no text.
     """
-    if given is None or (isinstance(given, str) and given.strip() in ("", "None")):
+    if _is_blank(given):
         return None
     values = re.split(r"[\s,]+", given.strip()) if isinstance(given, str) else given
     usable = isinstance(values, Iterable) and all(

@@ -13,8 +13,6 @@ from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
 __all__ = ["moment_ago", "removable", "settled_below"]
 
 _SETTLED = timedelta(days=1)
-
-
 _EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
 
 

@@ -7,18 +7,30 @@ or begin from nothing, and two followers of one table cannot add a file twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_defender.lake.errors import LakeError, TableUnusable
+from airflow_provider_defender.lake.errors import LakeError, TableConflict, TableUnusable
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import Commit, DataFile
 from airflow_provider_defender.lake.log.layout import check_dataset, is_dataset, place_of
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.snapshot import Snapshot
 
-__all__ = ["Change", "Numbers", "TableResult", "batches", "changes", "chosen_datasets"]
+__all__ = [
+    "Change",
+    "Numbers",
+    "TableResult",
+    "Written",
+    "batches",
+    "changes",
+    "chosen_datasets",
+    "follow_all",
+]
+
+_logger = logging.getLogger(__name__)
 
 Numbers = Mapping[str, int]
 """Up to which commit of which log a table has come, by the log's name; 0, or no entry: not at all."""
@@ -94,6 +106,27 @@ class TableResult:
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values, for XCom."""
         return {**vars(self), "numbers": dict(self.numbers)}
+
+
+@dataclass
+class Written:
+    """What a run has written to one table."""
+
+    versions: int = 0
+    added: int = 0
+    removed: int = 0
+    rows: int = 0
+
+    def add(self, change: Change) -> None:
+        """Count a change that was written."""
+        self.versions += 1
+        self.added += len(change.added)
+        self.removed += len(change.removed)
+        self.rows += change.rows
+
+    def result(self, dataset: str, version: int | None, numbers: Numbers) -> TableResult:
+        """Return what was done; `version` and `numbers` are those of the table now."""
+        return TableResult(dataset, version, self.versions, self.added, self.removed, self.rows, numbers)
 
 
 # Which datasets ---------------------------------------------------------------------------------
@@ -178,6 +211,30 @@ def _check_not_ahead(log: Log[Any], span: _Span, newest: int) -> None:
             "commits; or, if what they landed is lost, delete the table (not its files) and run again, which "
             "makes it anew"
         )
+
+
+def follow_all(
+    lake: Lake,
+    tables: Mapping[str, Numbers],
+    failures: list[LakeError],
+    follow: Callable[[Change], TableResult],
+) -> list[TableResult]:
+    """Bring tables up to date, one after the other, and return what was done; `tables` as for `changes`.
+
+    `failures`: errors of tables met before. Those of others join them, and the first is raised at the end,
+    when all other tables are up to date. Raises also what reading the logs raises.
+    """
+    results = []
+    for change in changes(lake, tables, failures):
+        try:
+            results.append(follow(change))
+        except (TableUnusable, TableConflict) as error:
+            failures.append(error)
+    for failure in failures[1:]:
+        _logger.error("%s", failure)
+    if failures:
+        raise failures[0]
+    return results
 
 
 class _Span:

@@ -15,9 +15,11 @@ from airflow_provider_defender.lake.reading import as_lake
 from airflow_provider_defender.lake.tables.base import (
     Change,
     TableResult,
+    Written,
     batches,
     changes,
     chosen_datasets,
+    follow_all,
 )
 from airflow_provider_defender.lake.tables.delta_actions import actions
 from airflow_provider_defender.lake.tables.delta_checkpoint import keep_short
@@ -77,17 +79,7 @@ def follow_delta(
     usable = {name: table.state.numbers for name, table in tables.items() if table.is_read}
     if not new_tables:
         usable = {name: numbers for name, numbers in usable.items() if tables[name].state.version >= 0}
-    results = []
-    for change in changes(lake, usable, failures):
-        try:
-            results.append(tables[change.dataset].follow(change))
-        except (TableUnusable, TableConflict) as error:
-            failures.append(error)
-    for failure in failures[1:]:
-        _logger.error("%s", failure)
-    if failures:
-        raise failures[0]
-    return results
+    return follow_all(lake, usable, failures, lambda change: tables[change.dataset].follow(change))
 
 
 class _Table:
@@ -99,7 +91,7 @@ class _Table:
         self.log = DeltaLog(lake.storage, dataset)
         self.state = State()
         self.is_read = False
-        self.versions = self.added = self.removed = self.rows = 0
+        self._written = Written()
 
     def read(self, failures: list[LakeError]) -> None:
         """Read where the table stands; an error of the table itself is noted."""
@@ -145,10 +137,7 @@ class _Table:
         return True
 
     def _count(self, version: int, change: Change) -> None:
-        self.versions += 1
-        self.added += len(change.added)
-        self.removed += len(change.removed)
-        self.rows += change.rows
+        self._written.add(change)
         _logger.info(
             "%s: version %d of its Delta table adds %s and removes %s",
             self.dataset,
@@ -158,12 +147,5 @@ class _Table:
         )
 
     def _result(self) -> TableResult:
-        return TableResult(
-            self.dataset,
-            self.state.version if self.state.version >= 0 else None,
-            self.versions,
-            self.added,
-            self.removed,
-            self.rows,
-            self.state.numbers,
-        )
+        version = self.state.version if self.state.version >= 0 else None
+        return self._written.result(self.dataset, version, self.state.numbers)

@@ -26,11 +26,18 @@ from airflow_provider_defender._plural import counted
 from airflow_provider_defender.lake.errors import LakeError, TableConflict, TableUnusable
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.reading import as_lake
-from airflow_provider_defender.lake.tables.base import Change, Numbers, TableResult, batches, changes
+from airflow_provider_defender.lake.tables.base import (
+    Change,
+    Numbers,
+    TableResult,
+    Written,
+    batches,
+    changes,
+    follow_all,
+)
 from airflow_provider_defender.lake.tables.base import chosen_datasets as datasets_of
 from airflow_provider_defender.lake.tables.iceberg_catalog import check_locations, open_catalog
 from airflow_provider_defender.lake.tables.iceberg_table import (
-    Written,
     check_table,
     dataset_of,
     new_table,
@@ -103,17 +110,7 @@ def follow_iceberg(
         catalog = open_catalog(catalog, lake)
     follower = _Follower(lake, catalog, namespace, keep_snapshots)
     follower.read(datasets, new_tables=new_tables)
-    results = []
-    for change in changes(lake, follower.numbers, follower.failures):
-        try:
-            results.append(follower.follow(change))
-        except (TableUnusable, TableConflict) as error:
-            follower.failures.append(error)
-    for failure in follower.failures[1:]:
-        _log.error("%s", failure)
-    if follower.failures:
-        raise follower.failures[0]
-    return results
+    return follow_all(lake, follower.numbers, follower.failures, follower.follow)
 
 
 def table_name(dataset: str) -> str:
@@ -250,12 +247,4 @@ def _in_vain(dataset: str, reason: Exception) -> TableConflict | TableUnusable:
 
 def _result(dataset: str, table: Table | None, written: Written) -> TableResult:
     snapshot = None if table is None else table.current_snapshot()
-    return TableResult(
-        dataset,
-        None if snapshot is None else snapshot.snapshot_id,
-        written.snapshots,
-        written.added,
-        written.removed,
-        written.rows,
-        numbers_of(table),
-    )
+    return written.result(dataset, None if snapshot is None else snapshot.snapshot_id, numbers_of(table))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +30,6 @@ from airflow_provider_defender.lake.tables.base import Change, Numbers
 from airflow_provider_defender.lake.tables.iceberg_catalog import location
 
 __all__ = [
-    "Written",
     "check_table",
     "dataset_of",
     "new_table",
@@ -77,31 +75,14 @@ _PROPERTIES = {
 }
 
 
-@dataclass
-class Written:
-    """What a run has written to a table."""
-
-    snapshots: int = 0
-    added: int = 0
-    removed: int = 0
-    rows: int = 0
-
-    def add(self, change: Change) -> None:
-        """Count a change that was written."""
-        self.snapshots += 1
-        self.added += len(change.added)
-        self.removed += len(change.removed)
-        self.rows += change.rows
-
-
 # Making and checking a table --------------------------------------------------------------------
 
 
 def new_table(catalog: Catalog, identifier: str, lake: Lake, change: Change) -> Table:
     """Make the table of a dataset, still empty, with the columns of the first file to come.
 
-    The days of `@timestamp` are its partitions, for events, too: a file of a day that compaction has made of
-    those of its hours would fit into no hour, and within a day the files' own times are as good for queries.
+    The days of `@timestamp` are its partitions, for events, too: within a day the files' own times are as
+    good for queries as its hours would be.
     """
     first = next(iter(change.added.values()))
     schema = _footer(lake, first).schema.to_arrow_schema()
