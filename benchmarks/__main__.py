@@ -73,6 +73,7 @@ def main() -> int:
         "verify": run("bench_verify", *(["--quick"] if quick else [])),
         "log": run("bench_log", *(["--quick"] if quick else [])),
         "memory": memory(["10000", "100000" if quick else "1000000"]),
+        "event memory": run("bench_event_memory", "--events", "100000", "200000" if quick else "1000000"),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")

@@ -103,13 +103,14 @@ def drain(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict
         return {
             "alerts": alerts,
             "rows": result.rows.total(),
-            "peak_bytes": _peak_bytes(),
+            "peak_bytes": peak_bytes(),
             "seconds": round(time.perf_counter() - begun, 1),
             "cpu_seconds": round(time.process_time() - cpu, 1),
         }
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
+    """The most memory that this process has had, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 

@@ -1,0 +1,155 @@
+"""Peak memory of draining ten million logons from a hub into a lake, beside that of a hundred thousand.
+
+    python -m benchmarks.bench_event_memory [--events 100000 10000000] [--hours 24] [--json results.json]
+
+Each drain has a process of its own, in which everything from a message's bytes on is real: reading,
+mapping, duplicates, writing, commit. Only the broker is not: messages of one record each are made from the
+simulator's, with times of their own, spread over so many hours. The peak is the process's high-water mark
+(`VmHWM`), Python and the libraries included. The goals: at most 400 MB, and at most 100 MB between the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench_memory import peak_bytes
+from benchmarks.event_records import EventRecords
+from benchmarks.peer_ways import BATCH_MESSAGES, MessageFile
+from benchmarks.report import Check, print_checks, print_table, save
+
+ROOT = Path(__file__).parents[1]
+TABLE = "IdentityLogonEvents"
+GOAL_BYTES, GOAL_GROWTH_BYTES = 400_000_000, 100_000_000
+
+
+class MadeMessages(MessageFile):
+    """Stands for the hook of a hub: messages that are made when they are read."""
+
+    def __init__(self, events: int, span: timedelta) -> None:
+        self._count = events
+        self._records = EventRecords(TABLE, span=span)
+
+    def batches(self, ranges: Any, **limits: Any) -> Iterator[Any]:
+        """All messages in order, a few thousand in memory at a time."""
+        from airflow_provider_defender.hooks import MessageBatch
+
+        messages, first = self._records.messages(self._count), 0
+        while values := list(islice(messages, BATCH_MESSAGES)):
+            count = len(values)
+            yield MessageBatch(
+                values=[*values],
+                partitions=[0] * count,
+                offsets=list(range(first, first + count)),
+                enqueued=[1_763_640_000_000] * count,
+                reached={0: first + count},
+                bytes=sum(map(len, values)),
+            )
+            first += count
+
+
+def drain(events: int, hours: float) -> dict[str, Any]:
+    """Drain into a temporary lake, in this process."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    from airflow_provider_defender.ingest.run import Run
+    from airflow_provider_defender.ingest.stages import DrainClock, Stages
+    from airflow_provider_defender.lake import Lake
+    from airflow_provider_defender.sources.event_hub import EventHub
+    from airflow_provider_defender.sources.source import Limits
+    from airflow_provider_defender.sources.window import Window
+
+    hook: Any = MadeMessages(events, timedelta(hours=hours))
+    log, clock = logging.getLogger("bench"), DrainClock()
+    with tempfile.TemporaryDirectory(prefix="bench-event-memory-") as folder:
+        lake = Lake(LocalFileSystem(), folder)
+        run = Run(
+            source=EventHub(hook=hook, lake=lake, logger=log),
+            lake=lake,
+            window=Window("offsets"),
+            limits=Limits(clock),
+            stages=Stages(clock, log),
+            started=datetime.now(timezone.utc),
+        )
+        begun, cpu = time.perf_counter(), time.process_time()
+        result = run.execute().result
+        if result.rows.total() != events:
+            raise RuntimeError(f"{result.rows.total()} of {events} records landed")
+        files = [path.stat().st_size for path in Path(folder).rglob("date=*/**/*.parquet")]
+    return {
+        "events": events,
+        "files": len(files),
+        "written_bytes": sum(files),
+        "peak_bytes": peak_bytes(),
+        "seconds": round(time.perf_counter() - begun, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+    }
+
+
+def in_a_process(events: int, hours: float) -> dict[str, Any]:
+    """`drain` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.bench_event_memory", "--here"]
+    command += ["--events", str(events), "--hours", str(hours)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def checks_of(found: list[dict[str, Any]]) -> list[Check]:
+    """The goals; that for growth binds, since both are of this run."""
+    most = max(each["peak_bytes"] for each in found)
+    growth = found[-1]["peak_bytes"] - found[0]["peak_bytes"]
+    return [
+        Check(f"at most {GOAL_BYTES / 1e6:.0f} MB ({most / 1e6:.0f})", most <= GOAL_BYTES, False),
+        Check(
+            f"{found[-1]['events']:,} events are within {GOAL_GROWTH_BYTES / 1e6:.0f} MB of "
+            f"{found[0]['events']:,} ({growth / 1e6:.0f} MB)",
+            growth <= GOAL_GROWTH_BYTES,
+            True,
+        ),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--events", type=int, nargs="+", default=[100_000, 10_000_000])
+    parser.add_argument("--hours", type=float, default=24)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.here:
+        print(json.dumps(drain(given.events[0], given.hours)))
+        return 0
+    found = [in_a_process(events, given.hours) for events in given.events]
+    print_table(
+        ("events", "peak, MB", "s", "CPU s", "files", "B a record"),
+        [
+            (
+                f"{each['events']:,}",
+                f"{each['peak_bytes'] / 1e6:,.0f}",
+                each["seconds"],
+                each["cpu_seconds"],
+                each["files"],
+                f"{each['written_bytes'] / each['events']:,.0f}",
+            )
+            for each in found
+        ],
+    )
+    checks = checks_of(found)
+    print_checks(checks)
+    save(given.json, {"drains": found}, checks)
+    return 0 if all(check.holds or not check.binds for check in checks) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
