@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -11,54 +12,43 @@ from airflow_provider_defender.lake.offsets.ranges import Ranges
 
 __all__ = ["OffsetSpans", "rows_outside"]
 
-_FOLD_ROWS = 64 * 1024
-
 
 class OffsetSpans:
-    """The first and the last offset of each hub partition among the rows of files.
-
-    The two columns are collected until there are many rows, since aggregating many rows of many files costs
-    little more than aggregating one.
-    """
+    """The first and the last offset of each hub partition among the rows of files."""
 
     def __init__(self) -> None:
         self._spans: dict[str, dict[int, tuple[int, int]]] = {}
-        self._paths: list[str] = []
-        self._files: list[pa.Array] = []
-        self._partitions: list[pa.Array] = []
-        self._offsets: list[pa.Array] = []
-        self._waiting_rows = 0
 
     def add(self, path: str, columns: tuple[str, str], rows: pa.Table) -> None:
-        """Add rows of a file; `columns`: names of those with hub partition and offset."""
-        self._files.append(pa.repeat(len(self._paths), rows.num_rows))
-        self._paths.append(path)
-        self._partitions += _chunks(rows, columns[0])
-        self._offsets += _chunks(rows, columns[1])
-        self._waiting_rows += rows.num_rows
-        if self._waiting_rows >= _FOLD_ROWS:
-            self._fold()
-
-    def pop(self, path: str) -> dict[int, tuple[int, int]]:
-        """Remove a file and return the first and last offset of its rows, by hub partition.
+        """Add rows of a file; `columns`: names of those with hub partition and offset.
 
         Raises `ValueError` if a row has no hub partition or no offset.
         """
-        self._fold()
-        return self._spans.pop(path)
-
-    def _fold(self) -> None:
-        if not self._waiting_rows:
-            return
-        rows = _origins(self._partitions, self._offsets).append_column("file", pa.chunked_array(self._files))
-        spans = rows.group_by(["file", "partition"]).aggregate([("offset", "min"), ("offset", "max")])
-        columns = (spans[name].to_pylist() for name in ("file", "partition", "offset_min", "offset_max"))
-        for number, partition, first, last in zip(*columns, strict=True):
-            file = self._spans.setdefault(self._paths[number], {})
+        file = self._spans.setdefault(path, {})
+        for partition, (first, last) in _spans(_origins(*(_chunks(rows, name) for name in columns))).items():
             before = file.get(partition, (first, last))
             file[partition] = (min(first, before[0]), max(last, before[1]))
-        self._paths, self._files, self._partitions, self._offsets = [], [], [], []
-        self._waiting_rows = 0
+
+    def pop(self, path: str) -> dict[int, tuple[int, int]]:
+        """Remove a file and return the first and last offset of its rows, by hub partition."""
+        return self._spans.pop(path)
+
+
+def _spans(origins: pa.Table) -> dict[int, tuple[int, int]]:
+    """The first and the last offset of each hub partition.
+
+    Not by Arrow's `group_by`: loading what it needs takes longer than all of this in a small drain.
+    """
+    if not origins.num_rows:
+        return {}
+    least, most = pc.min_max(origins["partition"]).as_py().values()
+    if least == most:
+        first, last = pc.min_max(origins["offset"]).as_py().values()
+        return {least: (first, last)}
+    offsets = defaultdict(list)
+    for partition, offset in zip(*(column.to_pylist() for column in origins.columns), strict=True):
+        offsets[partition].append(offset)
+    return {partition: (min(own), max(own)) for partition, own in offsets.items()}
 
 
 def rows_outside(rows: pa.Table, columns: tuple[str, str], ranges: Mapping[int, Ranges]) -> pa.Table:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -51,7 +54,6 @@ def test_spans_of_slices_and_of_many_rows() -> None:
     spans.add("a", OFFSET_COLUMNS, table.slice(10, 10))
     for start in (60_000, 30_000, 5_000):
         spans.add("a", OFFSET_COLUMNS, table.slice(start, 30_000))
-        assert spans._waiting_rows < 64 * 1024
     spans.add("b", OFFSET_COLUMNS, table.slice(1, 3))
     assert spans.pop("b") == {0: (1, 3)}
     spans.add("a", OFFSET_COLUMNS, table.slice(2, 1))
@@ -60,9 +62,18 @@ def test_spans_of_slices_and_of_many_rows() -> None:
 
 def test_rows_without_an_offset_are_an_error() -> None:
     table = hub_rejects([(0, 1)]).set_column(3, "offset", pa.array([None], pa.int64()))
-    spans = OffsetSpans()
-    spans.add("a", REJECT_OFFSET_COLUMNS, table)
     with pytest.raises(ValueError, match="without partition or offset"):
-        spans.pop("a")
+        OffsetSpans().add("a", REJECT_OFFSET_COLUMNS, table)
     with pytest.raises(ValueError, match="without partition or offset"):
         rows_outside(table, REJECT_OFFSET_COLUMNS, {0: ((0, 1),)})
+
+
+def test_spans_load_no_engine_of_arrow() -> None:
+    program = (
+        "import sys, pyarrow as pa\n"
+        "from airflow_provider_defender.lake.offsets.columns import OffsetSpans\n"
+        "from airflow_provider_defender.landing import REJECT_OFFSET_COLUMNS\n"
+        "OffsetSpans().add('a', REJECT_OFFSET_COLUMNS, pa.table({'partition': [0, 1], 'offset': [5, 6]}))\n"
+        "assert 'pyarrow.acero' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
