@@ -74,7 +74,7 @@ def lower_guids(column: pa.Array) -> pa.Array:
 
 def lower_guid(text: str | None) -> str | None:
     """`lower_guids` for one text."""
-    return text.lower() if text is not None and _is_guid(text) else text
+    return text.lower() if text is not None and not text.islower() and _is_guid(text) else text
 
 
 def only_where(condition: pa.Array, column: pa.Array) -> pa.Array:

@@ -41,8 +41,8 @@ _HOSTS = ("devicename", "deviceid", "computerdnsname", "machineid")
 _UNKNOWN = "unknown"
 _NUMBERS = ("processid", "parentid", "port")
 """How properties end that hold ids of processes or ports, of which 0 is none that is known."""
-_SUSPECTS = frozenset((*ABSENT_TEXTS, *PLACEHOLDERS))
-"""Texts that a column with any of them is looked at more closely for."""
+_ABSENT_TEXTS, _PLACEHOLDERS = frozenset(ABSENT_TEXTS), frozenset(PLACEHOLDERS)
+_SUSPECTS = _ABSENT_TEXTS | _PLACEHOLDERS
 _TICK, _MICROSECOND = pa.scalar(100, pa.int64()), pa.scalar(1000, pa.int64())
 _SHORTEST_TIME, _LONGEST_TIME = len("2026-01-01T00:00:00Z"), len("2026-01-01T00:00:00.123456789Z")
 
@@ -153,8 +153,10 @@ class _Found(NamedTuple):
     def among(cls, texts: pa.Array) -> _Found:
         """Look at texts of which at least one is not null."""
         if is_short(texts):
-            may_be = not _SUSPECTS.isdisjoint(texts.to_pylist())
-            return cls(may_be, may_be, True, True, None)
+            values = texts.to_pylist()
+            return cls(
+                not _ABSENT_TEXTS.isdisjoint(values), not _PLACEHOLDERS.isdisjoint(values), True, True, None
+            )
         lengths = pc.binary_length(texts)
         bounds = pc.min_max(lengths)
         shortest, longest = bounds["min"].as_py(), bounds["max"].as_py()
@@ -337,7 +339,7 @@ def _may_hold_absent(column: pa.Array) -> bool:
     if column.null_count == len(column):
         return False
     if is_short(column):
-        return not _SUSPECTS.isdisjoint(column.to_pylist())
+        return not _ABSENT_TEXTS.isdisjoint(column.to_pylist())
     return bool(pc.min(pc.binary_length(column)).as_py() <= _LONGEST_ABSENT)
 
 
