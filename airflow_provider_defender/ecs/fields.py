@@ -6,9 +6,9 @@ timestamps in microseconds, IP addresses are strings, and a field is a list exac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -197,6 +197,7 @@ log long: offset
 """Fields of the seed's exported-fields table that ECS does not have."""
 
 
+@cache
 def field_type(field: str) -> pa.DataType:
     """The Arrow type of an ECS or seed field.
 
@@ -264,24 +265,57 @@ def _spare_positions(capacity: int) -> pa.Array:
     return pa.array(range(capacity), pa.int32())
 
 
-def nested_columns(schema: pa.Schema, leaves: Mapping[str, pa.Array], length: int) -> list[pa.Array]:
-    """The columns of `schema` from its leaves by dotted name; missing leaves are null.
+def zeros(length: int) -> pa.Array:
+    """As many zeros, as int32. All callers share their buffer."""
+    return _spare_zeros(capacity_of(length)).slice(0, length)
+
+
+@lru_cache(maxsize=16)
+def _spare_zeros(capacity: int) -> pa.Array:
+    return pa.repeat(pa.scalar(0, pa.int32()), capacity)
+
+
+class Nested(NamedTuple):
+    """A field of a schema, with its dotted name, and all fields inside it if it is a struct."""
+
+    name: str
+    field: pa.Field
+    fields: list[pa.Field]
+    children: list[Nested]
+
+
+def nested_fields(fields: Iterable[pa.Field], prefix: str = "") -> list[Nested]:
+    """The fields of a schema as `nested_columns` takes them, to be made once for many calls."""
+    nested = []
+    for field in fields:
+        name = prefix + field.name
+        inside = list(field.type) if pa.types.is_struct(field.type) else []
+        nested.append(Nested(name, field, inside, nested_fields(inside, f"{name}.")))
+    return nested
+
+
+def nested_columns(fields: Sequence[Nested], leaves: Mapping[str, pa.Array], length: int) -> list[pa.Array]:
+    """The columns of a schema from its leaves by dotted name; missing leaves are null.
 
     A whole struct may be given as one leaf. No buffer is copied.
     """
-    given = set(leaves)
-    for name in leaves:
-        parts = name.split(".")
-        given.update(".".join(parts[:end]) for end in range(1, len(parts)))
-    return [_nested_column(field, field.name, leaves, given, length) for field in schema]
+    columns = [_nested_column(each, leaves, length) for each in fields]
+    return [
+        null_column(each.field.type, length) if column is None else column
+        for each, column in zip(fields, columns, strict=True)
+    ]
 
 
-def _nested_column(
-    field: pa.Field, name: str, leaves: Mapping[str, pa.Array], given: set[str], length: int
-) -> pa.Array:
+def _nested_column(nested: Nested, leaves: Mapping[str, pa.Array], length: int) -> pa.Array | None:
+    """A column from its leaves; None if none of them is given."""
+    name, _, fields, children = nested
     if name in leaves:
         return leaves[name]
-    if name not in given:
-        return null_column(field.type, length)
-    children = [_nested_column(child, f"{name}.{child.name}", leaves, given, length) for child in field.type]
-    return pa.StructArray.from_arrays(children, fields=list(field.type))
+    columns = [_nested_column(child, leaves, length) for child in children]
+    if columns.count(None) == len(columns):
+        return None
+    filled = [
+        null_column(field.type, length) if column is None else column
+        for field, column in zip(fields, columns, strict=True)
+    ]
+    return pa.StructArray.from_arrays(filled, fields=fields)

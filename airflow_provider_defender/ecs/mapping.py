@@ -14,7 +14,15 @@ from airflow_provider_defender.landing import LANDING_TYPE, Partitioning
 
 from .engine.items import ColumnPart, ItemColumns
 from .engine.shapes import ColumnType, ListOf, Scalar, Shape, arrow_type
-from .fields import ECS_FIELDS, EVENT_FIELDS, SEED_FIELDS, field_type, nested_schema
+from .fields import (
+    ECS_FIELDS,
+    EVENT_FIELDS,
+    SEED_FIELDS,
+    Nested,
+    field_type,
+    nested_fields,
+    nested_schema,
+)
 
 __all__ = [
     "ENVELOPE",
@@ -210,7 +218,7 @@ class Mapping:
         """The fields that the engine fills."""
         return (*ENGINE_FIELDS, "event.hash") if self.from_hub else ENGINE_FIELDS
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """All ECS and seed fields that the mapping fills, each once.
 
@@ -247,6 +255,11 @@ class Mapping:
             fields.append(pa.field("envelope", arrow_type(self.envelope)))
         return pa.struct([*fields, pa.field("unmapped", pa.string())])
 
+    @cached_property
+    def container_fields(self) -> list[pa.Field]:
+        """The fields of the container."""
+        return list(self.container_type)
+
     def _type_of(self, source: str) -> pa.DataType:
         """The type of a property by dotted name: below a list of objects, the list of their values."""
         column_type: ColumnType = self.shape
@@ -259,6 +272,15 @@ class Mapping:
 
     def own_schema(self) -> pa.Schema:
         """The schema of a dataset that only this mapping fills: fields in ECS order, container, `landing`."""
+        return self._own_schema
+
+    @cached_property
+    def own_fields(self) -> list[Nested]:
+        """The fields of that schema, for `nested_columns`."""
+        return nested_fields(self._own_schema)
+
+    @cached_property
+    def _own_schema(self) -> pa.Schema:
         order = {name: place for place, name in enumerate([*ECS_FIELDS, *EVENT_FIELDS, *SEED_FIELDS])}
         leaves = {
             name: field_type(name)

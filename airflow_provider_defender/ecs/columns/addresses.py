@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .distinct import by_distinct
+from .short import each_value, is_short
 from .values import known_text, lower_text, only_where
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _IPV4 = r"\A(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\z"
+_is_ipv4 = re.compile(_IPV4[:-2] + r"\Z", re.ASCII).match
 
 _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::\d{1,5})?\Z", re.ASCII)
 _WITH_PORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}\Z", re.ASCII)
@@ -46,6 +48,8 @@ def canonical_ip(text: str | None) -> str | None:
 
 @lru_cache(maxsize=16384)
 def _canonical_ip(text: str) -> str | None:
+    if _is_ipv4(text):
+        return text
     plain = text.strip()
     match = _BRACKETED.match(plain) or _WITH_PORT.match(plain)
     try:
@@ -58,6 +62,8 @@ def _canonical_ip(text: str) -> str | None:
 
 def only_ip(column: pa.Array) -> pa.Array:
     """`canonical_ip` for a column: ECS `ip` fields accept nothing else, and joins need one spelling."""
+    if is_short(column):
+        return each_value(canonical_ip, column)
     usual = pc.match_substring_regex(column, _IPV4)
     if pc.all(usual).as_py():
         return column
@@ -87,11 +93,15 @@ def network_type(address: str | None) -> str | None:
 
 def network_types(address: pa.Array) -> pa.Array:
     """`network_type` for a column, by addresses as `only_ip` gives them."""
+    if is_short(address):
+        return each_value(network_type, address)
     return pc.if_else(pc.match_substring(address, ":"), "ipv6", "ipv4")
 
 
 def without_brackets(domain: pa.Array) -> pa.Array:
     """A URL's domain without the brackets around an IPv6 address."""
+    if is_short(domain):
+        return each_value(lambda text: text.strip("[]"), domain)
     return pc.utf8_trim(domain, "[]")
 
 
@@ -137,6 +147,8 @@ def _is_mark(character: str) -> bool:
 
 def only_host(column: pa.Array) -> pa.Array:
     """`host_name` for a column: for `*.domain` and `related.hosts`."""
+    if is_short(column):
+        return each_value(host_name, column)
     if column.null_count == len(column):
         return column
     encoded = column.dictionary_encode()

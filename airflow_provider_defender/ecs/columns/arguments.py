@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..fields import positions
+from .short import column_of, is_short
 from .values import only_where
 
 __all__ = ["arguments"]
@@ -29,9 +30,26 @@ def arguments(command_line: pa.Array) -> tuple[pa.Array, pa.Array]:
     characters, also on Linux, where the shell has removed those that are none. Null for what is longer than a
     command line can be.
     """
+    if is_short(command_line):
+        lines = command_line.to_pylist()
+        found = {line: _words(line) for line in set(lines)}
+        lists = [found[line] for line in lines]
+        counts = [None if words is None else len(words) for words in lists]
+        return column_of(lists, _TEXTS), column_of(counts, pa.int64())
     encoded = command_line.dictionary_encode()
     words = _split(encoded.dictionary).take(encoded.indices)
     return words, pc.list_value_length(words).cast(pa.int64())
+
+
+def _words(command_line: str | None) -> list[str] | None:
+    """The words of one command line."""
+    if command_line is None or len(command_line) > _LONGEST_COMMAND:
+        return None
+    if len(data := command_line.encode()) > _LONGEST_COMMAND:
+        return None
+    if '"' in command_line:
+        return _split_oddly_quoted(command_line)
+    return [word.decode() for word in data.split()] or None
 
 
 def _split(command_line: pa.Array) -> pa.Array:

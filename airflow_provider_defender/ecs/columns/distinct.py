@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .short import column_of, is_short
+
 __all__ = [
     "by_distinct",
     "by_distinct_pair",
@@ -26,6 +28,8 @@ def by_distinct(
         types: the outputs' Arrow types.
         columns: the inputs; lists of strings are passed as lists.
     """
+    if is_short(columns[0]):
+        return _by_row(function, types, columns)
     indices, combinations = _distinct(columns[0])
     combinations = [(value,) for value in combinations]
     for column in columns[1:]:
@@ -42,6 +46,32 @@ def by_distinct(
     )
 
 
+def _by_row(
+    function: Callable[..., tuple[Any, ...]], types: Sequence[pa.DataType], columns: Sequence[pa.Array]
+) -> tuple[pa.Array, ...]:
+    """The same, row by row."""
+    has_lists = any(pa.types.is_list(column.type) for column in columns)
+    known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    found = []
+    for row in zip(*map(_values, columns), strict=True):
+        if row not in known:
+            arguments = [list(value) if isinstance(value, tuple) else value for value in row]
+            known[row] = function(*(arguments if has_lists else row))
+        found.append(known[row])
+    outputs = list(zip(*found, strict=True)) or [()] * len(types)
+    return tuple(column_of(output, arrow_type) for output, arrow_type in zip(outputs, types, strict=False))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """The values, with lists as tuples; None for a list with a null in it."""
+    values: list[Any] = column.to_pylist()
+    return _keys(values) if pa.types.is_list(column.type) else values
+
+
+def _keys(lists: list[list[str] | None]) -> list[tuple[str, ...] | None]:
+    return [None if each is None or None in each else tuple(each) for each in lists]
+
+
 def _distinct(column: pa.Array) -> tuple[pa.Array, list[Any]]:
     """For each row, the index of its value among the distinct values, the last of which is None."""
     is_list = pa.types.is_list(column.type)
@@ -50,13 +80,15 @@ def _distinct(column: pa.Array) -> tuple[pa.Array, list[Any]]:
     encoded = (pc.binary_join(column, _BETWEEN) if is_list else column).dictionary_encode()
     values = encoded.dictionary.to_pylist()
     if is_list:
-        values = [value.split(_BETWEEN) if value else [] for value in values]
+        if "" in values:
+            return _distinct_lists(column.to_pylist())
+        values = [value.split(_BETWEEN) for value in values]
     return pc.fill_null(encoded.indices.cast(pa.int64()), len(values)), [*values, None]
 
 
 def _distinct_lists(lists: list[list[str] | None]) -> tuple[pa.Array, list[Any]]:
-    """The same for lists with texts that hold what otherwise stands between texts."""
-    keys = [None if each is None or None in each else tuple(each) for each in lists]
+    """The same for empty lists, and for texts that are empty or hold what otherwise stands between texts."""
+    keys = _keys(lists)
     places = {key: place for place, key in enumerate(dict.fromkeys(key for key in keys if key is not None))}
     indices = [len(places) if key is None else places[key] for key in keys]
     return pa.array(indices, pa.int64()), [*map(list, places), None]

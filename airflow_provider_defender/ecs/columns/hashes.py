@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .short import each_value, is_short
 from .values import only_where
 
 __all__ = ["HASH_LENGTHS", "Algorithm", "hash_of", "only_hash"]
@@ -18,10 +19,16 @@ HASH_LENGTHS: dict[Algorithm, int] = {"md5": 32, "sha1": 40, "sha256": 64}
 """Hex digits of each algorithm's hashes."""
 
 _is_hex = re.compile(r"[0-9a-f]+\Z").match
+_is_usual = {
+    algorithm: re.compile(rf"(?!0+\Z)[0-9a-f]{{{length}}}\Z").match
+    for algorithm, length in HASH_LENGTHS.items()
+}
 
 
 def hash_of(text: str | None, algorithm: Algorithm) -> str | None:
     """A hash in lower case; None for what is none of this algorithm: another length, no hex, zeros only."""
+    if text is not None and _is_usual[algorithm](text):
+        return text
     plain = (text or "").strip().lower()
     is_hash = len(plain) == HASH_LENGTHS[algorithm] and _is_hex(plain) and plain.strip("0")
     return plain if is_hash else None
@@ -31,6 +38,8 @@ def only_hash(column: pa.Array, algorithm: Algorithm) -> pa.Array:
     """`hash_of` for a column."""
     if column.null_count == len(column):
         return column
+    if is_short(column):
+        return each_value(lambda text: hash_of(text, algorithm), column)
     length = HASH_LENGTHS[algorithm]
     lengths = pc.min_max(pc.binary_length(column))
     all_hashes = lengths["min"].as_py() == lengths["max"].as_py() == length and _all_lower_hex(column)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..fields import positions
+from ..fields import null_column, positions
+from .short import column_of, is_short
 
 __all__ = [
     "collect",
 ]
 
+_TEXTS = pa.list_(pa.string())
 _VECTORISED_LIST = 4
 
 
@@ -21,6 +23,8 @@ def collect(*columns: pa.Array) -> pa.Array:
 
     Null where there is no value at all.
     """
+    if is_short(columns[0]):
+        return _collect_slowly(columns)
     scalars: list[pa.Array] = []
     for column in columns:
         if not pa.types.is_list(column.type):
@@ -31,7 +35,7 @@ def collect(*columns: pa.Array) -> pa.Array:
             return _collect_slowly(columns)
     scalars = [column for column in scalars if column.null_count < len(column)]
     if not scalars:
-        return pa.nulls(len(columns[0]), pa.list_(pa.string()))
+        return null_column(_TEXTS, len(columns[0]))
     kept = [_is_new(scalars[:end], column) for end, column in enumerate(scalars)]
     if len(scalars) == 1:
         return _lists(kept[0].cast(pa.int32()), scalars[0].drop_null())
@@ -77,11 +81,18 @@ def _is_new(earlier: Sequence[pa.Array], column: pa.Array) -> pa.Array:
 
 
 def _collect_slowly(columns: Sequence[pa.Array]) -> pa.Array:
+    filled = [column for column in columns if column.null_count < len(column)]
+    if not filled:
+        return null_column(_TEXTS, len(columns[0]))
+    has_lists = any(pa.types.is_list(column.type) for column in filled)
     rows = []
-    for values in zip(*(column.to_pylist() for column in columns), strict=False):
-        found: dict[str | None, None] = {}
-        for value in values:
-            found.update(dict.fromkeys(value if isinstance(value, list) else (value,)))
+    for values in zip(*(column.to_pylist() for column in filled), strict=True):
+        found = dict.fromkeys(_flat(values) if has_lists else values)
         found.pop(None, None)
         rows.append(list(found) or None)
-    return pa.array(rows, pa.list_(pa.string()))
+    return column_of(rows, _TEXTS)
+
+
+def _flat(values: Iterable[str | list[str | None] | None]) -> Iterator[str | None]:
+    for value in values:
+        yield from value if isinstance(value, list) else (value,)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .distinct import by_distinct, by_distinct_pair
+from .short import is_short
 from .values import lower_text, only_where
 
 __all__ = [
@@ -51,6 +52,8 @@ def file_paths(directory: pa.Array, name: pa.Array) -> tuple[pa.Array, pa.Array]
     """Directory and full path of files, as from `file_parts`."""
     if name.null_count == len(name):
         return directory, name
+    if is_short(name):
+        return by_distinct(_file_path, _TWO_TEXTS, directory, name)
     return by_distinct_pair(_file_paths, directory, name)
 
 
@@ -61,6 +64,8 @@ def image_paths(path: pa.Array, name: pa.Array) -> tuple[pa.Array, pa.Array]:
     """
     if path.null_count == len(path) == name.null_count:
         return path, name
+    if is_short(name):
+        return by_distinct(parts_of_image, _TWO_TEXTS, path, name)
     return by_distinct_pair(_image_paths, path, name)
 
 
@@ -184,6 +189,8 @@ def parts_of_image(path: str | None, name: str | None) -> tuple[str | None, str 
     """`image_paths` for one image."""
     if not name:
         return path, None
+    if path is not None and path.endswith(name) and path[-len(name) - 1 : -len(name)] in ("\\", "/"):
+        return path, _last_part(name) or None
     last = _last_part(name)
     if last != name:
         is_known = path is not None and (_ends_in(path, last) or not _is_absolute(name))

@@ -16,7 +16,10 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .short import column_of, each_value, is_short
+
 __all__ = [
+    "PLACEHOLDERS",
     "difference_in_nanoseconds",
     "first_known",
     "join_known",
@@ -37,7 +40,10 @@ _MOST_TICKS = (2**63 - 1) // 100
 
 def first_known(*columns: pa.Array) -> pa.Array:
     """The first value that is not null."""
-    return pc.coalesce(*columns)
+    filled = [column for column in columns if column.null_count < len(column)]
+    if len(filled) > 1 and filled[0].null_count:
+        return pc.coalesce(*filled)
+    return filled[0] if filled else columns[0]
 
 
 def lower(column: pa.Array) -> pa.Array:
@@ -57,6 +63,8 @@ _is_guid = re.compile(_GUID[:-1] + r"\Z").match
 
 def lower_guids(column: pa.Array) -> pa.Array:
     """GUIDs in lower case, so that equal ones compare as equal; other texts unchanged."""
+    if is_short(column):
+        return each_value(lower_guid, column)
     lowered = pc.ascii_lower(column)
     differ = pc.fill_null(pc.not_equal(lowered, column), False)
     if not pc.any(differ).as_py():
@@ -66,11 +74,13 @@ def lower_guids(column: pa.Array) -> pa.Array:
 
 def lower_guid(text: str | None) -> str | None:
     """`lower_guids` for one text."""
-    return text.lower() if text is not None and _is_guid(text) else text
+    return text.lower() if text is not None and not text.islower() and _is_guid(text) else text
 
 
 def only_where(condition: pa.Array, column: pa.Array) -> pa.Array:
-    """The value if the condition is true, else null."""
+    """The value if the condition is true, else null; the same array if it is true for all."""
+    if condition.true_count == len(column):
+        return column
     # Older pyarrow (21) damages a slice of texts if the other value is a null scalar (apache/arrow#49410).
     nothing = pa.nulls(len(column), column.type) if column.offset else pa.scalar(None, column.type)
     return pc.if_else(condition, column, nothing)
@@ -78,8 +88,16 @@ def only_where(condition: pa.Array, column: pa.Array) -> pa.Array:
 
 def join_known(separator: str, *columns: pa.Array) -> pa.Array:
     """The values with `separator` between them; null where any of them is null."""
+    if is_short(columns[0]) and all(_is_text_or_number(column.type) for column in columns):
+        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        joined = [None if None in row else separator.join(map(str, row)) for row in rows]
+        return column_of(joined, pa.string())
     texts = [column if pa.types.is_string(column.type) else column.cast(pa.string()) for column in columns]
     return pc.binary_join_element_wise(*texts, separator)
+
+
+def _is_text_or_number(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_string(arrow_type) or pa.types.is_integer(arrow_type))
 
 
 def difference_in_nanoseconds(start_ticks: pa.Array, end_ticks: pa.Array) -> pa.Array:
@@ -93,8 +111,10 @@ NO_GUID = "00000000-0000-0000-0000-000000000000"
 """The GUID of zeros, which Microsoft sends where it knows none."""
 _NULLS = ("null", "Null", "NULL")
 _PLACEHOLDERS = (" ", ":", "none specified", NO_GUID)
+PLACEHOLDERS = (*_PLACEHOLDERS, *_NULLS)
+"""What `only_known` takes out."""
 _PLACEHOLDER_TEXTS = pa.array(_PLACEHOLDERS)
-_PLACEHOLDERS_AND_NULLS = pa.array((*_PLACEHOLDERS, *_NULLS))
+_PLACEHOLDERS_AND_NULLS = pa.array(PLACEHOLDERS)
 _PLACEHOLDER_LENGTHS = pc.unique(pc.binary_length(_PLACEHOLDERS_AND_NULLS))
 _NO_NAMES = frozenset(
     {"", "-", ":", "n/a", "na", "null", "none", "none specified", "not specified", "unspecified", "unknown"}
@@ -122,6 +142,8 @@ def known_name(text: str | None) -> str | None:
 
 def only_named(column: pa.Array) -> pa.Array:
     """`known_name` for a column: for names of systems, networks, kinds of devices, of which few differ."""
+    if is_short(column):
+        return each_value(known_name, column)
     encoded = column.dictionary_encode()
     names = pa.array([known_name(text) for text in encoded.dictionary.to_pylist()], pa.string())
     return names.take(encoded.indices)
@@ -141,6 +163,9 @@ def only_known(column: pa.Array, lengths: pa.Array | None = None, null_is_name: 
     if column.null_count == len(column):
         return column
     placeholders = _PLACEHOLDER_TEXTS if null_is_name else _PLACEHOLDERS_AND_NULLS
+    if is_short(column):
+        texts = _PLACEHOLDERS if null_is_name else PLACEHOLDERS
+        return each_value(lambda text: None if text in texts else text, column)
     suspects = pc.is_in(pc.binary_length(column) if lengths is None else lengths, _PLACEHOLDER_LENGTHS)
     if not pc.any(suspects).as_py() or not pc.any(pc.is_in(column.filter(suspects), placeholders)).as_py():
         return column
@@ -149,6 +174,8 @@ def only_known(column: pa.Array, lengths: pa.Array | None = None, null_is_name: 
 
 def positive(column: pa.Array) -> pa.Array:
     """The numbers above 0: process ids and ports, where 0 and less stand for none that is known."""
+    if is_short(column):
+        return each_value(lambda number: number if number > 0 else None, column)
     smallest = pc.min(column).as_py()
     if smallest is None or smallest > 0:
         return column

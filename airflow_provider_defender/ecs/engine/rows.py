@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from airflow_provider_defender.landing import LANDING_TYPE
 
 from ..columns import lower_guids
-from ..fields import ECS_VERSION, capacity_of, field_type, nested_columns, null_column
+from ..fields import ECS_VERSION, capacity_of, field_type, nested_columns, nested_fields, null_column
 from ..mapping import HUB_SOURCE, Computed, Mapping
 from .tolerant import Unmapped
 from .typed import Columns
@@ -22,6 +22,7 @@ from .values import json_text
 
 __all__ = ["Chunk", "RowBuilder"]
 
+_LANDING_FIELDS = list(LANDING_TYPE)
 _GUID_FIELDS = ("cloud.account.id", "organization.id")
 """Fields with ids of tenants and subscriptions, which must have one spelling only."""
 
@@ -68,6 +69,8 @@ class RowBuilder:
     def __init__(self, mapping: Mapping, schema: pa.Schema, ingested: datetime | None) -> None:
         self._mapping = mapping
         self._schema = schema
+        is_own = schema is mapping.own_schema()
+        self._fields = mapping.own_fields if is_own else nested_fields(schema)
         self._constants = {**mapping.constants, "ecs.version": ECS_VERSION}
         if ingested is not None:
             self._constants["event.ingested"] = ingested
@@ -108,12 +111,12 @@ class RowBuilder:
             leaves["event.original"] = rows.on_first(chunk.texts)
         leaves[self._mapping.container] = self._container(chunk, rows)
         leaves["landing"] = self._landing(chunk, rows)
-        return pa.RecordBatch.from_arrays(nested_columns(self._schema, leaves, length), schema=self._schema)
+        return pa.RecordBatch.from_arrays(nested_columns(self._fields, leaves, length), schema=self._schema)
 
     def _container(self, chunk: Chunk, rows: _Rows) -> pa.Array:
         mapping = self._mapping
         columns = []
-        for part in mapping.container_type:
+        for part in mapping.container_fields:
             if part.name == "unmapped":
                 columns.append(rows.unmapped(chunk, mapping.items))
             elif part.name in (mapping.items, mapping.envelope and "envelope"):
@@ -122,7 +125,7 @@ class RowBuilder:
                 columns.append(pa.StructArray.from_arrays(children, fields=list(part.type), mask=mask))
             else:
                 columns.append(rows.column(mapping.added.get(part.name, part.name)))
-        return pa.StructArray.from_arrays(columns, fields=list(mapping.container_type))
+        return pa.StructArray.from_arrays(columns, fields=mapping.container_fields)
 
     def _landing(self, chunk: Chunk, rows: _Rows) -> pa.Array:
         source = HUB_SOURCE if self._mapping.from_hub else self._mapping.source
@@ -132,8 +135,8 @@ class RowBuilder:
             "time_origin": constant_column("record", pa.string(), rows.length),
             **{name: rows.take(column) for name, column in chunk.landing.items()},
         }
-        columns = [leaves.get(part.name, null_column(part.type, rows.length)) for part in LANDING_TYPE]
-        return pa.StructArray.from_arrays(columns, fields=list(LANDING_TYPE))
+        columns = [leaves.get(part.name, null_column(part.type, rows.length)) for part in _LANDING_FIELDS]
+        return pa.StructArray.from_arrays(columns, fields=_LANDING_FIELDS)
 
 
 def record_column(columns: Columns, name: str) -> pa.Array:

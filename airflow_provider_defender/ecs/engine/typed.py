@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..columns import HASH_LENGTHS, NO_GUID, lower_guids, only_hash, only_known, only_where, positive
-from ..fields import TIMESTAMP, positions
+from ..columns.short import each_value, is_short
+from ..columns.values import PLACEHOLDERS
+from ..fields import TIMESTAMP, null_column, positions, zeros
 from .shapes import ColumnType, ListOf, Shape, arrow_type
 from .values import ABSENT_TEXTS, ticks_of
 
@@ -38,6 +41,9 @@ _HOSTS = ("devicename", "deviceid", "computerdnsname", "machineid")
 _UNKNOWN = "unknown"
 _NUMBERS = ("processid", "parentid", "port")
 """How properties end that hold ids of processes or ports, of which 0 is none that is known."""
+_ABSENT_TEXTS, _PLACEHOLDERS = frozenset(ABSENT_TEXTS), frozenset(PLACEHOLDERS)
+_SUSPECTS = _ABSENT_TEXTS | _PLACEHOLDERS
+_TICK, _MICROSECOND = pa.scalar(100, pa.int64()), pa.scalar(1000, pa.int64())
 _SHORTEST_TIME, _LONGEST_TIME = len("2026-01-01T00:00:00Z"), len("2026-01-01T00:00:00.123456789Z")
 
 
@@ -70,6 +76,8 @@ def typed_columns(shape: Shape, items: str | None, raw: pa.StructArray) -> Colum
     `items` names the property that holds a list of objects, each of which becomes a row.
     """
     builder = _Builder()
+    if is_short(raw):
+        builder.times = _times_at_once(shape, raw)
     record: dict[str, pa.Array] = {}
     item: dict[str, pa.Array] = {}
     offsets = parents = positions(len(raw) + 1)
@@ -83,7 +91,7 @@ def typed_columns(shape: Shape, items: str | None, raw: pa.StructArray) -> Colum
         has_item = column.values.is_valid() if column.values.null_count else None
         builder.children(column_type.item, column.values, parents, f"{name}.", item)
     parents = parents.slice(0, len(offsets) - 1) if parents is offsets else parents
-    numbers = pc.subtract(positions(len(parents)), offsets.take(parents))
+    numbers = pc.subtract(positions(len(parents)), offsets.take(parents)) if items else zeros(len(parents))
     return Columns(
         len(raw), record, item, builder.ticks, parents, numbers, has_item, builder.mismatched, builder.known
     )
@@ -91,14 +99,74 @@ def typed_columns(shape: Shape, items: str | None, raw: pa.StructArray) -> Colum
 
 def times_of(texts: pa.Array) -> pa.Array:
     """The times that these texts are, as far as they are any: nulls for the others."""
-    nanoseconds = _parse_common_times(texts)
-    if nanoseconds is not None:
-        return pc.divide(nanoseconds, 1000).cast(TIMESTAMP)
+    times = _common_times(texts)
+    if times is not None:
+        return times.stamps
     return _microseconds([None if text is None else ticks_of(text) for text in texts.to_pylist()])
 
 
 def _microseconds(ticks: list[int | None]) -> pa.Array:
     return pa.array([None if tick is None else tick // 10 for tick in ticks], pa.int64()).cast(TIMESTAMP)
+
+
+class _Times(NamedTuple):
+    """A column of times, as ticks and as timestamps."""
+
+    ticks: pa.Array
+    stamps: pa.Array
+
+    def slice(self, start: int, length: int) -> _Times:
+        return _Times(self.ticks.slice(start, length), self.stamps.slice(start, length))
+
+
+def _common_times(texts: pa.Array) -> _Times | None:
+    """The times if all are as `_parse_common_times` knows them."""
+    if texts.null_count == len(texts):
+        return _Times(null_column(pa.int64(), len(texts)), null_column(TIMESTAMP, len(texts)))
+    nanoseconds = _parse_common_times(texts)
+    if nanoseconds is None:
+        return None
+    return _Times(pc.divide(nanoseconds, _TICK), pc.divide(nanoseconds, _MICROSECOND).cast(TIMESTAMP))
+
+
+def _times_at_once(shape: Shape, raw: pa.StructArray) -> dict[str, _Times]:
+    """The times of all columns of times, if all of them are common: one call for all costs that of one."""
+    names = [name for name, column_type in shape.properties.items() if column_type == "time"]
+    columns = {name: raw.field(name) for name in names}
+    columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
+    times = _common_times(pa.concat_arrays(list(columns.values()))) if len(columns) > 1 else None
+    if times is None:
+        return {}
+    return {name: times.slice(place * len(raw), len(raw)) for place, name in enumerate(columns)}
+
+
+class _Found(NamedTuple):
+    """What may be among the texts of a column, by a quick look; `lengths` if they have been measured."""
+
+    may_be_absent: bool
+    may_be_placeholder: bool
+    may_be_unknown: bool
+    may_be_guid: bool
+    lengths: pa.Array | None
+
+    @classmethod
+    def among(cls, texts: pa.Array) -> _Found:
+        """Look at texts of which at least one is not null."""
+        if is_short(texts):
+            values = texts.to_pylist()
+            return cls(
+                not _ABSENT_TEXTS.isdisjoint(values), not _PLACEHOLDERS.isdisjoint(values), True, True, None
+            )
+        lengths = pc.binary_length(texts)
+        bounds = pc.min_max(lengths)
+        shortest, longest = bounds["min"].as_py(), bounds["max"].as_py()
+        return cls(
+            shortest <= _LONGEST_ABSENT,
+            shortest <= len(NO_GUID),
+            shortest <= len(_UNKNOWN) <= longest,
+            longest >= len(NO_GUID),
+            lengths,
+        )
 
 
 class _Builder:
@@ -111,6 +179,7 @@ class _Builder:
         self.mismatched: set[int] = set()
         self.ticks: dict[str, pa.Array] = {}
         self.known: dict[str, pa.Array] = {}
+        self.times: dict[str, _Times] = {}
 
     def children(
         self,
@@ -155,6 +224,11 @@ class _Builder:
         """Look for placeholders among the values of a key inside a JSON column."""
         if raw.null_count == len(raw):
             return
+        if is_short(raw):
+            if not _SUSPECTS.isdisjoint(raw.to_pylist()):
+                null_is_name = name.lower().endswith(_NAMES)
+                self._know(name, raw, only_known(_present(raw), null_is_name=null_is_name))
+            return
         lengths = pc.binary_length(raw)
         shortest = pc.min(lengths).as_py()
         if shortest <= len(NO_GUID):
@@ -173,21 +247,19 @@ class _Builder:
     def _text_column(self, raw: pa.Array, name: str) -> pa.Array:
         if raw.null_count == len(raw):
             return raw
-        lengths = pc.binary_length(raw)
-        bounds = pc.min_max(lengths)
-        shortest, longest = bounds["min"].as_py(), bounds["max"].as_py()
-        column = _present(raw) if shortest <= _LONGEST_ABSENT else raw
+        found = _Found.among(raw)
+        column = _present(raw) if found.may_be_absent else raw
         end = name.lower()
         for algorithm in HASH_LENGTHS:
             if end.endswith(algorithm):
                 self._know(name, column, only_hash(column, algorithm))
                 return column
         known = column
-        if shortest <= len(NO_GUID):
-            known = only_known(column, lengths, null_is_name=end.endswith(_NAMES))
-        if end.endswith(_HOSTS) and shortest <= len(_UNKNOWN) <= longest:
-            known = only_where(pc.not_equal(pc.ascii_lower(known), _UNKNOWN), known)
-        if end.endswith(_GUIDS) and longest >= len(NO_GUID):
+        if found.may_be_placeholder:
+            known = only_known(column, found.lengths, null_is_name=end.endswith(_NAMES))
+        if found.may_be_unknown and end.endswith(_HOSTS):
+            known = _without_unknown(known)
+        if found.may_be_guid and end.endswith(_GUIDS):
             known = lower_guids(known)
         self._know(name, column, known)
         return column
@@ -207,11 +279,13 @@ class _Builder:
         return pa.ListArray.from_arrays(raw.offsets, child, type=arrow_type(column_type), mask=mask)
 
     def _time_column(self, raw: pa.Array, owners: pa.Array | None, name: str) -> pa.Array:
-        texts = _known_texts(raw)
-        nanoseconds = _parse_common_times(texts)
-        if nanoseconds is not None:
-            self.ticks[name] = pc.divide(nanoseconds, 100)
-            return pc.divide(nanoseconds, 1000).cast(TIMESTAMP)
+        times = self.times.get(name)
+        if times is None:
+            texts = _known_texts(raw)
+            times = _common_times(texts)
+        if times is not None:
+            self.ticks[name] = times.ticks
+            return times.stamps
         known: dict[str | None, int | None] = {None: None}
         ticks = []
         for number, text in enumerate(texts.to_pylist()):
@@ -225,11 +299,12 @@ class _Builder:
 
 
 def _parse_common_times(texts: pa.Array) -> pa.Array | None:
-    """Nanoseconds since 1970 if all texts are in UTC and lie between 1970 and 2262; else None."""
-    if texts.null_count == len(texts):
-        return texts.cast(pa.int64())
+    """Nanoseconds since 1970 if all texts are in UTC and lie between 1970 and 2262; else None.
+
+    At least one is not null.
+    """
     has_zone = pc.ends_with(texts, "Z")
-    if not pc.all(has_zone).as_py():
+    if has_zone.true_count + texts.null_count < len(texts):
         texts = pc.if_else(has_zone, texts, pc.binary_join_element_wise(texts, "Z", ""))
     lengths = pc.min_max(pc.binary_length(texts))
     if lengths["min"].as_py() < _SHORTEST_TIME or lengths["max"].as_py() > _LONGEST_TIME:
@@ -249,12 +324,22 @@ def _known_texts(column: pa.Array) -> pa.Array:
 
 
 def _present(column: pa.Array) -> pa.Array:
+    if is_short(column):
+        return each_value(lambda text: None if text in ABSENT_TEXTS else text, column)
     return only_where(pc.invert(pc.is_in(column, _ABSENT)), column)
+
+
+def _without_unknown(names: pa.Array) -> pa.Array:
+    if is_short(names):
+        return each_value(lambda text: None if text.isascii() and text.lower() == _UNKNOWN else text, names)
+    return only_where(pc.not_equal(pc.ascii_lower(names), _UNKNOWN), names)
 
 
 def _may_hold_absent(column: pa.Array) -> bool:
     if column.null_count == len(column):
         return False
+    if is_short(column):
+        return not _ABSENT_TEXTS.isdisjoint(column.to_pylist())
     return bool(pc.min(pc.binary_length(column)).as_py() <= _LONGEST_ABSENT)
 
 

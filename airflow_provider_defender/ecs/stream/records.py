@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -15,6 +16,7 @@ from airflow_provider_defender.landing import TIMESTAMP
 
 from ..attack import unknown_categories
 from ..columns import join_known, lower_guids
+from ..columns.short import column_of, is_short
 from ..engine.reader import RecordReader
 from ..engine.rows import Chunk, constant_column
 from ..engine.tolerant import Unmapped
@@ -68,9 +70,9 @@ class EventRecords:
 
     def _count_actions(self, columns: Columns) -> None:
         for name, is_known in self.mapping.known.items():
-            for each in pc.value_counts(columns.record[name]).to_pylist() if name in columns.record else ():
-                if each["values"] is not None and not is_known(each["values"]):
-                    self.reader.counts.add(self.reader.counts.actions, each["values"], each["counts"])
+            for action, times in _counts(columns.record[name]) if name in columns.record else ():
+                if action is not None and not is_known(action):
+                    self.reader.counts.add(self.reader.counts.actions, action, times)
 
     def _landing(self, columns: Columns, hashes: pa.Array, numbers: Sequence[int]) -> dict[str, pa.Array]:
         tenants, kafka = self._tenants(columns), self._kafka(numbers)
@@ -171,7 +173,7 @@ class EventRecords:
         return Clocks(
             record=pc.coalesce(*own) if own else none,
             envelope=columns.record.get("envelope.time", none),
-            broker=self.origins.column("enqueued").combine_chunks(),
+            broker=_whole_column(self.origins, "enqueued"),
             ingested=ingested,
             enveloped=self.mapping.envelope is not None,
         )
@@ -179,27 +181,43 @@ class EventRecords:
     def _tenants(self, columns: Columns) -> pa.Array:
         names = ["envelope.tenantId", self.mapping.tenant]
         known = [columns.record[name] for name in names if name in columns.record]
-        return lower_guids(pc.coalesce(*known, self.origins.column("tenant").combine_chunks()))
+        if known and not known[0].null_count:
+            return lower_guids(known[0])
+        return lower_guids(pc.coalesce(*known, _whole_column(self.origins, "tenant")))
 
     def _keys(self, columns: Columns, tenants: pa.Array, hashes: pa.Array, kafka: pa.StructArray) -> pa.Array:
         """Keys that only duplicates share; for tables without duplicates, they contain the record's place."""
         keys = pc.coalesce(join_known("/", tenants, hashes), hashes)
-        is_timed = pa.repeat(pa.scalar(False), len(keys))
-        for name in columns.record.keys() & set(times_of_duplicates(self.mapping)):
-            is_timed = pc.or_(is_timed, pc.fill_null(pc.greater(columns.record[name], OLDEST), False))
-        if pc.all(is_timed).as_py():
+        is_timed = constant_column(False, pa.bool_(), len(keys))
+        for name in times_of_duplicates(self.mapping):
+            if name in columns.record:
+                is_timed = pc.or_kleene(is_timed, pc.greater(columns.record[name], OLDEST))
+        if is_timed.true_count == len(keys):
             return keys
+        is_timed = pc.fill_null(is_timed, False)
         place = join_known("-", *(kafka.field(name) for name in ("partition", "offset", "record")))
         return pc.if_else(is_timed, keys, pc.coalesce(join_known("/", keys, place), keys))
 
     def _kafka(self, numbers: Sequence[int]) -> pa.StructArray:
         columns = {
-            name: self.origins.column(name).combine_chunks()
+            name: _whole_column(self.origins, name)
             for name in ("namespace", "hub", "partition", "offset", "enqueued")
         }
         columns["record"] = pa.array(numbers, pa.int32())
         names = ("namespace", "hub", "partition", "offset", "record", "enqueued")
         return pa.StructArray.from_arrays([columns[name] for name in names], names)
+
+
+def _counts(column: pa.Array) -> Iterable[tuple[Any, int]]:
+    """Each different value, and how often it is there."""
+    if is_short(column):
+        return Counter(column.to_pylist()).items()
+    return [(each["values"], each["counts"]) for each in pc.value_counts(column).to_pylist()]
+
+
+def _whole_column(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _constants_of(envelopes: Sequence[Envelope]) -> list[pa.Array]:
@@ -208,6 +226,9 @@ def _constants_of(envelopes: Sequence[Envelope]) -> list[pa.Array]:
     columns = zip(*(envelope.constants for envelope in places), strict=True)
     if len(places) == 1:
         return [pa.repeat(pa.scalar(value, pa.string()), len(envelopes)) for (value,) in columns]
+    if is_short(envelopes):
+        rows = [envelope.constants for envelope in envelopes]
+        return [column_of(column, pa.string()) for column in zip(*rows, strict=True)]
     indices = pa.array([places[envelope] for envelope in envelopes], pa.int32())
     return [pa.array(column, pa.string()).take(indices) for column in columns]
 

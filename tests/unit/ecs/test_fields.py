@@ -14,6 +14,7 @@ from airflow_provider_defender.ecs.fields import (
     field_type,
     leaf_fields,
     nested_columns,
+    nested_fields,
     nested_schema,
     null_column,
 )
@@ -97,7 +98,7 @@ def test_nested_schema_and_leaf_fields_are_opposites() -> None:
 
 def test_nested_columns_fill_what_is_not_given_with_nulls() -> None:
     schema = nested_schema({"a.b": pa.string(), "a.c": pa.int64(), "d.e": pa.string()})
-    columns = nested_columns(schema, {"a.b": pa.array(["x", None])}, 2)
+    columns = nested_columns(nested_fields(schema), {"a.b": pa.array(["x", None])}, 2)
     assert columns[0].to_pylist() == [{"b": "x", "c": None}, {"b": None, "c": None}]
     assert columns[1].to_pylist() == [None, None]
 

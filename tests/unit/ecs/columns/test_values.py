@@ -47,3 +47,25 @@ def test_positive() -> None:
     usual = pa.array([4, None, 1], pa.int64())
     assert columns.positive(usual) is usual
     assert columns.positive(pa.nulls(2, pa.int64())).to_pylist() == [None, None]
+
+
+def test_the_first_that_is_known() -> None:
+    nothing, some, whole = texts(None, None), texts("a", None), texts("b", "c")
+    assert columns.first_known(nothing, some, whole).to_pylist() == ["a", "c"]
+    assert columns.first_known(nothing, some) is some
+    assert columns.first_known(nothing, whole, some) is whole
+    assert columns.first_known(nothing, nothing).to_pylist() == [None, None]
+
+
+def test_what_is_wanted_everywhere_is_not_copied() -> None:
+    column = texts("a", None)
+    assert columns.only_where(pa.array([True, True]), column) is column
+    assert columns.only_where(pa.array([True, None]), column).to_pylist() == ["a", None]
+
+
+def test_guids_in_lower_case() -> None:
+    guid = "ABCDEF01-1111-2222-3333-444444444444"
+    column = texts(guid, "Text", None, guid.lower())
+    assert columns.lower_guids(column).to_pylist() == [guid.lower(), "Text", None, guid.lower()]
+    usual = texts("text", guid.lower(), None)
+    assert columns.lower_guids(usual) is usual

@@ -52,6 +52,18 @@ def streamed(
     return stamp(message(logon(Timestamp=written(record)) | {"time": written(envelope)}), broker)
 
 
+@pytest.mark.parametrize("wrong", [NOW + 2 * DAY, NOW - 401 * DAY, YEAR_ONE])
+def test_one_wrong_clock_among_many_is_seen(wrong: datetime) -> None:
+    times = [NOW - MINUTE, wrong, NOW - 2 * MINUTE]
+    value = message(*(logon(Timestamp=written(each)) | {"time": written(NOW)} for each in times))
+    beside = origins(1).set_column(4, "enqueued", pa.array([NOW], pa.timestamp("us", tz="UTC")))
+    mapped = ecs.map_records("event_hub", [value], origins=beside, ingested=NOW)
+    (table,) = mapped.tables.values()
+    rows = table.to_pylist()
+    assert [row["landing"]["time_origin"] for row in rows] == ["record", "envelope", "record"]
+    assert [row["@timestamp"] for row in rows] == [times[0], NOW, times[2]]
+
+
 @pytest.mark.parametrize(
     "broker",
     [

@@ -84,3 +84,22 @@ def test_difference_is_exact_and_never_negative() -> None:
 def test_join_known_needs_all_parts() -> None:
     joined = columns.join_known("-", texts("m", "m", None), pa.array([1, None, 3], pa.int64()))
     assert joined.to_pylist() == ["m-1", None, None]
+
+
+def test_by_distinct_tells_an_empty_list_from_one_with_an_empty_text() -> None:
+    rows = [[], [""], ["a", ""], None, [""]]
+    (result,) = columns.by_distinct(lambda found: (repr(found),), (pa.string(),), pa.array(rows, TEXTS))
+    assert result.to_pylist() == [repr(row) for row in rows]
+
+
+def test_by_distinct_of_results_without_any_value_keeps_types() -> None:
+    results = columns.by_distinct(lambda text: (None, None), (TEXTS, pa.int64()), texts("a", "b"))
+    assert [(result.to_pylist(), result.type) for result in results] == [
+        ([None, None], TEXTS),
+        ([None, None], pa.int64()),
+    ]
+
+
+def test_join_known_of_numbers() -> None:
+    joined = columns.join_known("-", texts("a", "b", None), pa.array([1, None, 3], pa.int64()))
+    assert joined.to_pylist() == ["a-1", None, None]
