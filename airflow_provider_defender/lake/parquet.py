@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,15 +27,16 @@ class WriterSettings:
     the rows that open the file fit into one page of each column: the statistics say the same then, and the
     index takes a quarter of the time of writing so small a file. Columns with less than 4 KiB of values among
     a file's first rows are not compressed: preparing the compression of one takes longer than writing it.
-    Texts of 256 bytes or more on average get no dictionary.
+    Texts of 256 bytes or more on average get no dictionary, nor do files that open with less than 8 rows: it
+    would save next to nothing there.
 
     Attributes:
         compression_level: level of zstd. Higher levels take longer and do not make these files smaller.
         row_group_rows: the most rows of a row group.
         file_bytes: size in bytes after which a partition continues in a new file.
         open_files: the most files open at once.
-        closed_at_once: the most files that are closed side by side at the end: while one waits for the disk
-            or the store, others are written.
+        closed_at_once: the most files that wait for the disk or the store side by side at the end, while the
+            next one is encoded. With 1, each waits by itself.
         footer_bytes: memory in bytes for the footers, which a writer keeps until its file is closed.
         buffer_bytes: memory in bytes for rows held back, over all partitions, to make row groups larger.
     """
@@ -51,8 +51,10 @@ class WriterSettings:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_TIME = pa.timestamp("us", "UTC")
 _LONG_TEXT = 1024
 _NO_DICTIONARY = 256
+_DICTIONARY_ROWS = 8
 _COMPRESSED_BYTES = 4 * 1024
 _PAGE_ROWS = 4 * 1024
 _PAGE_BYTES = 512 * 1024
@@ -73,26 +75,35 @@ def partitions(dataset: str, table: pa.Table, partitioning: Partitioning) -> Ite
     times = table["@timestamp"]
     if times.null_count:
         raise ValueError(f"{times.null_count} rows for {dataset} have no @timestamp")
-    starts = pc.floor_temporal(_microseconds(times).cast(pa.timestamp("us")), unit=partitioning.value)
-    for start in pc.unique(starts):
-        yield f"{dataset}/{_partition(start.as_py(), partitioning)}", _chosen(table, pc.equal(starts, start))
+    first, last = _bounds(times)
+    if (
+        first is not None
+        and last is not None
+        and _partition(first, partitioning) == _partition(last, partitioning)
+    ):
+        yield f"{dataset}/{_partition(first, partitioning)}", table
+        return
+    # Without a time zone, Arrow needs no time zone database, which small images lack.
+    local = times.cast(_TIME).cast(pa.int64()).cast(pa.timestamp("us"))
+    starts = pc.floor_temporal(local, unit=partitioning.value)
+    for start in pc.unique(starts).cast(pa.int64()).to_pylist():
+        mask = pc.equal(starts, pa.scalar(start, pa.timestamp("us")))
+        yield f"{dataset}/{_partition(start, partitioning)}", _chosen(table, mask)
 
 
-def _partition(start: datetime, partitioning: Partitioning) -> str:
-    date, hour = start.isoformat().split("T")  # not strftime, which writes year 1 as "1"
-    return f"date={date}" if partitioning is Partitioning.DAY else f"date={date}/hour={hour[:2]}"
+def _partition(microseconds: int, partitioning: Partitioning) -> str:
+    date, time = _moment(microseconds).isoformat().split("T")  # not strftime, which writes year 1 as "1"
+    return f"date={date}" if partitioning is Partitioning.DAY else f"date={date}/hour={time[:2]}"
 
 
-def _microseconds(times: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Times as numbers since 1970, in UTC.
-
-    Without a time zone, Arrow needs no time zone database, which small images lack.
-    """
-    return times.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+def _bounds(times: pa.ChunkedArray) -> tuple[int | None, int | None]:
+    """The first and the last of some times, as microseconds since 1970; None for both if there is none."""
+    bounds = pc.min_max(times if times.type.equals(_TIME) else times.cast(_TIME))
+    return bounds["min"].value, bounds["max"].value
 
 
-def _moment(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _chosen(table: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
@@ -113,30 +124,36 @@ def _new_parquet(sink: Any, rows: pa.Table, settings: WriterSettings) -> pq.Parq
 
     The Arrow schema is left out of the file: it takes 40 kB and repeats Parquet's own schema.
     """
-    leaves = [
-        leaf
-        for field, values in zip(rows.schema, rows.columns, strict=True)
-        for leaf in _column(field.name, field.type).leaves(values.chunks)
-    ]
-    compressed = [leaf.name for leaf in leaves if leaf.bytes >= _COMPRESSED_BYTES]
+    layout = _layout(rows.schema)
+    choices = _Choices(rows.num_rows >= _DICTIONARY_ROWS)
+    for column, values in zip(layout.columns, rows.columns, strict=True):
+        column.choose(values.chunks, choices)
+    long_texts = set(choices.long_texts)
     return pq.ParquetWriter(
         sink,
         rows.schema,
-        compression=dict.fromkeys(compressed, "zstd"),
-        compression_level=dict.fromkeys(compressed, settings.compression_level),
-        use_dictionary=[leaf.name for leaf in leaves if leaf.bytes and leaf.mean_text < _NO_DICTIONARY],
-        write_statistics=[leaf.name for leaf in leaves if leaf.mean_text < _LONG_TEXT],
-        write_page_index=rows.num_rows >= _PAGE_ROWS or any(leaf.bytes >= _PAGE_BYTES for leaf in leaves),
+        compression=dict.fromkeys(choices.compressed, "zstd"),
+        compression_level=dict.fromkeys(choices.compressed, settings.compression_level),
+        use_dictionary=choices.dictionary,
+        # Short where it can be: a list of all columns takes longer than what it says.
+        write_statistics=[name for name in layout.names if name not in long_texts] if long_texts else True,
+        write_page_index=rows.num_rows >= _PAGE_ROWS or choices.most_bytes >= _PAGE_BYTES,
         store_schema=False,
     )
 
 
-class _Leaf(NamedTuple):
-    """A leaf column by Parquet's name: the size of its values, and the mean size of its texts, in bytes."""
+@dataclass
+class _Choices:
+    """How the leaf columns of a file are written, by Parquet's names for them.
 
-    name: str
-    bytes: int = 0
-    mean_text: float = 0.0
+    `most_bytes`: the size of the largest leaf, if it is one that is compressed.
+    """
+
+    with_dictionaries: bool
+    dictionary: list[str] = field(default_factory=list)
+    compressed: list[str] = field(default_factory=list)
+    long_texts: list[str] = field(default_factory=list)
+    most_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,26 +164,50 @@ class _Column:
     is_text: bool
     is_list: bool
     parts: tuple[_Column, ...]
-    empty: tuple[_Leaf, ...]
-    """All leaves, without any value."""
+    bits: int | None
+    """The size of a value, if all have the same."""
 
-    def leaves(self, chunks: Sequence[pa.Array]) -> Iterable[_Leaf]:
-        """The leaves with these values."""
-        if all(chunk.null_count == len(chunk) for chunk in chunks):
-            return self.empty
-        if self.is_list:
-            return self.parts[0].leaves([chunk.flatten() for chunk in chunks])
-        if self.parts:
-            found: list[_Leaf] = []
-            for number, part in enumerate(self.parts):
-                found += part.leaves([chunk.field(number) for chunk in chunks])
-            return found
-        size = sum([chunk.nbytes for chunk in chunks])
+    def choose(self, chunks: Sequence[pa.Array], choices: _Choices) -> None:
+        """Choose how the leaves with these values are written."""
         values = sum([len(chunk) - chunk.null_count for chunk in chunks])
-        return (_Leaf(self.name, size, size / values if self.is_text else 0.0),)
+        if not values:
+            return
+        if self.bits is None and not choices.with_dictionaries and _most_bytes(chunks) < _LONG_TEXT:
+            return  # nothing to choose, and most structs of few rows are so small
+        if self.is_list:
+            self.parts[0].choose([chunk.flatten() for chunk in chunks], choices)
+        elif self.parts:
+            for number, part in enumerate(self.parts):
+                part.choose([chunk.field(number) for chunk in chunks], choices)
+        else:
+            self._choose_leaf(chunks, values, choices)
+
+    def _choose_leaf(self, chunks: Sequence[pa.Array], values: int, choices: _Choices) -> None:
+        size = self._bytes(chunks, values)
+        mean_text = size / values if self.is_text else 0.0
+        if choices.with_dictionaries and mean_text < _NO_DICTIONARY:
+            choices.dictionary.append(self.name)
+        if mean_text >= _LONG_TEXT:
+            choices.long_texts.append(self.name)
+        if size >= _COMPRESSED_BYTES:
+            choices.compressed.append(self.name)
+            choices.most_bytes = max(choices.most_bytes, size)
+
+    def _bytes(self, chunks: Sequence[pa.Array], values: int) -> int:
+        """The size of a leaf, exact if something depends on it: that takes ten times as long."""
+        if self.bits is not None:
+            return sum([len(chunk) for chunk in chunks]) * self.bits // 8
+        size = _most_bytes(chunks)
+        if size < min(_COMPRESSED_BYTES, _NO_DICTIONARY * values):
+            return size
+        return sum([chunk.nbytes for chunk in chunks])
 
 
-@lru_cache(maxsize=4096)
+def _most_bytes(chunks: Sequence[pa.Array]) -> int:
+    """The most bytes that these values can take: of a slice, the whole memory counts."""
+    return sum([chunk.get_total_buffer_size() for chunk in chunks])
+
+
 def _column(name: str, arrow_type: pa.DataType) -> _Column:
     is_list = pa.types.is_list(arrow_type)
     if is_list:
@@ -175,13 +216,48 @@ def _column(name: str, arrow_type: pa.DataType) -> _Column:
         children = arrow_type if pa.types.is_struct(arrow_type) else ()
         parts = tuple(_column(f"{name}.{child.name}", child.type) for child in children)
     is_text = pa.types.is_string(arrow_type) or pa.types.is_binary(arrow_type)
-    empty = tuple(leaf for part in parts for leaf in part.empty) if parts else (_Leaf(name),)
-    return _Column(name, is_text, is_list, parts, empty)
+    bits = arrow_type.bit_width if pa.types.is_primitive(arrow_type) else None
+    return _Column(name, is_text, is_list, parts, bits)
+
+
+def _leaf_names(columns: Sequence[_Column]) -> Iterator[str]:
+    for column in columns:
+        if column.parts:
+            yield from _leaf_names(column.parts)
+        else:
+            yield column.name
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The columns of a schema, and all leaves by Parquet's names."""
+
+    schema: pa.Schema
+    columns: tuple[_Column, ...]
+    names: tuple[str, ...]
+
+
+_layouts: dict[tuple[str, ...], list[_Layout]] = {}
+"""The layouts of schemas with these columns: Arrow's own hash of a schema spells it all out."""
+
+_MOST_LAYOUTS = 1024
+
+
+def _layout(schema: pa.Schema) -> _Layout:
+    known = _layouts.setdefault(tuple(schema.names), [])
+    for layout in known:
+        if layout.schema.equals(schema):
+            return layout
+    if sum(len(each) for each in list(_layouts.values())) >= _MOST_LAYOUTS:
+        _layouts.clear()
+    columns = tuple(_column(column.name, column.type) for column in schema)
+    known.append(_Layout(schema, columns, tuple(_leaf_names(columns))))
+    return known[-1]
 
 
 def _leaf_count(schema: pa.Schema) -> int:
     """The number of columns as Parquet counts them."""
-    return sum(len(_column(column.name, column.type).empty) for column in schema)
+    return len(_layout(schema).names)
 
 
 def _footer_bytes(schema: pa.Schema) -> int:
@@ -260,7 +336,7 @@ class _PartitionFile:
         """Write the waiting rows as row groups."""
         if not self.waiting:
             return
-        rows = pa.concat_tables(self.waiting)
+        rows = self.waiting[0] if len(self.waiting) == 1 else pa.concat_tables(self.waiting)
         if self.parquet is None:
             self.whole = self.open_file(self.path)
             self.parquet = _new_parquet(self.whole.sink, rows, self.settings)
@@ -274,24 +350,30 @@ class _PartitionFile:
     def _update_times(self, rows: pa.Table) -> None:
         if "@timestamp" not in rows.column_names:
             return
-        first, last = pc.min_max(_microseconds(rows["@timestamp"])).as_py().values()
-        self.first = first if self.first is None else min(first, self.first)
-        self.last = last if self.last is None else max(last, self.last)
+        first, last = _bounds(rows["@timestamp"])
+        if first is not None and last is not None:
+            self.first = first if self.first is None else min(first, self.first)
+            self.last = last if self.last is None else max(last, self.last)
 
     @property
     def is_full(self) -> bool:
         """Whether the partition should continue in another file."""
         return self.whole is not None and self.whole.sink.tell() >= self.settings.file_bytes
 
-    def close(self) -> ParquetFile:
-        """Write the waiting rows, and make the file durable."""
+    def complete(self) -> None:
+        """Write the waiting rows and the footer: nothing but `finish` is left to do."""
         self.flush()
-        if self.parquet is None or self.whole is None:
+        if self.parquet is None:
             raise RuntimeError("no file without rows")
         self.parquet.close()
+
+    def finish(self) -> ParquetFile:
+        """Make the completed file durable: what waits for the disk or the store, and uses no other file."""
+        if self.whole is None:
+            raise RuntimeError("no file without rows")
         written = self.whole.finish()
-        times = [_moment(self.first), _moment(self.last)]
-        return ParquetFile(self.path, self.rows, written.bytes, written.sha256, *times)
+        first, last = (None if each is None else _moment(each) for each in (self.first, self.last))
+        return ParquetFile(self.path, self.rows, written.bytes, written.sha256, first, last)
 
     def abandon(self) -> None:
         """Stop, whatever is left behind."""
@@ -354,14 +436,25 @@ class PartitionWriter:
         return finished
 
     def _close_all(self, folders: Sequence[str]) -> None:
-        at_once = min(len(folders), self._settings.closed_at_once, self._settings.open_files)
+        """Encode one file after the other, while those before wait for the disk or the store.
+
+        Only that is done side by side: encoders would hold each other up, at each call for Python's lock.
+        """
+        at_once = min(len(folders), self._settings.closed_at_once, self._settings.open_files - 1)
         if at_once <= 1:
             for folder in folders:
                 self._close(folder)
             return
+        finished: list[ParquetFile] = []
+        waiting: deque[Future[ParquetFile]] = deque()
         with ThreadPoolExecutor(at_once, thread_name_prefix="lake-file") as threads:
-            closed = list(threads.map(lambda folder: self._files[folder].close(), folders))
-        self._finished += closed
+            for folder in folders:
+                self._files[folder].complete()
+                if len(waiting) >= at_once:
+                    finished.append(waiting.popleft().result())
+                waiting.append(threads.submit(self._files[folder].finish))
+            finished += [each.result() for each in waiting]
+        self._finished += finished
         for folder in folders:
             del self._files[folder]
 
@@ -406,5 +499,6 @@ class PartitionWriter:
     def _close(self, folder: str) -> None:
         file = self._files[folder]
         self._make_room(file)
-        self._finished.append(file.close())
+        file.complete()
+        self._finished.append(file.finish())
         del self._files[folder]

@@ -19,6 +19,7 @@ from airflow_provider_defender.lake.storage.storage import WholeFile
 __all__ = ["Staging"]
 
 _REWRITTEN_ROWS = 8 * 1024
+_MEASURED_BYTES = 1024 * 1024
 _INLINE_BYTES = 16 * 1024 * 1024
 """The size of rows up to which no thread is begun: so much is only held back, and encoded at the end."""
 
@@ -58,7 +59,10 @@ class Staging:
             self._storage.check_folder(folder)
             self._checked_folders.add(folder)
         if rows.num_rows:
-            self._work.do(rows.nbytes, partial(self._write, folder, rows))
+            size = rows.get_total_buffer_size()
+            if size > _MEASURED_BYTES:  # of a slice, that is all that it was cut from
+                size = rows.nbytes
+            self._work.do(size, partial(self._write, folder, rows))
 
     def _write(self, folder: str, rows: pa.Table) -> None:
         self._note(self._writer.write(folder, rows), rows)

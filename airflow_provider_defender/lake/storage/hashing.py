@@ -20,7 +20,7 @@ def content_of(file: _Readable, chunk_bytes: int = _CHUNK_BYTES) -> Written:
     """Read a file to its end, in chunks. Returns its size in bytes and its SHA-256.
 
     A new file is read again for it, from the operating system's memory. Hashing in a sink would take more: to
-    a sink of Python's, pyarrow copies each small piece.
+    a sink of Python's, pyarrow copies each piece.
     """
     digest, size = hashlib.sha256(), 0
     while chunk := file.read(chunk_bytes):

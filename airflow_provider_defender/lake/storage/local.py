@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from airflow_provider_defender.lake.errors import StoreRefused
 from airflow_provider_defender.lake.storage.hashing import content_of
-from airflow_provider_defender.lake.storage.storage import NotCreated, Written
+from airflow_provider_defender.lake.storage.storage import SINK_BYTES, NotCreated, Written
 
 __all__ = ["LocalStorage"]
 
@@ -213,7 +213,7 @@ class _LocalFile:
 
     def __init__(self, place: str) -> None:
         self._place = place
-        self.sink = pa.OSFile(place, "wb")
+        self.sink = pa.BufferedOutputStream(pa.OSFile(place, "wb"), SINK_BYTES)
 
     def finish(self) -> Written:
         self.sink.close()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import IO, Any, TypeVar, cast
 
+import pyarrow as pa
 from fsspec import AbstractFileSystem
 
 from airflow_provider_defender.lake.errors import StoreRefused
@@ -23,7 +24,7 @@ from airflow_provider_defender.lake.storage.bounded import (
     within,
 )
 from airflow_provider_defender.lake.storage.hashing import content_of
-from airflow_provider_defender.lake.storage.storage import Written
+from airflow_provider_defender.lake.storage.storage import SINK_BYTES, Written
 
 __all__ = ["ObjectStorage"]
 
@@ -242,10 +243,12 @@ class _Upload:
     def __init__(self, filesystem: AbstractFileSystem, place: str) -> None:
         self._fs = filesystem
         self._place = place
-        self.sink: Any = tempfile.TemporaryFile()  # noqa: SIM115
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self.sink: Any = pa.BufferedOutputStream(pa.PythonFile(self._file, "w"), SINK_BYTES)
 
     def finish(self) -> Written:
-        with self.sink as file:
+        with self._file as file:
+            self.sink.flush()
             file.seek(0)
             written = content_of(file)
             file.seek(0)
@@ -253,7 +256,7 @@ class _Upload:
         return written
 
     def abandon(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # the latter where `finish` has closed the file
             self.sink.close()
 
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import IO, Any, NamedTuple, Protocol, TypeVar
 
-__all__ = ["NotCreated", "Storage", "WholeFile", "Written"]
+__all__ = ["SINK_BYTES", "NotCreated", "Storage", "WholeFile", "Written"]
 
 T = TypeVar("T")
+
+SINK_BYTES = 128 * 1024
+"""What a sink collects before it writes: pyarrow writes each page and its header for themselves."""
 
 
 class NotCreated(Exception):  # noqa: N818

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -117,6 +120,48 @@ def test_columns_without_values_and_long_texts_are_written_plainly(tmp_path: Pat
     assert pq.ParquetFile(path).read().equals(table)
 
 
+def encodings(path: Path) -> dict[str, bool]:
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return {column.path_in_schema: column.has_dictionary_page for column in columns}
+
+
+def test_files_of_few_rows_have_no_dictionaries(tmp_path: Path) -> None:
+    few, enough = (write(tmp_path / str(rows), many(rows))[0] for rows in (7, 8))
+    assert not any(encodings(few).values())
+    assert all(encodings(enough).values())
+
+
+def test_long_texts_of_few_rows_are_compressed_and_have_no_statistics(tmp_path: Path) -> None:
+    """However deep they lie, and beside short ones."""
+    inner = pa.struct([("long", pa.string()), ("short", pa.string()), ("number", pa.int64())])
+    rows = [{"long": f"{n}" * 3000, "short": "x", "number": n} for n in range(3)]
+    table = many(3).append_column("lists", pa.array([[each] for each in rows], pa.list_(inner)))
+    [path] = write(tmp_path, table)
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    columns = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
+    assert {name for name, each in columns.items() if each.compression == "ZSTD"} == {
+        "lists.list.element.long"
+    }
+    assert {name for name, each in columns.items() if not each.is_stats_set} == {"lists.list.element.long"}
+    assert pq.ParquetFile(path).read().equals(table)
+
+
+def test_the_memory_around_a_slice_does_not_count(tmp_path: Path) -> None:
+    texts = pa.array(["x" * 100_000, *("y" * 10 for _ in range(20))])
+    [path] = write(tmp_path, many(21).append_column("text", texts).slice(1))
+    assert compressions(path)["text"] == "UNCOMPRESSED"
+    assert encodings(path)["text"]
+
+
+def test_schemas_of_the_same_names_are_told_apart(tmp_path: Path) -> None:
+    for number, arrow_type in enumerate([pa.int64(), pa.struct([("leaf", pa.string())]), pa.string()]):
+        table = many(10).append_column("last", pa.array([None] * 10, arrow_type))
+        [path] = write(tmp_path / str(number), table)
+        assert pq.ParquetFile(path).read().equals(table)
+        assert encodings(path)["landing.key"]
+
+
 def test_columns_that_fill_later_in_a_file_land_too(tmp_path: Path) -> None:
     rows = pa.concat_tables(
         many(5).append_column("late", pa.array([value] * 5, pa.list_(pa.string()))) for value in (None, ["x"])
@@ -222,6 +267,67 @@ def count_open_files(monkeypatch: pytest.MonkeyPatch) -> OpenFiles:
 
     monkeypatch.setattr(LocalStorage, "new_file", counted)
     return counts
+
+
+def test_files_are_encoded_by_the_caller_and_finished_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Encoding in several threads takes longer: they wait for each other at every column."""
+    encoders: set[str] = set()
+    together = threading.Barrier(4)
+    new_file, write_table = LocalStorage.new_file, pq.ParquetWriter.write_table
+
+    def met(self: LocalStorage, path: str) -> WholeFile:
+        file = new_file(self, path)
+        finish = file.finish
+
+        def finish_together() -> Written:
+            together.wait(60)
+            return finish()
+
+        file.finish = finish_together  # type: ignore[method-assign]
+        return file
+
+    def noted(self: pq.ParquetWriter, *args: Any, **options: Any) -> None:
+        encoders.add(threading.current_thread().name)
+        write_table(self, *args, **options)
+
+    monkeypatch.setattr(LocalStorage, "new_file", met)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", noted)
+    table = alerts((f"k{n}", version(START), START + timedelta(days=n)) for n in range(8))
+    assert len(write(tmp_path, table, closed_at_once=4)) == 8
+    assert encoders == {threading.current_thread().name}
+
+
+@pytest.mark.parametrize("failing", [0, 3, 7])
+def test_what_a_file_raises_when_it_is_finished_is_raised_by_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    new_file = LocalStorage.new_file
+    numbers = itertools.count()
+
+    def broken(self: LocalStorage, path: str) -> WholeFile:
+        file = new_file(self, path)
+        if next(numbers) == failing:
+            file.finish = full  # type: ignore[method-assign]
+        return file
+
+    def full() -> Written:
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(LocalStorage, "new_file", broken)
+    table = alerts((f"k{n}", version(START), START + timedelta(days=n)) for n in range(8))
+    with pytest.raises(OSError, match="no space left"):
+        write(tmp_path, table, closed_at_once=4)
+    assert open_log(local_lake(tmp_path)).head().number == 0
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("partitioning", list(Partitioning))
+def test_rows_of_one_partition_are_passed_on_as_they_are(partitioning: Partitioning) -> None:
+    table = many(3)
+    [(_, rows)] = partitions("alerts", table, partitioning)
+    assert rows is table
 
 
 def test_rows_go_by_utc_date_and_events_by_hour(tmp_path: Path) -> None:

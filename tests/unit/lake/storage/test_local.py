@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -262,3 +263,24 @@ def test_a_record_that_finds_no_room_leaves_nothing_beside_the_others(
             second_drain(local_lake(tmp_path))
     assert hidden_files(tmp_path, elsewhere) == []
     check_recovery(tmp_path)
+
+
+def test_small_pieces_are_written_to_a_file_at_once(tmp_path: Path) -> None:
+    """pyarrow writes each page and its header for themselves: a system call each would take longer."""
+    file = LocalStorage(str(tmp_path)).new_file("a")
+    for _ in range(1000):
+        file.sink.write(b"0123456789")
+    assert (tmp_path / "a").stat().st_size == 0
+    assert file.sink.tell() == 10_000
+    written = file.finish()
+    assert (tmp_path / "a").read_bytes() == b"0123456789" * 1000
+    assert written == (10_000, hashlib.sha256(b"0123456789" * 1000).hexdigest())
+
+
+def test_what_is_left_to_write_is_not_lost_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "full").symlink_to("/dev/full")
+    file = LocalStorage(str(tmp_path)).new_file("full")
+    file.sink.write(b"1")
+    with pytest.raises(OSError, match="No space left"):
+        file.finish()
+    file.abandon()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -268,3 +270,37 @@ def test_files_that_no_answer_comes_for_are_moved_by_the_next_run(endless: threa
     lake = lake_in(MemoryFileSystem(skip_instance_cache=True))
     assert open_log(lake).head().number == 1
     assert len(committed_files(lake, "alerts")) == 1
+
+
+def test_small_pieces_are_uploaded_whole() -> None:
+    storage = ObjectStorage(MemoryFileSystem(skip_instance_cache=True), "/lake", single_writer=True)
+    file = storage.new_file("pieces")
+    for _ in range(100_000):
+        file.sink.write(b"0123456789")
+    content = b"0123456789" * 100_000
+    assert file.finish() == (len(content), hashlib.sha256(content).hexdigest())
+    assert storage.read("pieces") == content
+
+
+def test_a_file_whose_upload_failed_can_be_abandoned() -> None:
+    filesystem = MemoryFileSystem(skip_instance_cache=True)
+    file = ObjectStorage(filesystem, "/lake", single_writer=True).new_file("a")
+    filesystem.open = _refuse
+    file.sink.write(b"1")
+    with pytest.raises(OSError, match="refused"):
+        file.finish()
+    file.abandon()
+
+
+def test_a_file_on_a_full_disk_can_be_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w+b", buffering=0)  # noqa: SIM115
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full)
+    file = ObjectStorage(MemoryFileSystem(), "/lake", single_writer=True).new_file("a")
+    file.sink.write(b"1")
+    with pytest.raises(OSError, match="No space left"):
+        file.finish()
+    file.abandon()
+
+
+def _refuse(*args: Any, **options: Any) -> None:
+    raise OSError("refused")
