@@ -36,6 +36,8 @@ class RecordReader:
         others: whether to ignore properties outside the shape, and values that do not fit.
         inside: keys to read from the JSON objects in properties of type `dynamic`. `gather` returns them as
             columns `property.key` after those of the shape; `gathered` is the shape of all.
+
+    `decode` reads a record that is as documented, apart from annotations, and raises if it is not.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class RecordReader:
         self._extras: tuple[str, ...] = ()
         self._annotations = () if others else shape.annotations
         self._met: Counter[str] = Counter()
-        self._decode = msgspec.json.Decoder(strict_type(shape, others)).decode
+        self.decode = msgspec.json.Decoder(strict_type(shape, others)).decode
         self._is_raw = others or has_json(shape)
         self._inside = {name: _InsideReader(keys) for name, keys in (inside or {}).items()}
         self.gathered = _with_keys_inside(shape, inside or {})
@@ -65,7 +67,7 @@ class RecordReader:
             UnreadableError: it is not a JSON object in UTF-8.
         """
         try:
-            result = self._decode(record)
+            result = self.decode(record)
             if self._is_raw and not record.isascii():
                 record.decode()  # msgspec does not check texts that it keeps raw
             return result, self._annotations_of(result) if self._annotations else None
@@ -105,7 +107,7 @@ class RecordReader:
         """From now on, read frequent properties strictly, too; `extra_values` returns their values."""
         often = (name for name, count in self._met.items() if count >= _OFTEN and name not in self._extras)
         self._extras = (*self._extras, *often)[:_MOST_EXTRAS]
-        self._decode = msgspec.json.Decoder(strict_type(self.shape, extras=self._extras)).decode
+        self.decode = msgspec.json.Decoder(strict_type(self.shape, extras=self._extras)).decode
         self._is_raw = True
 
     def extra_values(self, objects: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeAlias
@@ -10,7 +11,7 @@ from typing import TypeAlias
 from ..columns import lower_guid
 from .duplicates import HASH_BYTES
 
-__all__ = ["DIGEST_BYTES", "Envelope", "Row"]
+__all__ = ["DIGEST_BYTES", "Envelope", "Row", "duplicate_keys"]
 
 DIGEST_BYTES = 16
 
@@ -32,14 +33,13 @@ class Envelope:
         digest.update(content)
         return digest.digest()[:DIGEST_BYTES]
 
-    def duplicate_key(self, digest: bytes, hub_tenant: str | None) -> int:
-        """The key that only a record's duplicates share: the hash, and the tenant if it is known."""
-        mark = self._mark if self.constants[0] else _tenant_mark(hub_tenant)
-        return int.from_bytes(digest[:HASH_BYTES], "little") ^ mark
+    def tenant_mark(self, hub_tenant: str | None) -> bytes:
+        """Bits of the tenant in or around a record, for its `duplicate_keys`."""
+        return self._mark or _tenant_mark(hub_tenant)
 
     @cached_property
-    def _mark(self) -> int:
-        return _tenant_mark(self.constants[0])
+    def _mark(self) -> bytes:
+        return _tenant_mark(self.constants[0]) if self.constants[0] else b""
 
     @cached_property
     def _hash_of_name(self) -> hashlib._Hash:
@@ -47,10 +47,18 @@ class Envelope:
 
 
 @lru_cache(maxsize=1024)
-def _tenant_mark(tenant: str | None) -> int:
-    """Bits of a tenant, to be combined with a hash; 0 if none is known."""
-    digest = hashlib.sha256((lower_guid(tenant) or "").encode()).digest()[:HASH_BYTES] if tenant else b""
-    return int.from_bytes(digest, "little")
+def _tenant_mark(tenant: str | None) -> bytes:
+    """Bits of a tenant, to be combined with a hash; zeros if none is known."""
+    if not tenant:
+        return bytes(HASH_BYTES)
+    return hashlib.sha256((lower_guid(tenant) or "").encode()).digest()[:HASH_BYTES]
+
+
+def duplicate_keys(digests: Iterable[bytes], tenant_marks: Iterable[bytes]) -> bytes:
+    """The keys that only duplicates share, one behind the other: of a record's hash, and of its tenant."""
+    hashes, marks = b"".join([digest[:HASH_BYTES] for digest in digests]), b"".join(tenant_marks)
+    combined = int.from_bytes(hashes, "little") ^ int.from_bytes(marks, "little")
+    return combined.to_bytes(len(hashes), "little")
 
 
 Row: TypeAlias = "tuple[bytes, int, int, bytes | str | None, bytes | str | None, Envelope, bytes, int, int]"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import accumulate, takewhile
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -117,18 +119,12 @@ class EventMapper:
             yield self._mapped({})
 
     def _read_some(self, values: Sequence[bytes | None], start: int, tenants: Sequence[str | None]) -> int:
-        read, size, stop = self._reader.read, 0, start
-        some = values[start : start + _READ_MESSAGES]
-        for number, (value, tenant) in enumerate(zip(some, tenants, strict=False), start):
-            if value is not None and len(value) > LARGE_MESSAGE:
-                break
-            read(value, self._read + number, tenant)
-            size += len(value or b"")
-            stop = number + 1
-            if size >= _READ_BYTES:
-                break
-        self._counts["messages"] += stop - start
-        return stop
+        sizes = [len(value or b"") for value in values[start : start + _READ_MESSAGES]]
+        until_large = list(takewhile(lambda size: size <= LARGE_MESSAGE, sizes))
+        count = min(bisect_left(list(accumulate(until_large)), _READ_BYTES) + 1, len(until_large))
+        self._reader.read(values[start : start + count], self._read + start, tenants[:count])
+        self._counts["messages"] += count
+        return start + count
 
     def _read_large(self, value: bytes, origins: pa.RecordBatch, message: int) -> Iterator[MappedRecords]:
         """Read a message whose records may not all fit in memory at once."""

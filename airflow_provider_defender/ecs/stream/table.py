@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +31,10 @@ UNKNOWN = "Unknown"
 _NO_TIME = "no time, neither in the record nor of the message"
 _READ_RECORDS = 256
 """Records held as Python objects at once: few enough for the CPU cache, enough to amortise calls to Arrow."""
+
+
+def _is_time(text: str | None) -> bool:
+    return text is not None and OLDEST_TEXT < text < NEWEST_TEXT
 
 
 class EventTable:
@@ -76,16 +81,16 @@ class EventTable:
         places = {name: f"p{number}" for number, name in enumerate(self.reader.shape.properties)}
         return tuple(places[name] for name in times_of_duplicates(self.mapping) if name in places)
 
-    def may_be_duplicate(self, read: Any) -> bool:
-        """Whether equal content means a duplicate: for Streaming API records with a time of their own.
+    def possible_duplicates(self, objects: Sequence[Any]) -> Sequence[int]:
+        """The places of records of which equal content means a duplicate: those with a time of their own.
 
         Snapshots without a time can legitimately repeat their content after a change in between.
         """
-        for place in self._time_places:
-            text = getattr(read, place)
-            if text is not None and OLDEST_TEXT < text < NEWEST_TEXT:
-                return True
-        return False
+        times = [list(map(attrgetter(place), objects)) for place in self._time_places]
+        for texts in times:
+            if None not in texts and min(texts) > OLDEST_TEXT and max(texts) < NEWEST_TEXT:
+                return range(len(objects))
+        return [place for place, texts in enumerate(zip(*times, strict=True)) if any(map(_is_time, texts))]
 
     def add(
         self,
@@ -108,6 +113,14 @@ class EventTable:
         if len(self._objects) >= _READ_RECORDS:
             self._gather()
 
+    def extend(self, rows: Sequence[Row], objects: Sequence[Any]) -> None:
+        """Add records that are as documented: their objects, and all around these."""
+        self._rows += rows
+        self._objects += objects
+        self.size += sum([row[2] for row in rows])
+        if len(self._objects) >= _READ_RECORDS:
+            self._gather()
+
     def _gather(self) -> None:
         first = len(self._rows) - len(self._objects)
         for place, name, value in self.reader.extra_values(self._objects):
@@ -120,11 +133,12 @@ class EventTable:
 
         Row 0 of the origins belongs to message number `first`.
         """
-        fresh = self._rows[self._settled :]
-        if fresh:
-            self._origins.append(origins.take(pa.array([row[-2] - first for row in fresh], pa.int32())))
+        places = [row[-2] - first for row in self._rows[self._settled :]]
+        if places:
+            is_all = places == list(range(len(origins)))
+            self._origins.append(origins if is_all else origins.take(pa.array(places, pa.int32())))
             self._settled = len(self._rows)
-        return len(fresh)
+        return len(places)
 
     def build(self) -> tuple[pa.Table, pa.Table]:
         """Return the rows of all records, and rejects for those without any time; then start again."""
