@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from itertools import accumulate
 from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from airflow_provider_defender.lake.filled import FilledColumns
 from airflow_provider_defender.lake.storage.storage import WholeFile
 from airflow_provider_defender.landing import Partitioning
 
@@ -74,8 +76,14 @@ def partitions(dataset: str, table: pa.Table, partitioning: Partitioning) -> Ite
     if times.null_count:
         raise ValueError(f"{times.null_count} rows for {dataset} have no @timestamp")
     starts = pc.floor_temporal(_microseconds(times).cast(pa.timestamp("us")), unit=partitioning.value)
-    for start in pc.unique(starts):
-        yield f"{dataset}/{_partition(start.as_py(), partitioning)}", _chosen(table, pc.equal(starts, start))
+    found = pc.unique(starts)
+    if len(found) == 1:
+        yield f"{dataset}/{_partition(found[0].as_py(), partitioning)}", table
+        return
+    batches = [FilledColumns(batch) for batch in table.to_batches()]
+    for start in found:
+        rows = _chosen(table, batches, pc.equal(starts, start))
+        yield f"{dataset}/{_partition(start.as_py(), partitioning)}", rows
 
 
 def _partition(start: datetime, partitioning: Partitioning) -> str:
@@ -95,17 +103,20 @@ def _moment(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _chosen(table: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
+def _chosen(table: pa.Table, batches: Sequence[FilledColumns], mask: pa.ChunkedArray) -> pa.Table:
     """The rows where the mask is true; not copied if they are most of the rows and contiguous.
 
-    A slice keeps the whole table in memory, so a small one is copied.
+    A slice keeps the whole table in memory, so a small one is copied. `batches` are those of the table.
     """
     rows = pc.sum(mask).as_py()
     if rows * 2 > table.num_rows:
         first = pc.index(mask, True).as_py()
         if pc.all(mask.slice(first, rows)).as_py():
             return table.slice(first, rows)
-    return table.filter(mask)
+    whole, ends = mask.combine_chunks(), accumulate(batch.length for batch in batches)
+    masks = [whole.slice(end - batch.length, batch.length) for batch, end in zip(batches, ends, strict=True)]
+    chosen = [batch.chosen(part) for batch, part in zip(batches, masks, strict=True) if part.true_count]
+    return pa.Table.from_batches(chosen)
 
 
 def _new_parquet(sink: Any, rows: pa.Table, settings: WriterSettings) -> pq.ParquetWriter:
