@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from itertools import accumulate
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from airflow_provider_defender.lake.filled import FilledColumns
 from airflow_provider_defender.lake.storage.storage import WholeFile
 from airflow_provider_defender.landing import Partitioning
 
@@ -86,9 +88,10 @@ def partitions(dataset: str, table: pa.Table, partitioning: Partitioning) -> Ite
     # Without a time zone, Arrow needs no time zone database, which small images lack.
     local = times.cast(_TIME).cast(pa.int64()).cast(pa.timestamp("us"))
     starts = pc.floor_temporal(local, unit=partitioning.value)
+    batches = [FilledColumns(batch) for batch in table.to_batches()]
     for start in pc.unique(starts).cast(pa.int64()).to_pylist():
-        mask = pc.equal(starts, pa.scalar(start, pa.timestamp("us")))
-        yield f"{dataset}/{_partition(start, partitioning)}", _chosen(table, mask)
+        rows = _chosen(table, batches, pc.equal(starts, pa.scalar(start, pa.timestamp("us"))))
+        yield f"{dataset}/{_partition(start, partitioning)}", rows
 
 
 def _partition(microseconds: int, partitioning: Partitioning) -> str:
@@ -106,17 +109,20 @@ def _moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _chosen(table: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
+def _chosen(table: pa.Table, batches: Sequence[FilledColumns], mask: pa.ChunkedArray) -> pa.Table:
     """The rows where the mask is true; not copied if they are most of the rows and contiguous.
 
-    A slice keeps the whole table in memory, so a small one is copied.
+    A slice keeps the whole table in memory, so a small one is copied. `batches` are those of the table.
     """
     rows = pc.sum(mask).as_py()
     if rows * 2 > table.num_rows:
         first = pc.index(mask, True).as_py()
         if pc.all(mask.slice(first, rows)).as_py():
             return table.slice(first, rows)
-    return table.filter(mask)
+    whole, ends = mask.combine_chunks(), accumulate(batch.length for batch in batches)
+    masks = [whole.slice(end - batch.length, batch.length) for batch, end in zip(batches, ends, strict=True)]
+    chosen = [batch.chosen(part) for batch, part in zip(batches, masks, strict=True) if part.true_count]
+    return pa.Table.from_batches(chosen)
 
 
 def _new_parquet(sink: Any, rows: pa.Table, settings: WriterSettings) -> pq.ParquetWriter:

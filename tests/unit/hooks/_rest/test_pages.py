@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_defender.exceptions import PagingBroken
+from airflow_provider_defender.hooks._rest import pages
 from airflow_provider_defender.hooks._rest.pages import PageBody, read_page
 
 VALUES = st.recursive(
@@ -372,6 +373,16 @@ def test_an_annotation_that_changes_nothing_is_passed_over(member: bytes) -> Non
 def test_a_record_that_speaks_of_errors_is_a_record() -> None:
     record = b'{"id":"a","error":{"code":"x","message":"y"},"title":"an \\"error\\""}'
     assert texts(b'{"value":[' + record + b"]}") == [record]
+
+
+def test_only_records_that_do_not_begin_with_their_id_are_looked_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_into: list[bytes] = []
+    monkeypatch.setattr(pages, "_is_error", lambda record: looked_into.append(bytes(record)))
+    others = [b'{"title":"an error","id":"b"}', b'{ "id":"c"}', b'{"id":null}', b'{"id":4}']
+    read_page(b'{"value":[{"id":"a","title":"an error"},' + b",".join(others) + b"]}")
+    assert looked_into == others
 
 
 @pytest.mark.parametrize(
