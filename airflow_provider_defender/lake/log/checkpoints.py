@@ -313,18 +313,18 @@ def _bounds(footer: pq.FileMetaData, group: int) -> _Bounds:
 
 def _selected(table: pa.Table, selection: Selection) -> pa.Table:
     """The rows that are wanted."""
+    dataset, partition = table["dataset"], table["partition"]
     if selection.dataset is None:
-        table = table.filter(pc.not_equal(table["dataset"], QUARANTINE))
+        right = pc.not_equal(dataset, QUARANTINE)
     else:
-        table = table.filter(pc.equal(table["dataset"], selection.dataset))
-    partition = table["partition"]
+        right = pc.equal(dataset, selection.dataset)
     near = pc.and_(pc.greater_equal(partition, selection.lowest), pc.less(partition, selection.highest))
-    table = table.filter(near)
-    partitions = pc.unique(table["partition"]).to_pylist()
+    chosen = pc.and_(right, near)
+    partitions = pc.unique(partition.filter(chosen)).to_pylist()
     wanted = [each for each in partitions if selection.wants_partition(each)]
-    if len(wanted) == len(partitions):
-        return table
-    return table.filter(pc.is_in(table["partition"], pa.array(wanted, pa.string())))
+    if len(wanted) < len(partitions):
+        chosen = pc.and_(chosen, pc.is_in(partition, pa.array(wanted, pa.string())))
+    return table.filter(chosen)
 
 
 def _logged(table: pa.Table) -> Iterator[LoggedFile]:
