@@ -15,9 +15,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import IO, Any, NamedTuple
@@ -144,25 +144,50 @@ def within(partition: str, since: datetime | None, until: datetime | None) -> bo
 
 @dataclass(frozen=True)
 class Selection:
-    """Which files are wanted: of one dataset (None: all but the quarantine), of partitions in a span."""
+    """Which files are wanted.
+
+    Attributes:
+        dataset: those of one dataset; None: of all but the quarantine.
+        since: only those of partitions that end after this time.
+        until: only those of partitions that begin before this time.
+        partitions: only those of these partitions, sorted; `since` and `until` are None then.
+    """
 
     dataset: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    partitions: Sequence[str] | None = None
 
     def wants(self, dataset: str, partition: str) -> bool:
         """Whether files of a partition are wanted."""
         right = dataset != QUARANTINE if self.dataset is None else dataset == self.dataset
-        return right and within(partition, self.since, self.until)
+        return right and self.wants_partition(partition)
+
+    def wants_partition(self, partition: str) -> bool:
+        """Whether files of a partition are wanted, if they are of the right dataset."""
+        if self.partitions is None:
+            return within(partition, self.since, self.until)
+        return self.wants_between(partition, partition)
+
+    def wants_between(self, first: str, last: str) -> bool:
+        """Whether a partition from `first` up to `last` may be wanted."""
+        if self.partitions is None:
+            return last >= self.lowest and first < self.highest
+        at = bisect_left(self.partitions, first)
+        return at < len(self.partitions) and self.partitions[at] <= last
 
     @property
     def lowest(self) -> str:
         """A text that is not above any partition that is wanted."""
+        if self.partitions:
+            return self.partitions[0]
         return "" if self.since is None else f"date={_day(self.since)}"
 
     @property
     def highest(self) -> str:
         """A text that is above every partition that is wanted."""
+        if self.partitions:
+            return f"{self.partitions[-1]}0"
         return "e" if self.until is None else f"date={_day(self.until)}0"
 
 
@@ -194,14 +219,14 @@ class Checkpoint:
     path: str
     _storage: Storage
     _footer: pq.FileMetaData
+    _known: dict[int, _Bounds] = field(default_factory=dict, repr=False, compare=False)
 
     def files(self, selection: Selection, after: _Key | None = None) -> Iterator[LoggedFile]:
         """Yield the files that are wanted, sorted by their keys; `after`: only those with higher ones.
 
         Raises one of `DAMAGED`; `FileNotFoundError` if the checkpoint was deleted.
         """
-        groups = [group for group in range(self._footer.num_row_groups) if self._meets(group, selection)]
-        for table in self._tables(groups):
+        for table in self._tables(self._groups(selection)):
             for each in _logged(_selected(table, selection)):
                 if after is None or each.key > after:
                     yield each
@@ -213,7 +238,7 @@ class Checkpoint:
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield all rows, a row group at a time. Raises as `files` does."""
-        return self._tables(list(range(self._footer.num_row_groups)))
+        return self._tables(list(self._all_groups))
 
     def _tables(self, groups: list[int]) -> Iterator[pa.Table]:
         if not groups:
@@ -223,30 +248,83 @@ class Checkpoint:
             for group in groups:
                 yield file.read_row_group(group, use_threads=False)
 
-    def _meets(self, group: int, selection: Selection) -> bool:
-        columns = self._footer.row_group(group)
-        dataset, partition = columns.column(0).statistics, columns.column(1).statistics
-        if dataset is None or partition is None or not (dataset.has_min_max and partition.has_min_max):
-            return True
-        if selection.dataset is not None and not dataset.min <= selection.dataset <= dataset.max:
-            return False
-        return bool(partition.max >= selection.lowest and partition.min < selection.highest)
+    def _groups(self, selection: Selection) -> list[int]:
+        """The row groups that may hold files that are wanted.
+
+        Rows are sorted by dataset and partition, so few statistics are looked at, however many there are.
+        """
+        one = selection.dataset
+        found = set[int]()
+        for dataset in set(self.datasets) - {QUARANTINE} if one is None else [one]:
+            first = bisect_left(self._all_groups, dataset, key=lambda group: self._bounds(group).last_dataset)
+            end = bisect_right(
+                self._all_groups, dataset, lo=first, key=lambda group: self._bounds(group).first_dataset
+            )
+            found.update(self._groups_between(first, end, selection))
+        return sorted(found)
+
+    def _groups_between(self, first: int, end: int, selection: Selection) -> Iterator[int]:
+        """Of the row groups with rows of one dataset, those that may hold files that are wanted.
+
+        Only the first and the last can have rows of other datasets, too. Their partitions of this one do not
+        go beyond those of the row groups between.
+        """
+        inner = self._all_groups[first + 1 : max(first + 1, end - 1)]
+        ends = {first, end - 1} if first < end else set[int]()
+        for group in ends:
+            low, high = self._bounds(group).partitions
+            if inner and group == first:
+                high = min(high, self._bounds(inner[0]).partitions[0])
+            elif inner:
+                low = max(low, self._bounds(inner[-1]).partitions[1])
+            if selection.wants_between(low, high):
+                yield group
+        start = bisect_left(inner, selection.lowest, key=lambda group: self._bounds(group).partitions[1])
+        stop = bisect_left(inner, selection.highest, key=lambda group: self._bounds(group).partitions[0])
+        yield from (
+            group for group in inner[start:stop] if selection.wants_between(*self._bounds(group).partitions)
+        )
+
+    @property
+    def _all_groups(self) -> range:
+        return range(self._footer.num_row_groups)
+
+    def _bounds(self, group: int) -> _Bounds:
+        if group not in self._known:
+            self._known[group] = _bounds(self._footer, group)
+        return self._known[group]
+
+
+class _Bounds(NamedTuple):
+    """The lowest and highest values of a row group."""
+
+    first_dataset: str
+    last_dataset: str
+    partitions: tuple[str, str]
+
+
+def _bounds(footer: pq.FileMetaData, group: int) -> _Bounds:
+    columns = footer.row_group(group)
+    dataset, partition = columns.column(0).statistics, columns.column(1).statistics
+    if dataset is None or partition is None or not (dataset.has_min_max and partition.has_min_max):
+        raise ValueError(f"its row group {group} has no statistics")
+    return _Bounds(dataset.min, dataset.max, (partition.min, partition.max))
 
 
 def _selected(table: pa.Table, selection: Selection) -> pa.Table:
     """The rows that are wanted."""
+    dataset, partition = table["dataset"], table["partition"]
     if selection.dataset is None:
-        table = table.filter(pc.not_equal(table["dataset"], QUARANTINE))
+        right = pc.not_equal(dataset, QUARANTINE)
     else:
-        table = table.filter(pc.equal(table["dataset"], selection.dataset))
-    partition = table["partition"]
+        right = pc.equal(dataset, selection.dataset)
     near = pc.and_(pc.greater_equal(partition, selection.lowest), pc.less(partition, selection.highest))
-    table = table.filter(near)
-    partitions = pc.unique(table["partition"]).to_pylist()
-    wanted = [each for each in partitions if within(each, selection.since, selection.until)]
-    if len(wanted) == len(partitions):
-        return table
-    return table.filter(pc.is_in(table["partition"], pa.array(wanted, pa.string())))
+    chosen = pc.and_(right, near)
+    partitions = pc.unique(partition.filter(chosen)).to_pylist()
+    wanted = [each for each in partitions if selection.wants_partition(each)]
+    if len(wanted) < len(partitions):
+        chosen = pc.and_(chosen, pc.is_in(partition, pa.array(wanted, pa.string())))
+    return table.filter(chosen)
 
 
 def _logged(table: pa.Table) -> Iterator[LoggedFile]:

@@ -159,18 +159,24 @@ class Commits(Generic[P]):
 
         Commits carry the times of many workers' clocks, so these only nearly ascend. If no clock is wrong by
         more than s, every commit up to the returned one was made before `moment` + s, and every commit after
-        it later than `moment` - s. Reads few commits, about log2 of their number. Raises as `commit` does,
-        and `CommitUnreadable` if a commit is missing.
+        it later than `moment` - s. Reads few commits, about twice log2 of the number of those made since.
+        Raises as `commit` does, and `CommitUnreadable` if a commit is missing.
         """
         newest = self.newest()
-        low, high = 0, 1 + (0 if newest is None else newest.number)
+        high = 1 + (0 if newest is None else newest.number)
+        low, step = high - 1, 1
+        while low > 0 and not self._was_before(low, moment):
+            low, high, step = max(0, low - step), low, 2 * step
         while high - low > 1:  # commit `low` was made before the moment, commit `high` was not
             middle = (low + high) // 2
-            commit = self.commit(middle)
-            if commit is None:
-                raise CommitUnreadable(self._missing_text([range(middle, middle + 1)]))
-            low, high = (middle, high) if commit.committed_at < moment else (low, middle)
+            low, high = (middle, high) if self._was_before(middle, moment) else (low, middle)
         return low
+
+    def _was_before(self, number: int, moment: datetime) -> bool:
+        commit = self.commit(number)
+        if commit is None:
+            raise CommitUnreadable(self._missing_text([range(number, number + 1)]))
+        return commit.committed_at < moment
 
     def commits(self, after: int = 0, *, whole: bool = True) -> Iterator[Commit[P]]:
         """Yield the commits with numbers above `after`, oldest first; it reads no others.

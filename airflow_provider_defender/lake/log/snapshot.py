@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -55,6 +55,10 @@ class Snapshot:
         cannot be read any longer and all commits must be instead.
         """
         return self._files(Selection(dataset, since, until), None)
+
+    def files_in(self, partitions: Iterable[str], dataset: str | None = None) -> Iterator[LoggedFile]:
+        """Yield the files of some partitions, as `files` does."""
+        return self._files(Selection(dataset, partitions=sorted(set(partitions))), None)
 
     def _files(self, selection: Selection, last: LoggedFile | None) -> Iterator[LoggedFile]:
         """`last`: where to go on."""

@@ -1,14 +1,15 @@
-"""What earlier compactions have left behind nothing of, so that a plan need not look at all files of a log.
+"""What earlier compactions have left behind, so that a plan need not look at all files of a log.
 
-A run that has merged all that it found notes it in `_defender/<log>/compacted.json`. From then on only those
-partitions can need a merge that were still open, or that later commits have added small files to. Nothing
-depends on the note: without it, or if it does not fit, a plan looks at all files.
+A run that has merged all that it found notes in `_defender/<log>/compacted.json` which partitions wait for
+another run, since they were still open, say. From then on only these can need a merge, and those to which
+later commits have added small files. Nothing depends on the note: without it, or if it does not fit, a plan
+looks at all files.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Annotated, Any
@@ -16,13 +17,19 @@ from typing import Annotated, Any
 import msgspec
 
 from airflow_provider_defender.lake.log.commit import DataFile
-from airflow_provider_defender.lake.log.layout import partition_span
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
 from airflow_provider_defender.lake.maintenance.settings import LATEST, CompactionSettings
-from airflow_provider_defender.lake.maintenance.settling import moment_ago
 
-__all__ = ["Horizon", "candidate_files", "is_small", "next_horizon", "note_horizon", "noted_horizon"]
+__all__ = [
+    "Horizon",
+    "candidate_files",
+    "is_small",
+    "next_horizon",
+    "note_horizon",
+    "noted_horizon",
+    "waiting_also",
+]
 
 _logger = logging.getLogger(__name__)
 
@@ -37,19 +44,19 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Horizon(msgspec.Struct, frozen=True):
-    """No partition that ended by `since` has two small files that can be merged, of commits below a number.
+    """No partition but those that wait has two small files that can be merged, of commits below a number.
 
     This stays true whatever the clocks say, and whatever ages and numbers of files a later run asks for.
 
     Attributes:
         below: the number of the commit.
-        since: the end of the youngest partitions of which it is true.
+        waiting: the partitions that wait, of any dataset, sorted.
         target_bytes: what small files are smaller than half of.
         walked_at: when all files were looked at.
     """
 
     below: _Count
-    since: _Moment
+    waiting: tuple[str, ...]
     target_bytes: int
     walked_at: _Moment
 
@@ -69,8 +76,7 @@ def noted_horizon(
     except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
     fits = (
-        found.since <= now
-        and found.target_bytes == settings.target_bytes
+        found.target_bytes == settings.target_bytes
         and found.below <= snapshot.number
         and below - found.below <= _MOST_COMMITS
         and timedelta(0) <= now - found.walked_at < _ALL_EVERY
@@ -79,19 +85,21 @@ def noted_horizon(
 
 
 def next_horizon(
-    settings: CompactionSettings, below: int, now: datetime, last: Horizon | None
+    settings: CompactionSettings, below: int, now: datetime, last: Horizon | None, waiting: Iterable[str]
 ) -> Horizon | None:
     """The horizon once all is merged that a plan has found; None: noting it would gain nothing.
 
-    `now`: the time by which the plan has told which partitions are closed. `last`: the horizon that it relies
-    on.
+    `now`: when the plan was made. `last`: the horizon that it relies on. `waiting`: the partitions that have
+    two small files or more, and that it leaves alone.
     """
     if below == (0 if last is None else last.below):
         return None
-    closed = settings.hours_older_than
-    two_are_enough = closed if settings.min_files <= 2 else max(closed, settings.days_older_than)  # noqa: PLR2004
-    since = moment_ago(now, two_are_enough)
-    return Horizon(below, since, settings.target_bytes, last.walked_at if last else now)
+    return Horizon(below, tuple(sorted(set(waiting))), settings.target_bytes, last.walked_at if last else now)
+
+
+def waiting_also(horizon: Horizon, partitions: Iterable[str]) -> Horizon:
+    """The horizon if these partitions wait, too."""
+    return msgspec.structs.replace(horizon, waiting=tuple(sorted({*horizon.waiting, *partitions})))
 
 
 def note_horizon(log: Log[Any], horizon: Horizon) -> None:
@@ -109,26 +117,14 @@ def candidate_files(
 
     Those of each partition come all, in the snapshot's order. Raises as `Log.commits` does.
     """
-    spans = [(None, None)] if horizon is None else _spans(log, settings, below, horizon)
-    seen = set[str]()  # a day can meet several spans of hours
-    for since, until in spans:
-        for each in snapshot.files(since=since, until=until):
-            if each.commit < below and each.file.path not in seen:
-                seen.add(each.file.path)
-                yield each
+    if horizon is None:
+        files = snapshot.files()
+    else:
+        files = snapshot.files_in([*horizon.waiting, *_touched(log, settings, below, horizon)])
+    return (each for each in files if each.commit < below)
 
 
-def _spans(
-    log: Log[Any], settings: CompactionSettings, below: int, horizon: Horizon
-) -> list[tuple[datetime | None, datetime | None]]:
-    """The times of the partitions that were open, or that small files were added to since."""
+def _touched(log: Log[Any], settings: CompactionSettings, below: int, horizon: Horizon) -> set[str]:
+    """The partitions to which small files were added since."""
     commits = takewhile(lambda commit: commit.number < below, log.commits(max(0, horizon.below - 1)))
-    added = (file for commit in commits for file in commit.added if is_small(file, settings))
-    touched = sorted({partition_span(file.partition) for file in added})
-    spans: list[tuple[datetime, datetime]] = []
-    for start, end in (each for each in touched if each[1] <= horizon.since):
-        if spans and start <= spans[-1][1]:
-            spans[-1] = spans[-1][0], max(spans[-1][1], end)
-        else:
-            spans.append((start, end))
-    return [*spans, (horizon.since, None)]
+    return {file.partition for commit in commits for file in commit.added if is_small(file, settings)}

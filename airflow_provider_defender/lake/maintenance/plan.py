@@ -19,6 +19,7 @@ from airflow_provider_defender.lake.maintenance.horizon import (
     is_small,
     next_horizon,
     noted_horizon,
+    waiting_also,
 )
 from airflow_provider_defender.lake.maintenance.latest import changed_partitions
 from airflow_provider_defender.lake.maintenance.settings import CompactionSettings
@@ -185,8 +186,9 @@ def plan_compaction(
         for snapshot, found, latest in candidates
     )
     for snapshot, found, _ in candidates:
-        if any(id(each) not in allowed for each in found):
-            horizons.pop(snapshot.log, None)
+        if snapshot.log in horizons:
+            left = (each.partition for each in found if id(each) not in allowed)
+            horizons[snapshot.log] = waiting_also(horizons[snapshot.log], left)
     return CompactionPlan(tuple(plan for plan in plans if plan.commits or plan.latest), horizons)
 
 
@@ -232,12 +234,15 @@ def _candidates(
         file = each.file
         if is_small(file, settings) and matches(file.dataset, datasets):
             small.setdefault((file.partition, file.dataset), []).append(each)
-    found = [
-        PartitionPlan(dataset, partition, tuple(each.file for each in files))
-        for (partition, dataset), files in sorted(small.items(), key=lambda item: item[0])
-        if len(files) >= _files_needed(partition, settings, now) and not _is_merged(log, files)
-    ]
-    return found, next_horizon(settings, below, now, last) if datasets is None else None
+    found, waiting = list[PartitionPlan](), list[str]()
+    for (partition, dataset), files in sorted(small.items(), key=lambda item: item[0]):
+        if len(files) < 2 or _is_merged(log, files):  # noqa: PLR2004
+            continue
+        if len(files) >= _files_needed(partition, settings, now):
+            found.append(PartitionPlan(dataset, partition, tuple(each.file for each in files)))
+        else:
+            waiting.append(partition)
+    return found, next_horizon(settings, below, now, last, waiting) if datasets is None else None
 
 
 def _is_merged(log: Log[Any], files: Sequence[LoggedFile]) -> bool:

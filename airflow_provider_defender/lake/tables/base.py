@@ -21,6 +21,7 @@ from airflow_provider_defender.lake.log.snapshot import Snapshot
 
 __all__ = [
     "Change",
+    "Followed",
     "Numbers",
     "TableResult",
     "Written",
@@ -34,6 +35,9 @@ _logger = logging.getLogger(__name__)
 
 Numbers = Mapping[str, int]
 """Up to which commit of which log a table has come, by the log's name; 0, or no entry: not at all."""
+
+Digests = Mapping[str, str]
+"""The digests of these commits, or how they begin, by the log's name; empty, or no entry: not known."""
 
 _NUMBERS_BEHIND = 100
 """A table whose dataset does not change notes how far it has come after so many commits of a log.
@@ -49,6 +53,20 @@ _EVENTS = "events"
 
 
 @dataclass(frozen=True)
+class Followed:
+    """How far a table has come.
+
+    Attributes:
+        numbers: up to which commit of which log.
+        digests: the digests of these commits. A log that was restored from a backup, and has landed since,
+            has other commits of the same numbers. Tables of older releases have none.
+    """
+
+    numbers: Numbers = field(default_factory=dict)
+    digests: Digests = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Change:
     """What leads a table of one dataset from its own numbers to newer ones, to be written at once.
 
@@ -61,6 +79,7 @@ class Change:
             a compaction; rows of all others have come or gone.
         numbers: up to which commits the table has come with this change, for all logs whose number has
             changed.
+        digests: for each of `numbers`, the digest of that commit; empty if it is not known.
     """
 
     dataset: str
@@ -69,6 +88,7 @@ class Change:
     removed: Sequence[str] = ()
     rewritten: frozenset[str] = frozenset()
     numbers: Numbers = field(default_factory=dict)
+    digests: Digests = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there is anything to write to the table."""
@@ -156,24 +176,26 @@ def _is_followed(lake: Lake, dataset: str, table_folder: str) -> bool:
 
 
 def changes(
-    lake: Lake, tables: Mapping[str, Numbers], unusable: list[LakeError] | None = None
+    lake: Lake, tables: Mapping[str, Followed], unusable: list[LakeError] | None = None
 ) -> list[Change]:
-    """Return what each table lacks; `tables`: the numbers that each has, by its dataset.
+    """Return what each table lacks; `tables`: how far each has come, by its dataset.
 
     Each log is read once for all tables: the commits after the oldest of their numbers and, for those that
     have none, the files that count. A change is empty (false) if its table need not be written; a table whose
     dataset stays as it is notes newer numbers only now and then.
 
-    `unusable`: takes the errors of tables that are ahead of a log, which are left out; None: the first one is
-    raised. Raises what reading the logs raises.
+    `unusable`: takes the errors of tables that are ahead of a log, or have followed other commits than it has
+    now, which are left out; None: the first one is raised. Raises what reading the logs raises.
     """
-    found = {dataset: _Span(dataset, numbers) for dataset, numbers in tables.items()}
-    followed = (log for numbers in tables.values() for log in numbers)
+    found = {dataset: _Span(dataset, followed) for dataset, followed in tables.items()}
+    followed = (log for each in tables.values() for log in each.numbers)
     for name in sorted({*lake.log_names(), *followed}):  # a log that has gone is an error, too
         log = lake.log(name)
-        for span, newest in _read(log, list(found.values())):
+        spans = list(found.values())
+        digests = _read(log, spans)
+        for span in (span for span in spans if span.number(name)):
             try:
-                _check_not_ahead(log, span, newest)
+                _check_followed(name, span, digests)
             except TableUnusable as error:
                 if unusable is None:
                     raise
@@ -182,10 +204,10 @@ def changes(
     return [span.change() for span in found.values()]
 
 
-def _read(log: Log[Any], spans: Sequence[_Span]) -> list[tuple[_Span, int]]:
+def _read(log: Log[Any], spans: Sequence[_Span]) -> dict[int, str]:
     """Bring the changes of one log into each dataset's span.
 
-    Returns those that have followed the log before, with the number of its newest commit that was read.
+    Returns the digests of its commits, by their numbers, from the oldest on that a table has followed.
     """
     old = [span for span in spans if span.number(log.name)]
     if len(old) < len(spans):
@@ -193,29 +215,41 @@ def _read(log: Log[Any], spans: Sequence[_Span]) -> list[tuple[_Span, int]]:
         for span in spans:
             if not span.number(log.name):
                 span.begin(snapshot)
-    newest = start = min((span.number(log.name) for span in old), default=0)
-    for commit in log.published(start) if old else ():
-        newest = commit.number
+    if not old:
+        return {}
+    start = min(span.number(log.name) for span in old)
+    first = log.commit(start)
+    digests = {} if first is None else {start: first.digest}
+    for commit in log.published(start):
+        digests[commit.number] = commit.digest
         for span in old:
             if commit.number > span.number(log.name):
                 span.follow(commit)
-    return [(span, newest) for span in old]
+    return digests
 
 
-def _check_not_ahead(log: Log[Any], span: _Span, newest: int) -> None:
-    number = span.number(log.name)
-    if number > newest or (number == newest and log.commit(number) is None):
+def _check_followed(log: str, span: _Span, digests: Mapping[int, str]) -> None:
+    """Raise `TableUnusable` unless a log has the commit up to which a table has followed it."""
+    number, known = span.number(log), span.digest(log)
+    if number > max(digests, default=0):
         raise TableUnusable(
-            f"the table of {span.dataset} has followed {log.name} up to commit {number}, which the log does "
+            f"the table of {span.dataset} has followed {log} up to commit {number}, which the log does "
             "not have: commits were deleted, or the log was restored from an older backup. Restore the "
             "commits; or, if what they landed is lost, delete the table (not its files) and run again, which "
             "makes it anew"
+        )
+    if not digests.get(number, known).startswith(known):
+        raise TableUnusable(
+            f"the table of {span.dataset} has followed {log} up to commit {number} with the digest {known}…, "
+            f"but the log's commit {number} has the digest {digests[number]}: the log was restored from an "
+            "older backup, and what has landed since has the same numbers. Delete the table (not its files) "
+            "and run again, which makes it anew"
         )
 
 
 def follow_all(
     lake: Lake,
-    tables: Mapping[str, Numbers],
+    tables: Mapping[str, Followed],
     failures: list[LakeError],
     follow: Callable[[Change], TableResult],
 ) -> list[TableResult]:
@@ -240,17 +274,21 @@ def follow_all(
 class _Span:
     """The changes of one dataset since the numbers of its table."""
 
-    def __init__(self, dataset: str, numbers: Numbers) -> None:
+    def __init__(self, dataset: str, followed: Followed) -> None:
         self.dataset = dataset
-        self._before = numbers
+        self._before = followed
         self._numbers: dict[str, int] = {}
+        self._digests: dict[str, str] = {}
         self._added: dict[str, DataFile] = {}
         self._commits: dict[str, tuple[str, int]] = {}
         self._removed: dict[str, None] = {}
         self._rewritten: set[str] = set()
 
     def number(self, log: str) -> int:
-        return self._before.get(log, 0)
+        return self._before.numbers.get(log, 0)
+
+    def digest(self, log: str) -> str:
+        return self._before.digests.get(log, "")
 
     def begin(self, snapshot: Snapshot) -> None:
         """Add the files of a log that the table has not followed yet."""
@@ -259,10 +297,12 @@ class _Span:
             self._add(each.file, snapshot.log, each.commit)
         if snapshot.number:
             self._numbers[snapshot.log] = snapshot.number
+            self._digests[snapshot.log] = snapshot.digest
 
     def follow(self, commit: Commit[Any]) -> None:
         """Apply the next commit of a log."""
         self._numbers[commit.log] = commit.number
+        self._digests[commit.log] = commit.digest
         removed = [path for path in commit.removed if place_of(path)[0] == self.dataset]
         added = [file for file in commit.added if file.dataset == self.dataset]
         new = {path for path in removed if path in self._added}
@@ -297,7 +337,7 @@ class _Span:
     def change(self) -> Change:
         files_change = bool(self._added or self._removed)
         behind = max((number - self.number(log) for log, number in self._numbers.items()), default=0)
-        has_table = bool(self._before)
+        has_table = bool(self._before.numbers)
         if not files_change and not (has_table and behind >= _NUMBERS_BEHIND):
             return Change(self.dataset)
         return Change(
@@ -307,6 +347,7 @@ class _Span:
             removed=tuple(self._removed),
             rewritten=frozenset(self._rewritten),
             numbers=self._numbers,
+            digests=self._digests,
         )
 
 
@@ -324,12 +365,13 @@ def batches(change: Change, limit: int) -> Iterator[Change]:
     for path, file in change.added.items():
         log, number = change.commits[path]
         if len(part) >= limit and numbers.get(log) != number:
-            yield _part(change, part, numbers)
+            yield _part(change, part, numbers, dict.fromkeys(numbers, ""))
             part, numbers = {}, {}
         part[path] = file
         numbers[log] = number
-    yield _part(change, part, change.numbers)
+    yield _part(change, part, change.numbers, change.digests)
 
 
-def _part(change: Change, files: Mapping[str, DataFile], numbers: Numbers) -> Change:
-    return Change(change.dataset, files, {path: change.commits[path] for path in files}, numbers=numbers)
+def _part(change: Change, files: Mapping[str, DataFile], numbers: Numbers, digests: Digests) -> Change:
+    commits = {path: change.commits[path] for path in files}
+    return Change(change.dataset, files, commits, numbers=numbers, digests=digests)

@@ -14,6 +14,7 @@ from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.reading import as_lake
 from airflow_provider_defender.lake.tables.base import (
     Change,
+    Followed,
     TableResult,
     Written,
     batches,
@@ -60,8 +61,8 @@ def follow_delta(
 
     Raises:
         ModuleNotFoundError: the extra `[delta]` (the package `deltalake`) is not installed.
-        TableUnusable: a table is ahead of a log, or another program has changed its files or its protocol, or
-            a column's type has changed.
+        TableUnusable: a table is ahead of a log, or has followed other commits than the log has now; or
+            another program has changed its files or its protocol, or a column's type has changed.
         TableConflict: others kept writing to a table.
         CommitUnreadable: a commit of the lake is damaged, or was deleted.
         ValueError: a dataset's name is invalid. Errors of the store pass through.
@@ -76,9 +77,11 @@ def follow_delta(
     tables = {each: _Table(lake, each) for each in chosen_datasets(lake, datasets, DELTA_LOG)}
     failures: list[LakeError] = []
     lake.storage.for_each(lambda table: table.read(failures), tables.values())
-    usable = {name: table.state.numbers for name, table in tables.items() if table.is_read}
-    if not new_tables:
-        usable = {name: numbers for name, numbers in usable.items() if tables[name].state.version >= 0}
+    usable = {
+        name: table.followed
+        for name, table in tables.items()
+        if table.is_read and (new_tables or table.state.version >= 0)
+    }
     return follow_all(lake, usable, failures, lambda change: tables[change.dataset].follow(change))
 
 
@@ -101,6 +104,11 @@ class _Table:
         except TableUnusable as error:
             failures.append(error)
 
+    @property
+    def followed(self) -> Followed:
+        """How far the table has come."""
+        return Followed(self.state.numbers, self.state.digests)
+
     def follow(self, change: Change) -> TableResult:
         """Write what has changed, from the table's state on; if another writer is faster, what remains."""
         for _ in range(_ATTEMPTS):
@@ -111,7 +119,7 @@ class _Table:
             except FileNotFoundError as error:  # a commit that came meanwhile may have removed it
                 gone = error
             self.state = self.log.read()
-            (change,) = changes(self.lake, {self.dataset: self.state.numbers})
+            (change,) = changes(self.lake, {self.dataset: self.followed})
         if gone is not None:
             raise TableUnusable(
                 f"a file of {self.dataset} that counts is not there, so its table cannot follow: {gone}. "

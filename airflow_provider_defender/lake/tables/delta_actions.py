@@ -16,7 +16,13 @@ from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import place_of
 from airflow_provider_defender.lake.storage.storage import Storage
 from airflow_provider_defender.lake.tables.base import Change
-from airflow_provider_defender.lake.tables.delta_log import VERSION_ID, Action, State, transaction
+from airflow_provider_defender.lake.tables.delta_log import (
+    VERSION_ID,
+    Action,
+    State,
+    digest_transaction,
+    transaction,
+)
 from airflow_provider_defender.lake.tables.delta_schema import (
     PARTITION_TYPES,
     delta_type,
@@ -43,6 +49,7 @@ def actions(storage: Storage, state: State, change: Change, now: datetime, remak
         _info(change, moment),
         *_table(state, change, _schemas(storage, change.added), moment, remake),
         *(transaction(log, number, moment) for log, number in sorted(change.numbers.items())),
+        *(digest_transaction(log, digest, moment) for log, digest in sorted(change.digests.items())),
         transaction(VERSION_ID, version, moment),
         *(_removal(path, path not in change.rewritten, moment) for path in change.removed),
         *(_addition(file, file.path not in change.rewritten, moment) for file in change.added.values()),

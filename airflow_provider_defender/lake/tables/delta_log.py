@@ -21,13 +21,19 @@ import pyarrow.parquet as pq
 from airflow_provider_defender.lake.errors import TableUnusable
 from airflow_provider_defender.lake.storage.storage import NotCreated, Storage
 
-__all__ = ["DELTA_LOG", "VERSION_ID", "Action", "DeltaLog", "State", "transaction"]
+__all__ = ["DELTA_LOG", "VERSION_ID", "Action", "DeltaLog", "State", "digest_transaction", "transaction"]
 
 DELTA_LOG = "_delta_log"
 """The folder of a table's log, within the folder of its dataset."""
 
 VERSION_ID = "airflow_provider_defender/version"
 """The `appId` by which a version says that it is the follower's; no log of a lake can have this name."""
+
+DIGEST_ID = "airflow_provider_defender/digest/"
+"""Before the name of a log: the `appId` whose number is the beginning of the digest of the log's commit."""
+
+_DIGITS = 15
+"""How many hexadecimal digits of a digest fit into Delta's numbers, which have 63 bits."""
 
 Action = dict[str, Any]
 """A line of a version: one name, `add` for example, with its object."""
@@ -49,6 +55,7 @@ class State:
     Attributes:
         version: its newest version; -1: there is no table.
         numbers: up to which commit of which log of the lake it has come.
+        digests: the beginnings of these commits' digests, as far as they are known.
         protocol: its `protocol`.
         metadata: its `metaData`, with the schema.
         own: the newest version that the follower has written; -1: none.
@@ -57,6 +64,7 @@ class State:
 
     version: int = -1
     numbers: Mapping[str, int] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     own: int = -1
@@ -64,7 +72,7 @@ class State:
 
     def after(self, version: int, actions: Iterable[Action]) -> State:
         """The state after a version with these actions."""
-        numbers, own = dict(self.numbers), self.own
+        numbers, digests, own = dict(self.numbers), dict(self.digests), self.own
         protocol, metadata = self.protocol, self.metadata
         for action in actions:
             protocol = action.get("protocol") or protocol
@@ -72,9 +80,19 @@ class State:
             if moved := action.get("txn"):
                 if moved["appId"] == VERSION_ID:
                     own = moved["version"]
+                elif moved["appId"].startswith(DIGEST_ID):
+                    digests[moved["appId"][len(DIGEST_ID) :]] = _digest(moved["version"])
                 else:
                     numbers[moved["appId"]] = moved["version"]
-        return replace(self, version=version, numbers=numbers, own=own, protocol=protocol, metadata=metadata)
+        return replace(
+            self,
+            version=version,
+            numbers=numbers,
+            digests=digests,
+            own=own,
+            protocol=protocol,
+            metadata=metadata,
+        )
 
 
 def transaction(app_id: str, version: int, moment: int) -> Action:
@@ -83,6 +101,15 @@ def transaction(app_id: str, version: int, moment: int) -> Action:
     `moment`: in milliseconds since 1970.
     """
     return {"txn": {"appId": app_id, "version": version, "lastUpdated": moment}}
+
+
+def digest_transaction(log: str, digest: str, moment: int) -> Action:
+    """The action that says which commit of a log the table has come to; an empty digest: not known."""
+    return transaction(f"{DIGEST_ID}{log}", int(digest[:_DIGITS] or "0", 16), moment)
+
+
+def _digest(number: int) -> str:
+    return f"{number:0{_DIGITS}x}" if number else ""
 
 
 class DeltaLog:

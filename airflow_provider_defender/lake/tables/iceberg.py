@@ -28,7 +28,7 @@ from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.reading import as_lake
 from airflow_provider_defender.lake.tables.base import (
     Change,
-    Numbers,
+    Followed,
     TableResult,
     Written,
     batches,
@@ -40,8 +40,8 @@ from airflow_provider_defender.lake.tables.iceberg_catalog import check_location
 from airflow_provider_defender.lake.tables.iceberg_table import (
     check_table,
     dataset_of,
+    followed_by,
     new_table,
-    numbers_of,
     prepare,
     remove_old_snapshots,
     write,
@@ -98,8 +98,9 @@ def follow_iceberg(
         What was done to each table; the version is the ID of its current snapshot.
 
     Raises:
-        TableUnusable: a table is ahead of the logs, belongs to another lake, or was changed by another
-            program; or the files of a dataset have types that do not go together.
+        TableUnusable: a table is ahead of the logs, or has followed other commits than they have now; it
+            belongs to another lake, or was changed by another program; or the files of a dataset have types
+            that do not go together.
         TableConflict: others kept writing to a table.
         ValueError: the name of a dataset, the namespace or the lake's address cannot be used.
         CommitUnreadable: a commit of a log is damaged. Errors of the store and of pyiceberg pass through.
@@ -110,7 +111,7 @@ def follow_iceberg(
         catalog = open_catalog(catalog, lake)
     follower = _Follower(lake, catalog, namespace, keep_snapshots)
     follower.read(datasets, new_tables=new_tables)
-    return follow_all(lake, follower.numbers, follower.failures, follower.follow)
+    return follow_all(lake, follower.followed, follower.failures, follower.follow)
 
 
 def table_name(dataset: str) -> str:
@@ -121,15 +122,15 @@ def table_name(dataset: str) -> str:
 class _Follower:
     """One run over the tables of a namespace.
 
-    `tables`: the table of each dataset, None where there is none yet; `numbers`: those of all that can be
-    followed; `failures`: the errors of the others.
+    `tables`: the table of each dataset, None where there is none yet; `followed`: how far all have come that
+    can be followed; `failures`: the errors of the others.
     """
 
     def __init__(
         self, lake: Lake, catalog: Catalog, namespace: str, keep_snapshots: timedelta | None
     ) -> None:
         self.tables: dict[str, Table | None] = {}
-        self.numbers: dict[str, Numbers] = {}
+        self.followed: dict[str, Followed] = {}
         self.failures: list[LakeError] = []
         self._lake = lake
         self._catalog = catalog
@@ -174,7 +175,7 @@ class _Follower:
         table = self._load(table_name(dataset))
         if table is not None:
             check_table(table, self._lake, dataset)
-        self.numbers[dataset] = numbers_of(table)
+        self.followed[dataset] = followed_by(table)
         self.tables[dataset] = table
 
     def _load(self, name: str) -> Table | None:
@@ -195,7 +196,7 @@ class _Follower:
             _log.info("The Iceberg table of %s is read again, since another was faster: %s", dataset, reason)
             self._lake.sleep(random.uniform(0, _WAIT_SECONDS * 2**attempt))  # noqa: S311
             self._read(dataset)
-            (change,) = changes(self._lake, {dataset: self.numbers[dataset]})
+            (change,) = changes(self._lake, {dataset: self.followed[dataset]})
         raise _in_vain(dataset, reason) from reason
 
     def _write(self, change: Change, written: Written) -> None:
@@ -247,4 +248,6 @@ def _in_vain(dataset: str, reason: Exception) -> TableConflict | TableUnusable:
 
 def _result(dataset: str, table: Table | None, written: Written) -> TableResult:
     snapshot = None if table is None else table.current_snapshot()
-    return written.result(dataset, None if snapshot is None else snapshot.snapshot_id, numbers_of(table))
+    return written.result(
+        dataset, None if snapshot is None else snapshot.snapshot_id, followed_by(table).numbers
+    )

@@ -26,14 +26,14 @@ from airflow_provider_defender.lake.errors import TableUnusable
 from airflow_provider_defender.lake.lake import Lake
 from airflow_provider_defender.lake.log.commit import DataFile
 from airflow_provider_defender.lake.log.layout import partition_span, place_of
-from airflow_provider_defender.lake.tables.base import Change, Numbers
+from airflow_provider_defender.lake.tables.base import Change, Followed
 from airflow_provider_defender.lake.tables.iceberg_catalog import location
 
 __all__ = [
     "check_table",
     "dataset_of",
+    "followed_by",
     "new_table",
-    "numbers_of",
     "prepare",
     "remove_old_snapshots",
     "write",
@@ -47,6 +47,9 @@ _LAKE = "defender.lake"
 
 _NUMBER = "defender.log."
 """In the summary of a snapshot: before the name of a log, whose last commit in the table it gives."""
+
+_DIGEST = "defender.digest."
+"""Likewise, whose last commit in the table has this digest; no entry: it is not known."""
 
 _TIME = "@timestamp"
 
@@ -120,21 +123,22 @@ def prepare(table: Table) -> None:
             transaction.set_properties({_RETRIES: _PROPERTIES[_RETRIES]})
 
 
-def numbers_of(table: Table | None) -> Numbers:
+def followed_by(table: Table | None) -> Followed:
     """Return up to which commits a table has come, as its newest snapshot by a follower says.
 
     Raises `TableUnusable` if another program has changed the table's files.
     """
     snapshot = None if table is None else table.current_snapshot()
     if table is None or snapshot is None:
-        return {}
+        return Followed()
     while snapshot is not None:
         summary = snapshot.summary.additional_properties if snapshot.summary else {}
-        numbers = {
-            key[len(_NUMBER) :]: int(value) for key, value in summary.items() if key.startswith(_NUMBER)
-        }
+        numbers, digests = (
+            {key[len(start) :]: value for key, value in summary.items() if key.startswith(start)}
+            for start in (_NUMBER, _DIGEST)
+        )
         if numbers:
-            return numbers
+            return Followed({log: int(number) for log, number in numbers.items()}, digests)
         if _changes_files(summary):
             raise _changed(table, f"its snapshot {snapshot.snapshot_id} has added or removed files")
         parent = snapshot.parent_snapshot_id
@@ -165,11 +169,18 @@ def write(table: Table, lake: Lake, change: Change) -> Table:
     `FileNotFoundError` if a file is gone, `TableUnusable`, and what the store and pyiceberg raise.
     """
     removed = _files_in_table(table, lake, change)
-    numbers = {**numbers_of(table), **change.numbers}
+    before = followed_by(table)
+    numbers = {**before.numbers, **change.numbers}
+    digests = {**before.digests, **change.digests}
     transaction = table.transaction()
     added = _NewFiles(lake, transaction)
     lake.storage.for_each(added.read, change.added.values())
-    update = transaction.update_snapshot({f"{_NUMBER}{log}": str(number) for log, number in numbers.items()})
+    update = transaction.update_snapshot(
+        {
+            **{f"{_NUMBER}{log}": str(number) for log, number in numbers.items()},
+            **{f"{_DIGEST}{log}": digest for log, digest in digests.items() if digest},
+        }
+    )
     producer: Any = update.overwrite() if removed else update.merge_append()
     for path in change.added:
         producer.append_data_file(added.found[path])

@@ -28,7 +28,13 @@ from airflow_provider_defender.lake import (
     verify,
 )
 from airflow_provider_defender.lake.log import checkpoints
-from airflow_provider_defender.lake.log.checkpoints import LoggedFile, within, write_checkpoint
+from airflow_provider_defender.lake.log.checkpoints import (
+    LoggedFile,
+    Selection,
+    newest_checkpoint,
+    within,
+    write_checkpoint,
+)
 from airflow_provider_defender.lake.log.digest import FIRST
 from airflow_provider_defender.lake.log.format import chained, dump_commit
 from airflow_provider_defender.lake.log.layout import QUARANTINE, LogPaths
@@ -126,6 +132,13 @@ class History:
                     for each in expected
                     if each.file.dataset == dataset and within(each.file.partition, *span)
                 ]
+        days = sorted({each.file.partition for each in expected})
+        for partitions in ([], days[:1], days[::3], [*days[1::2], "date=2026-12-24", "date=2026-11-03"]):
+            assert list(snapshot.files_in(partitions)) == [
+                each
+                for each in expected
+                if each.file.dataset != QUARANTINE and each.file.partition in partitions
+            ]
 
 
 def ten_commits(root: Path) -> History:
@@ -136,6 +149,30 @@ def ten_commits(root: Path) -> History:
         if number in (6, 8):
             history.write()
     return history
+
+
+@pytest.mark.parametrize("dataset", [*DATASETS, None])
+def test_few_row_groups_are_read_for_a_day(tmp_path: Path, dataset: str | None) -> None:
+    """Neither one with a day like it of another dataset, nor the statistics of all."""
+    history = History(tmp_path)
+    for day in range(1, 29):
+        history.commit([(index, day) for index in range(3) for _ in range(7)], [])
+    history.write()
+    found = newest_checkpoint(open_log(history.lake))
+    assert found is not None
+    days = {each.file.partition for each in history.files.values() if "2026-11-28" in each.file.path}
+    chosen = Selection(dataset, partitions=sorted(days))
+    needed = [
+        group
+        for group, table in enumerate(found.tables())
+        if any(
+            chosen.wants(*row)
+            for row in zip(table["dataset"].to_pylist(), table["partition"].to_pylist(), strict=True)
+        )
+    ]
+    assert found._groups(chosen) == needed
+    if dataset:
+        assert len(found._known) < 40 < found._footer.num_row_groups
 
 
 harms = st.sampled_from(["none", "none", "delete", "cut", "flip", "rename", "empty"])

@@ -6,6 +6,7 @@ import json
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -274,7 +275,25 @@ def test_the_newest_commit_before_a_moment(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("count", [300, 100_000])
+def test_the_newest_commit_before_a_moment_takes_as_few_reads_in_a_long_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    log = open_log(local_lake(tmp_path))
+    read: list[int] = []
+
+    def commit(number: int) -> Any:
+        read.append(number)
+        return SimpleNamespace(number=number, committed_at=START + timedelta(minutes=number))
+
+    monkeypatch.setattr(log, "commit", commit)
+    monkeypatch.setattr(log, "newest", lambda: SimpleNamespace(number=count))
+    assert log.newest_before(START + timedelta(minutes=count - 200)) == count - 201
+    assert len(read) <= 2 * 8
+    assert log.newest_before(START) == 0
+
+
 def test_a_commit_that_is_missing_is_said_by_who_looks_for_a_moment(tmp_path: Path) -> None:
-    lake = five_commits(tmp_path, 3)
-    with pytest.raises(CommitUnreadable, match="lacks commit 3"):
+    lake = five_commits(tmp_path, 4)
+    with pytest.raises(CommitUnreadable, match="lacks commit 4"):
         open_log(lake).newest_before(START)

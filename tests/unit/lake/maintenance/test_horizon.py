@@ -173,8 +173,8 @@ def test_only_what_has_changed_is_looked_at(tmp_path: Path, monkeypatch: pytest.
         b"{}",
         {"below": -1},
         {"below": 10**9},
-        {"since": "2999-01-01T00:00:00Z"},
-        {"since": "2026-11-22T12:00:00"},
+        {"waiting": None},
+        {"waiting": [7]},
         {"walked_at": "0001-01-01T00:00:00Z"},
         {"walked_at": "2999-01-01T00:00:00Z"},
         {"target_bytes": 7},
@@ -227,10 +227,31 @@ def test_what_a_run_had_no_room_for_comes_next(tmp_path: Path) -> None:
     assert merged == [1, 1, 1]
     assert not note(tmp_path).exists(), "a run for some datasets tells nothing about the others"
     assert compact(lake, one).total.partitions == 1
-    assert not note(tmp_path).exists()
-    compact(lake)
     assert note(tmp_path).exists()
+    assert [compact(lake, one).total.partitions for _ in range(3)] == [1, 1, 0]
     assert not plan_compaction(lake)
+
+
+def test_partitions_that_wait_are_looked_at_again_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, clock = grown(tmp_path)
+    for _ in range(2):
+        land(lake, 24 * 12)
+    late = f"date={clock.now - 12 * DAY:%Y-%m-%d}"
+    for _ in range(2):
+        clock.advance(DAY + HOUR)
+        land(lake, 0)
+    patient = CompactionSettings(min_files=4, days_older_than=timedelta(days=99))
+    compact(lake, patient)
+    assert late in json.loads(note(tmp_path).read_bytes())["waiting"]
+    for _ in range(2):
+        clock.advance(2 * DAY)
+        land(lake, 0)
+        compact(lake, patient)
+    assert len(looked_at(lake, monkeypatch)) <= 3
+    found = plan_compaction(lake, datasets=["alerts"]).logs[0].partitions
+    assert [each.partition for each in found] == [late]
 
 
 def test_a_partition_with_a_damaged_file_is_tried_again(tmp_path: Path) -> None:

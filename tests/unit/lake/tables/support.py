@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +25,16 @@ DEVICES = "events/DeviceInfo"
 PARTITIONING = {"alerts": Partitioning.DAY, "incidents": Partitioning.DAY, DEVICES: Partitioning.HOUR}
 
 _KEYS = count()
+
+
+@contextmanager
+def restored(root: Path) -> Iterator[None]:
+    """At its end, the logs of a lake are restored to what they were at its beginning."""
+    backup = root.with_name(f"{root.name}-backup")
+    shutil.copytree(root / "_defender", backup)
+    yield
+    shutil.rmtree(root / "_defender")
+    backup.rename(root / "_defender")
 
 
 def open_log(lake: Lake, name: str = ENDPOINT) -> Log[VersionsPosition]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_defender.lake import Lake, TableUnusable, committed_files
-from airflow_provider_defender.lake.tables.base import Change, batches, changes, chosen_datasets
+from airflow_provider_defender.lake import Lake, LakeError, TableUnusable, committed_files
+from airflow_provider_defender.lake.tables.base import Change, Followed, batches, changes, chosen_datasets
 from tests.unit.lake.support import START, local_lake
 from tests.unit.lake.tables.support import (
     DEVICES,
@@ -17,31 +17,38 @@ from tests.unit.lake.tables.support import (
     land,
     new_rows,
     open_log,
+    restored,
     retire,
 )
 
 
 class Table:
-    """The simplest table: a set of paths and its numbers."""
+    """The simplest table: a set of paths, and how far it has come."""
 
     def __init__(self, dataset: str) -> None:
         self.dataset = dataset
         self.files: set[str] = set()
         self.numbers: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
+
+    @property
+    def followed(self) -> Followed:
+        return Followed(self.numbers, self.digests)
 
     def write(self, change: Change) -> None:
         assert not self.files & change.added.keys()
         self.files = (self.files - set(change.removed)) | change.added.keys()
         self.numbers.update(change.numbers)
+        self.digests.update(change.digests)
 
     def follow(self, lake: Lake) -> None:
-        (change,) = changes(lake, {self.dataset: self.numbers})
+        (change,) = changes(lake, {self.dataset: self.followed})
         if change:
             self.write(change)
 
 
 def follow_all(lake: Lake, tables: list[Table]) -> None:
-    found = changes(lake, {table.dataset: table.numbers for table in tables})
+    found = changes(lake, {table.dataset: table.followed for table in tables})
     for table, change in zip(tables, found, strict=True):
         if change:
             table.write(change)
@@ -52,7 +59,7 @@ def paths(lake: Lake, root: Path, dataset: str) -> set[str]:
 
 
 def only(lake: Lake, numbers: dict[str, int], dataset: str = "alerts") -> Change:
-    (change,) = changes(lake, {dataset: numbers})
+    (change,) = changes(lake, {dataset: Followed(numbers)})
     return change
 
 
@@ -137,7 +144,47 @@ def test_a_table_ahead_of_its_log_is_refused(folder: Path, commits: int) -> None
     with pytest.raises(
         TableUnusable, match=rf"alerts has followed {ENDPOINT} up to commit 4.* delete the table"
     ):
-        changes(lake, {DEVICES: {}, "alerts": {ENDPOINT: 4}})
+        changes(lake, {DEVICES: Followed(), "alerts": Followed({ENDPOINT: 4})})
+
+
+@pytest.mark.parametrize("since", [0, 2])
+def test_a_log_that_was_restored_and_has_landed_since_is_told(folder: Path, since: int) -> None:
+    lake = local_lake(folder)
+    for _ in range(2):
+        land(lake)
+    land(lake, log=GRAPH)
+    tables = [Table("alerts"), Table(DEVICES)]
+    with restored(folder):
+        land(lake)
+        tables[0].follow(lake)
+    for _ in range(1 + since):
+        land(lake)
+    text = (
+        rf"alerts has followed {ENDPOINT} up to commit 3 with the digest \w+…, but the log's commit 3 "
+        "has .*: the log was restored .*[Dd]elete the table"
+    )
+    unusable: list[LakeError] = []
+    (change,) = changes(lake, {table.dataset: table.followed for table in tables}, unusable)
+    assert change.dataset == DEVICES
+    with pytest.raises(TableUnusable, match=text):
+        raise unusable[0]
+    tables[0].digests = {}  # as an older release has written it
+    tables[0].follow(lake)
+
+
+def test_a_part_of_a_change_has_no_wrong_digest(folder: Path) -> None:
+    lake = local_lake(folder)
+    table = Table("alerts")
+    land(lake)
+    table.follow(lake)
+    for _ in range(4):
+        land(lake)
+    (change,) = changes(lake, {"alerts": table.followed})
+    table.write(next(iter(batches(change, 2))))
+    assert table.followed == Followed({ENDPOINT: 3}, {ENDPOINT: ""})
+    table.follow(lake)
+    assert table.files == paths(lake, folder, "alerts")
+    assert table.digests == {ENDPOINT: open_log(lake).read_head().commit.digest}  # type: ignore[union-attr]
 
 
 # Whether rows change ------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ from airflow_provider_defender.lake import (
     committed_files,
     follow_delta,
 )
+from airflow_provider_defender.lake.tables import delta_checkpoint
+from airflow_provider_defender.lake.tables.delta_log import DeltaLog
 from tests.unit.lake.faults import Crash, FaultAt, SteppedStorage, Take, kill_at_every_step
 from tests.unit.lake.support import START, Clock, local_lake, rows_of
 from tests.unit.lake.tables.support import (
@@ -37,6 +39,7 @@ from tests.unit.lake.tables.support import (
     land,
     new_rows,
     open_log,
+    restored,
     retire,
 )
 
@@ -432,6 +435,41 @@ def test_a_table_ahead_of_its_log_does_not_hold_up_the_others(folder: Path) -> N
     assert_equal(lake, folder, DEVICES)
     remove_log(folder)
     follow(lake)
+    assert_equal(lake, folder)
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+def test_a_log_that_was_restored_and_has_landed_since_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, has_checkpoint: bool
+) -> None:
+    monkeypatch.setattr(delta_checkpoint, "EVERY", 1 if has_checkpoint else 50)
+    lake = local_lake(folder)
+    land(lake)
+    with restored(folder):
+        land(lake)
+        follow(lake)
+    for _ in range(2):
+        land(lake)
+    with pytest.raises(TableUnusable, match=r"commit 2 with the digest .* was restored"):
+        follow_delta(lake)
+    remove_log(folder)
+    follow(lake)
+    assert_equal(lake, folder)
+
+
+def test_a_table_without_digests_goes_on(folder: Path) -> None:
+    """As an older release has left it; from then on it has them."""
+    lake = local_lake(folder)
+    land(lake)
+    follow(lake)
+    path = folder / "alerts" / "_delta_log" / f"{0:020d}.json"
+    lines = path.read_text().splitlines()
+    kept = [line for line in lines if "/digest/" not in line]
+    assert len(kept) == len(lines) - 1
+    path.write_text("\n".join(kept))
+    land(lake)
+    follow(lake)
+    assert DeltaLog(lake.storage, "alerts").read().digests.keys() == {ENDPOINT}
     assert_equal(lake, folder)
 
 

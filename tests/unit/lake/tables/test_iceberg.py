@@ -47,6 +47,7 @@ from tests.unit.lake.tables.support import (
     land,
     new_rows,
     open_log,
+    restored,
     retire,
 )
 
@@ -196,7 +197,7 @@ def test_a_compaction_is_one_snapshot_with_the_same_rows(root: Path, catalog: Ca
     assert snapshot.parent_snapshot_id == first.version
     assert snapshot.summary is not None
     summary = snapshot.summary.additional_properties
-    assert {name: summary[name] for name in summary if name.startswith("defender.")} == {
+    assert {name: summary[name] for name in summary if name.startswith("defender.log.")} == {
         f"defender.log.{ENDPOINT}": "4",
         f"defender.log.{GRAPH}": "1",
     }
@@ -362,6 +363,21 @@ def test_without_its_property_a_table_gets_it_again(root: Path, catalog: Catalog
         return commit()
 
     catalog.answers = [carry_out, overtaken]
+    follow_iceberg(lake, catalog)
+    assert_equal(catalog, lake)
+
+
+def test_a_log_that_was_restored_and_has_landed_since_is_told(root: Path, catalog: Catalog) -> None:
+    lake = local_lake(root)
+    land(lake)
+    with restored(root):
+        land(lake)
+        follow_iceberg(lake, catalog)
+    for _ in range(2):
+        land(lake)
+    with pytest.raises(TableUnusable, match=r"commit 2 with the digest .* was restored"):
+        follow_iceberg(lake, catalog)
+    catalog.drop_table("defender.alerts")
     follow_iceberg(lake, catalog)
     assert_equal(catalog, lake)
 
