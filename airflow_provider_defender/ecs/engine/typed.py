@@ -43,6 +43,7 @@ _NUMBERS = ("processid", "parentid", "port")
 """How properties end that hold ids of processes or ports, of which 0 is none that is known."""
 _ABSENT_TEXTS, _PLACEHOLDERS = frozenset(ABSENT_TEXTS), frozenset(PLACEHOLDERS)
 _SUSPECTS = _ABSENT_TEXTS | _PLACEHOLDERS
+_NANOSECONDS = pa.timestamp("ns", tz="UTC")
 _TICK, _MICROSECOND = pa.scalar(100, pa.int64()), pa.scalar(1000, pa.int64())
 _SHORTEST_TIME, _LONGEST_TIME = len("2026-01-01T00:00:00Z"), len("2026-01-01T00:00:00.123456789Z")
 
@@ -126,7 +127,7 @@ def _common_times(texts: pa.Array) -> _Times | None:
     nanoseconds = _parse_common_times(texts)
     if nanoseconds is None:
         return None
-    return _Times(pc.divide(nanoseconds, _TICK), pc.divide(nanoseconds, _MICROSECOND).cast(TIMESTAMP))
+    return _Times(pc.divide(nanoseconds, _TICK), pc.divide(nanoseconds, _MICROSECOND).view(TIMESTAMP))
 
 
 def _times_at_once(shape: Shape, raw: pa.StructArray) -> dict[str, _Times]:
@@ -314,7 +315,7 @@ def _parse_common_times(texts: pa.Array) -> pa.Array | None:
     if bounds["min"].as_py() < "1970" or bounds["max"].as_py() >= "2262":
         return None
     try:
-        return texts.cast(pa.timestamp("ns", tz="UTC")).cast(pa.int64())
+        return texts.cast(_NANOSECONDS).view(pa.int64())
     except pa.ArrowInvalid:
         return None
 
