@@ -312,7 +312,7 @@ def _nested_column(nested: Nested, leaves: Mapping[str, pa.Array], length: int) 
     if name in leaves:
         return leaves[name]
     columns = [_nested_column(child, leaves, length) for child in children]
-    if columns.count(None) == len(columns):
+    if all(column is None for column in columns):
         return None
     filled = [
         null_column(field.type, length) if column is None else column

@@ -43,6 +43,7 @@ _NUMBERS = ("processid", "parentid", "port")
 """How properties end that hold ids of processes or ports, of which 0 is none that is known."""
 _ABSENT_TEXTS, _PLACEHOLDERS = frozenset(ABSENT_TEXTS), frozenset(PLACEHOLDERS)
 _SUSPECTS = _ABSENT_TEXTS | _PLACEHOLDERS
+_NANOSECONDS = pa.timestamp("ns", tz="UTC")
 _TICK, _MICROSECOND = pa.scalar(100, pa.int64()), pa.scalar(1000, pa.int64())
 _SHORTEST_TIME, _LONGEST_TIME = len("2026-01-01T00:00:00Z"), len("2026-01-01T00:00:00.123456789Z")
 
@@ -126,7 +127,7 @@ def _common_times(texts: pa.Array) -> _Times | None:
     nanoseconds = _parse_common_times(texts)
     if nanoseconds is None:
         return None
-    return _Times(pc.divide(nanoseconds, _TICK), pc.divide(nanoseconds, _MICROSECOND).cast(TIMESTAMP))
+    return _Times(pc.divide(nanoseconds, _TICK), pc.divide(nanoseconds, _MICROSECOND).view(TIMESTAMP))
 
 
 def _times_at_once(shape: Shape, raw: pa.StructArray) -> dict[str, _Times]:
@@ -303,20 +304,40 @@ def _parse_common_times(texts: pa.Array) -> pa.Array | None:
 
     At least one is not null.
     """
-    has_zone = pc.ends_with(texts, "Z")
-    if has_zone.true_count + texts.null_count < len(texts):
-        texts = pc.if_else(has_zone, texts, pc.binary_join_element_wise(texts, "Z", ""))
-    lengths = pc.min_max(pc.binary_length(texts))
-    if lengths["min"].as_py() < _SHORTEST_TIME or lengths["max"].as_py() > _LONGEST_TIME:
+    texts = _with_zone(texts)
+    shortest, longest, first, last = _extremes(texts)
+    if shortest < _SHORTEST_TIME or longest > _LONGEST_TIME:
         return None
     # Older pyarrow (21) wraps around where nanoseconds cannot hold a time: 1677 is 2261 (apache/arrow#37691).
-    bounds = pc.min_max(texts)
-    if bounds["min"].as_py() < "1970" or bounds["max"].as_py() >= "2262":
+    if first < "1970" or last >= "2262":
         return None
     try:
-        return texts.cast(pa.timestamp("ns", tz="UTC")).cast(pa.int64())
+        return texts.cast(_NANOSECONDS).view(pa.int64())
     except pa.ArrowInvalid:
         return None
+
+
+def _with_zone(texts: pa.Array) -> pa.Array:
+    """The texts of times, each with a Z at its end."""
+    if is_short(texts) and all(text is None or text.endswith("Z") for text in texts.to_pylist()):
+        return texts
+    has_zone = pc.ends_with(texts, "Z")
+    if has_zone.true_count + texts.null_count == len(texts):
+        return texts
+    return pc.if_else(has_zone, texts, pc.binary_join_element_wise(texts, "Z", ""))
+
+
+def _extremes(texts: pa.Array) -> tuple[int, int, str, str]:
+    """The smallest and the largest length, the first and the last in order; one is not null."""
+    if is_short(texts):
+        known = [text for text in texts.to_pylist() if text is not None]
+        sizes = list(map(len, known))
+        return min(sizes), max(sizes), min(known), max(known)
+    lengths, bounds = pc.min_max(pc.binary_length(texts)), pc.min_max(texts)
+    return (
+        *(lengths["min"].as_py(), lengths["max"].as_py()),
+        *(bounds["min"].as_py(), bounds["max"].as_py()),
+    )
 
 
 def _known_texts(column: pa.Array) -> pa.Array:
