@@ -47,7 +47,7 @@ class WriterSettings:
     open_files: int = 64
     closed_at_once: int = 4
     footer_bytes: int = 24 * 1024 * 1024
-    buffer_bytes: int = 56 * 1024 * 1024
+    buffer_bytes: int = 48 * 1024 * 1024
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
