@@ -49,7 +49,7 @@ class WriterSettings:
     open_files: int = 64
     closed_at_once: int = 4
     footer_bytes: int = 24 * 1024 * 1024
-    buffer_bytes: int = 56 * 1024 * 1024
+    buffer_bytes: int = 48 * 1024 * 1024
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -372,6 +372,7 @@ class _PartitionFile:
         if self.parquet is None:
             raise RuntimeError("no file without rows")
         self.parquet.close()
+        self.parquet = None  # it holds as much memory as before
 
     def finish(self) -> ParquetFile:
         """Make the completed file durable: what waits for the disk or the store, and uses no other file."""
@@ -451,18 +452,20 @@ class PartitionWriter:
             for folder in folders:
                 self._close(folder)
             return
-        finished: list[ParquetFile] = []
-        waiting: deque[Future[ParquetFile]] = deque()
+        waiting: deque[tuple[str, Future[ParquetFile]]] = deque()
         with ThreadPoolExecutor(at_once, thread_name_prefix="lake-file") as threads:
             for folder in folders:
                 self._files[folder].complete()
                 if len(waiting) >= at_once:
-                    finished.append(waiting.popleft().result())
-                waiting.append(threads.submit(self._files[folder].finish))
-            finished += [each.result() for each in waiting]
-        self._finished += finished
-        for folder in folders:
-            del self._files[folder]
+                    self._take(*waiting.popleft())
+                waiting.append((folder, threads.submit(self._files[folder].finish)))
+            while waiting:
+                self._take(*waiting.popleft())
+
+    def _take(self, folder: str, outcome: Future[ParquetFile]) -> None:
+        """Wait for a file, and let go of it."""
+        self._finished.append(outcome.result())
+        del self._files[folder]
 
     def abandon(self) -> None:
         """Close the open files without finishing them."""

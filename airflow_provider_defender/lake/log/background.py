@@ -20,8 +20,8 @@ class BackgroundWork:
     Args:
         name: the thread's name.
         inline_bytes: the size of all calls, in bytes, up to which no thread is begun.
-        waiting_bytes: the most bytes that wait for the thread, except for a single call of more. `do` waits
-            until there is room.
+        waiting_bytes: the most bytes that wait for the thread, without the call that it is doing, and except
+            for a single call of more. `do` waits until there is room.
     """
 
     def __init__(self, name: str, *, inline_bytes: int, waiting_bytes: int) -> None:
@@ -93,24 +93,25 @@ class BackgroundWork:
         self._thread = None
 
     def _work(self) -> None:
-        while (item := self._next()) is not None:
-            size, call = item
+        while (call := self._next()) is not None:
             try:
                 call()
             except BaseException as error:  # raised again in the caller
                 self._fail(error)
                 return
             finally:
-                del item, call  # or its data would be held until the next one comes
-            with self._changed:
-                self._waiting_bytes -= size
-                self._changed.notify_all()
+                del call  # or its data would be held until the next one comes
 
-    def _next(self) -> tuple[int, Callable[[], None]] | None:
-        """The next call; None when all are done and no more will come."""
+    def _next(self) -> Callable[[], None] | None:
+        """The next call, which waits no longer; None when all are done and no more will come."""
         with self._changed:
             self._changed.wait_for(lambda: self._calls or self._is_ending)
-            return self._calls.popleft() if self._calls else None
+            if not self._calls:
+                return None
+            size, call = self._calls.popleft()
+            self._waiting_bytes -= size
+            self._changed.notify_all()
+            return call
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:

@@ -23,8 +23,11 @@ _MEASURED_BYTES = 1024 * 1024
 _INLINE_BYTES = 16 * 1024 * 1024
 """The size of rows up to which no thread is begun: so much is only held back, and encoded at the end."""
 
-_WAITING_BYTES = 12 * 1024 * 1024
-"""The size of rows that may wait for the thread: it is busy for a while whenever it encodes a row group."""
+_WAITING_BYTES = 32 * 1024 * 1024
+"""The size of rows that may wait for the thread, which is busy for a while whenever it encodes a row group.
+
+Two of a mapper's largest tables: with fewer, the mapper would stand still until the row group is written.
+"""
 
 
 class Staging:

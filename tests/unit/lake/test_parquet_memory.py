@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from airflow_provider_defender.lake import VersionsLedger, WriterSettings
 from airflow_provider_defender.lake import parquet as parquet_module
 from airflow_provider_defender.lake.parquet import partitions
+from airflow_provider_defender.lake.storage.local import LocalStorage
+from airflow_provider_defender.lake.storage.storage import WholeFile, Written
 from airflow_provider_defender.landing import Partitioning
 from tests.unit.lake.support import START, alerts, local_lake, open_log, version
 
@@ -109,6 +112,36 @@ def test_without_need_no_file_is_closed_early(tmp_path: Path, monkeypatch: pytes
     files = write(tmp_path, [*range(10), *range(10)], buffer_bytes=0)
     assert (len(files), row_groups(files)) == (10, 20)
     assert held.most > 20
+
+
+def test_a_file_that_waits_for_the_disk_holds_no_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P9: closed, one holds as much memory as before."""
+    encoders: weakref.WeakSet[pq.ParquetWriter] = weakref.WeakSet()
+    closed: list[bool] = []
+    new_file = LocalStorage.new_file
+
+    class Writer(pq.ParquetWriter):  # type: ignore[misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            encoders.add(self)
+
+    def noted(self: LocalStorage, path: str) -> WholeFile:
+        file = new_file(self, path)
+        finish = file.finish
+
+        def finish_noted() -> Written:
+            closed.extend(not each.is_open for each in encoders)
+            return finish()
+
+        file.finish = finish_noted  # type: ignore[method-assign]
+        return file
+
+    monkeypatch.setattr(f"{parquet_module.__name__}.pq.ParquetWriter", Writer)
+    monkeypatch.setattr(LocalStorage, "new_file", noted)
+    assert len(write(tmp_path, range(6), closed_at_once=1)) == 6
+    assert not any(closed)
 
 
 def test_what_the_source_has_left_behind_is_closed_first(tmp_path: Path) -> None:

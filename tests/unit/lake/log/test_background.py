@@ -17,10 +17,6 @@ def work(inline_bytes: int = 0, waiting_bytes: int = 100) -> BackgroundWork:
     return BackgroundWork(NAME, inline_bytes=inline_bytes, waiting_bytes=waiting_bytes)
 
 
-def wait_for(event: threading.Event) -> None:
-    event.wait()
-
-
 def is_running() -> bool:
     return any(thread.name == NAME for thread in threading.enumerate())
 
@@ -52,10 +48,19 @@ def test_all_is_done_in_order_before_it_is_finished(inline_bytes: int) -> None:
 
 
 def test_no_more_waits_than_has_room_however_slow_the_work_is() -> None:
-    gate = threading.Event()
+    """What is under way waits no longer: the next calls come while a row group is encoded."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        gate.wait(60)
+
     given = work(waiting_bytes=100)
-    given.do(60, partial(wait_for, gate))
+    given.do(60, slow)
+    begun.wait(60)
+    given.do(60, lambda: None)
     given.do(40, lambda: None)
+    assert not gate.is_set()
     opener = threading.Timer(0.3, gate.set)
     opener.start()
     given.do(1, lambda: None)
