@@ -142,18 +142,22 @@ class MessageReader:
     def _read_block(self, block: _Block) -> int:
         """Read records up to the first that is odd in any way, and return their number.
 
-        Odd is also the first record of each route: only when its table has read one, its reader is for good.
+        Records of tables that come in turns are decoded in turns, and then added table by table.
         """
         routes: list[Route] = []
         objects: list[Any] = []
         try:
             for _, _, constants, _, content, instance in block.found:
-                route = self._routes[constants, instance]
+                route = self._routes.get((constants, instance)) or self._new_route(
+                    constants, instance, content
+                )
+                if route is None:
+                    break
                 objects.append(route.table.reader.decode(content))
                 if not content.isascii():
                     content.decode()  # msgspec does not check texts that it keeps raw
                 routes.append(route)
-        except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (UnreadableError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             del objects[len(routes) :]
         places_of: defaultdict[EventTable, list[int]] = defaultdict(list)
         for place, route in enumerate(routes):
@@ -211,22 +215,34 @@ class MessageReader:
         if found is None:
             return False
         _, time, constants, received, content, instance = found
-        known = self._routes.get((constants, instance))
-        route = known or self._usual_route(constants, instance)
+        route = self._routes.get((constants, instance)) or self._usual_route(constants, instance)
         if route is None:
             return False
         try:
             read, unmapped = route.table.read(content)
         except UnreadableError:
             return False
-        if known is None and not route.table.reader.shape.annotations:
-            self._remember((constants, instance), len(constants), route)
         digest = route.digest(content)
         end = len(text) - len(instance or b"") - len(b"}")
         row = (text, end - len(content), end, time, received, route, digest, message, record)
         if all(self._are_new(route.table, (route,), (read,), (digest,), (self._hub_tenant,))):
             route.table.add(row, read, unmapped)
         return True
+
+    def _new_route(self, constants: bytes | None, instance: bytes | None, content: bytes) -> Route | None:
+        """The route of a record, which is the first of it; None if the record has to be read alone.
+
+        Raises:
+            UnreadableError: the object cannot be read.
+        """
+        if constants is None:
+            return None
+        route = self._usual_route(constants, instance)
+        if route is None or route.table.reader.shape.annotations:
+            return None
+        route.table.expect(content)
+        self._remember((constants, instance), len(constants), route)
+        return route
 
     def _usual_route(self, constants: bytes, instance: bytes | None) -> Route | None:
         """The route by the constant parts of a record; None if its category names no streaming table."""
