@@ -30,7 +30,8 @@ UNKNOWN = "Unknown"
 """The table for records whose own table has neither mapping nor dataset."""
 _NO_TIME = "no time, neither in the record nor of the message"
 _READ_RECORDS = 256
-"""Records held as Python objects at once: few enough for the CPU cache, enough to amortise calls to Arrow."""
+"""Records that are held as Python objects until there are so many, or more by those of one block: few enough
+for the CPU cache, enough to amortise calls to Arrow."""
 
 
 def _is_time(text: str | None) -> bool:
