@@ -15,11 +15,12 @@ from .shapes import ColumnType, ListOf, raw_type
 from .strict import JSON_TYPES, NULL_JSON
 from .values import ABSENT_TEXTS
 
-__all__ = ["all_absent", "dynamic_texts", "scalar_column", "text_column"]
+__all__ = ["all_absent", "dynamic_texts", "known_texts", "scalar_column", "text_column"]
 
 _ABSENT_JSON = {b"null", b'""', b'"-"', b'"N/A"'}
 _LONGEST_ABSENT_JSON = max(map(len, _ABSENT_JSON))
 _decode_strings = msgspec.json.Decoder(list[str]).decode
+_decode_texts = msgspec.json.Decoder(list[str | None]).decode
 _QUOTE = ord('"')
 _ABSENT = {b"null", *ABSENT_TEXTS}
 _LONGEST_ABSENT = max(map(len, _ABSENT))
@@ -74,11 +75,23 @@ def _identifiers(values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def dynamic_texts(values: Sequence[Any]) -> list[str | bytes | None]:
+def known_texts(texts: Sequence[str | None]) -> Sequence[str | None]:
+    """The texts, None where one means that there is no value."""
+    if _ABSENT.isdisjoint(texts):
+        return texts
+    return [None if text in _ABSENT else text for text in texts]
+
+
+def dynamic_texts(values: Sequence[Any]) -> Sequence[str | bytes | None]:
     """The texts of JSON values; strings are decoded, all at once."""
     sent = [value for value in values if value is not NULL_JSON]
     if not sent:
         return [None] * len(values)
+    if isinstance(sent[0], msgspec.Raw) and bytes(sent[0]).startswith(b'"'):
+        try:
+            return known_texts(_decode_texts(b"[%b]" % b",".join(values)))
+        except (TypeError, msgspec.MsgspecError):
+            pass  # some are other JSON, or were read tolerantly
     if len(sent) * 2 <= len(values):
         few = iter(dynamic_texts(sent))
         return [None if value is NULL_JSON else next(few) for value in values]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -12,8 +13,8 @@ import msgspec
 import pyarrow as pa
 
 from .blocks import Blocks, column_blocks, raw_fields, transpose
-from .raw import dynamic_texts
-from .shapes import Shape
+from .raw import dynamic_texts, known_texts
+from .shapes import ColumnType, Shape
 from .strict import has_json, strict_type
 from .tolerant import MOST_PATHS, Unmapped, UnmappedCounts, read_tolerantly
 from .values import UnreadableError, parse_object, parse_value
@@ -184,22 +185,44 @@ def _with_keys_inside(shape: Shape, inside: Mapping[str, Shape]) -> Shape:
 
 
 class _InsideReader:
-    """Reads some keys of JSON objects in a column; ignores other values and those that do not fit."""
+    """Reads some keys of JSON objects in a column; ignores other values and those that do not fit.
+
+    In most tables all values of type `dynamic` are texts. As long as that is so, they are decoded as such.
+    """
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
+        self._texts = _with_texts(shape)
+        text_type = strict_type(self._texts, others=True)
+        self._only_texts = True
+        self._no_texts = text_type()
+        self._decode_texts = msgspec.json.Decoder(text_type).decode
         self._nothing = strict_type(shape)()
         self._decode = msgspec.json.Decoder(strict_type(shape, others=True)).decode
 
     def blocks(self) -> list[Blocks]:
         """A column for each key."""
-        return [column_blocks(each) for each in self._shape.properties.values()]
+        return [column_blocks(each) for each in self._texts.properties.values()]
 
     def read(self, texts: Sequence[str | bytes | None], into: Sequence[Blocks]) -> None:
         """Add the values of each key in texts in UTF-8."""
-        objects = [self._read(text) if text else self._nothing for text in texts]
-        for column, values in zip(into, transpose(objects, len(into)), strict=True):
-            column.add(values)
+        objects = self._read_texts(texts) if self._only_texts else None
+        to_texts: Callable[[Sequence[Any]], Sequence[Any]] = known_texts
+        if objects is None:
+            objects = [self._read(text) if text else self._nothing for text in texts]
+            to_texts = dynamic_texts
+        types = self._shape.properties.values()
+        for column_type, column, values in zip(types, into, transpose(objects, len(into)), strict=True):
+            column.add(to_texts(values) if column_type == "dynamic" else values)
+
+    def _read_texts(self, texts: Sequence[str | bytes | None]) -> list[Any] | None:
+        """All objects, with texts as their dynamic values; None if some have other values."""
+        decode, nothing = self._decode_texts, self._no_texts
+        try:
+            return [decode(text) if text and text[0] in _OPENING else nothing for text in texts]
+        except (msgspec.MsgspecError, RecursionError):
+            self._only_texts = False
+            return None
 
     def _read(self, text: str | bytes) -> Any:
         if text[0] not in _OPENING:
@@ -213,6 +236,15 @@ class _InsideReader:
         except UnreadableError:
             return self._nothing
         return read_tolerantly(self._shape, None, data, UnmappedCounts())[0]
+
+
+@lru_cache(maxsize=64)
+def _with_texts(shape: Shape) -> Shape:
+    """The shape with texts instead of values of type `dynamic`."""
+    texts: dict[str, ColumnType] = {
+        name: "string" if each == "dynamic" else each for name, each in shape.properties.items()
+    }
+    return replace(shape, properties=texts)
 
 
 def _parsed(value: msgspec.Raw) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct
 
 __all__ = ["HASH_BYTES", "RecentHashes"]
 
@@ -13,6 +14,7 @@ _USUAL = 8
 _ROOM = 2 * _USUAL
 _BUCKET_BYTES = _ROOM * HASH_BYTES
 _NO_HASH = bytes(HASH_BYTES)
+_put = Struct(f"{HASH_BYTES}s").pack_into  # a slice would make another bytearray of the hash first
 _FIRST_BUCKETS, _GROWTH = 1000, 5
 """The array of a small drain takes 0.2 MB: to clear all of it would take longer than to map the drain."""
 
@@ -56,8 +58,7 @@ class RecentHashes:
                 continue
             place = places[bucket]
             places[bucket] = (place + 1) % _ROOM
-            start += place * HASH_BYTES
-            hashes[start : start + HASH_BYTES] = key
+            _put(hashes, start + place * HASH_BYTES, key)
         return known
 
     def _make_room_for(self, number: int) -> None:

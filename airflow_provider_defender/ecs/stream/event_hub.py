@@ -105,8 +105,8 @@ class EventMapper:
                 start += 1
                 continue
             with collector_paused():
-                tenants = rows.column("tenant").slice(start, _READ_MESSAGES).to_pylist()
-                stop = self._read_some(records, start, tenants)
+                tenants = rows.column("tenant").slice(start, _READ_MESSAGES)
+                stop = self._read_some(records, start, _texts_of(tenants))
                 self._settle(rows.slice(start, stop - start), self._read + start)
             start = stop
             yield from self._due()
@@ -232,6 +232,12 @@ def origin_rows(origins: pa.Table | None, count: int) -> pa.RecordBatch:
             column = lower_guids(column)
         columns.append(pa.repeat(column[0], count) if len(given) == 1 and count != 1 else column)
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(ORIGIN_FIELDS))
+
+
+def _texts_of(column: pa.StringArray) -> list[str | None]:
+    """Its values, quickly if they are all the same, as those of one hub's messages are."""
+    found: list[str | None] = column.unique().to_pylist()
+    return found * len(column) if len(found) == 1 else column.to_pylist()
 
 
 def _of_calendar(times: pa.Array) -> pa.Array:

@@ -140,47 +140,70 @@ class MessageReader:
     # Records in the usual spelling
 
     def _read_block(self, block: _Block) -> int:
-        """Read records up to the first that is odd in any way, and return their number.
+        """Read records up to the first that is not in the usual spelling or is damaged; return their number.
 
-        Odd is also the first record of each route: only when its table has read one, its reader is for good.
+        Records are decoded in their order, and wait until all of their table can be added at once: until the
+        end, or until one of their table has to be read alone, because it is not as documented.
         """
-        routes: list[Route] = []
-        objects: list[Any] = []
+        decoded: list[tuple[Route, Any]] = []
+        waiting: defaultdict[EventTable, list[int]] = defaultdict(list)
+        while True:
+            start, place = len(decoded), self._decode_some(block.found, decoded)
+            for number in range(start, place):
+                waiting[decoded[number][0].table].append(number)
+            if place == len(block.found):
+                break
+            text, _, constants, _, _, instance = block.found[place]
+            route = self._routes.get((constants, instance))
+            if route is None:
+                break
+            self._add_block(route.table, decoded, block, waiting.pop(route.table, ()))
+            self._hub_tenant = block.tenants[place]
+            if not self._read_usual(text, block.messages[place], block.records[place]):
+                break
+            decoded.append((route, None))
+        for table, places in waiting.items():
+            self._add_block(table, decoded, block, places)
+        return len(decoded)
+
+    def _decode_some(self, found: Sequence[Usual], decoded: list[tuple[Route, Any]]) -> int:
+        """Decode records after those that are, up to the first that cannot be; return how many now are."""
         try:
-            for _, _, constants, _, content, instance in block.found:
-                route = self._routes[constants, instance]
-                objects.append(route.table.reader.decode(content))
+            for _, _, constants, _, content, instance in islice(found, len(decoded), None):
+                key = constants, instance
+                route = self._routes.get(key) or self._new_route(*key, content)
+                if route is None:
+                    break
+                read = route.table.reader.decode(content)
                 if not content.isascii():
                     content.decode()  # msgspec does not check texts that it keeps raw
-                routes.append(route)
-        except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            del objects[len(routes) :]
-        places_of: defaultdict[EventTable, list[int]] = defaultdict(list)
-        for place, route in enumerate(routes):
-            places_of[route.table].append(place)
-        for table, places in places_of.items():
-            if len(places) == len(routes):
-                self._add_block(table, routes, objects, block.part(0, len(routes)))
-            else:
-                own = [routes[place] for place in places], [objects[place] for place in places]
-                self._add_block(table, *own, block.picked(places))
-        return len(routes)
+                decoded.append((route, read))
+        except (UnreadableError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass
+        return len(decoded)
 
     def _add_block(
-        self, table: EventTable, routes: Sequence[Route], objects: Sequence[Any], block: _Block
+        self,
+        table: EventTable,
+        decoded: Sequence[tuple[Route, Any]],
+        block: _Block,
+        places: Sequence[int],
     ) -> None:
-        """Add records of one table, without duplicates."""
+        """Add the records of one table at these places, without duplicates."""
+        if not places:
+            return
+        if len(places) < len(block.found):
+            decoded, block = [decoded[place] for place in places], block.picked(places)
+        routes, objects = zip(*decoded, strict=True)
         texts, times, _, received, contents, instances = zip(*block.found, strict=True)
         digests = [route.digest(content) for route, content in zip(routes, contents, strict=True)]
-        is_new = self._are_new(table, routes, objects, digests, block.tenants)
-        ends = [
-            len(text) - len(instance or b"") - len(b"}")
-            for text, instance in zip(texts, instances, strict=True)
-        ]
+        behind = [len(instance or b"") + len(b"}") for instance in instances]
+        ends = list(map(sub, map(len, texts), behind))
         starts = map(sub, ends, map(len, contents))
         rows = zip(
             texts, starts, ends, times, received, routes, digests, block.messages, block.records, strict=True
         )
+        is_new = self._are_new(table, routes, objects, digests, block.tenants)
         if all(is_new):
             table.extend(list(rows), objects)
         else:
@@ -211,22 +234,34 @@ class MessageReader:
         if found is None:
             return False
         _, time, constants, received, content, instance = found
-        known = self._routes.get((constants, instance))
-        route = known or self._usual_route(constants, instance)
+        route = self._routes.get((constants, instance)) or self._usual_route(constants, instance)
         if route is None:
             return False
         try:
             read, unmapped = route.table.read(content)
         except UnreadableError:
             return False
-        if known is None and not route.table.reader.shape.annotations:
-            self._remember((constants, instance), len(constants), route)
         digest = route.digest(content)
         end = len(text) - len(instance or b"") - len(b"}")
         row = (text, end - len(content), end, time, received, route, digest, message, record)
         if all(self._are_new(route.table, (route,), (read,), (digest,), (self._hub_tenant,))):
             route.table.add(row, read, unmapped)
         return True
+
+    def _new_route(self, constants: bytes | None, instance: bytes | None, content: bytes) -> Route | None:
+        """The route of a record, which is the first of it; None if the record has to be read alone.
+
+        Raises:
+            UnreadableError: the object cannot be read.
+        """
+        if constants is None:
+            return None
+        route = self._usual_route(constants, instance)
+        if route is None or route.table.reader.shape.annotations:
+            return None
+        route.table.expect(content)
+        self._remember((constants, instance), len(constants), route)
+        return route
 
     def _usual_route(self, constants: bytes, instance: bytes | None) -> Route | None:
         """The route by the constant parts of a record; None if its category names no streaming table."""

@@ -30,7 +30,8 @@ UNKNOWN = "Unknown"
 """The table for records whose own table has neither mapping nor dataset."""
 _NO_TIME = "no time, neither in the record nor of the message"
 _READ_RECORDS = 256
-"""Records held as Python objects at once: few enough for the CPU cache, enough to amortise calls to Arrow."""
+"""Records that are held as Python objects until there are so many, or more by those of one block: few enough
+for the CPU cache, enough to amortise calls to Arrow."""
 
 
 def _is_time(text: str | None) -> bool:
@@ -52,6 +53,7 @@ class EventTable:
         self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed, inside=mapping.inside)
         self.read: Callable[[bytes], tuple[Any, Unmapped | None]] = self._read_first
         self.size = 0
+        self._expects = False
         self._time_places: tuple[str, ...] = ()
         self._log = log
         self._keep_original = keep_original
@@ -69,13 +71,23 @@ class EventTable:
         return len(self._rows)
 
     def _read_first(self, content: bytes) -> tuple[Any, Unmapped | None]:
-        """Read the first record, and expect later ones to have the same columns, which is much faster."""
+        self.expect(content)
+        return self.read(content)
+
+    def expect(self, content: bytes) -> None:
+        """Expect all records to have the columns of this one, the first, which is much faster; once only.
+
+        Raises:
+            UnreadableError: it is no JSON object in UTF-8.
+        """
+        if self._expects:
+            return
         names = [name for name in names_of(content) if name in self.reader.shape.properties]
         shape = in_order(self.reader.shape, tuple(names))
         self.reader = RecordReader(shape, others=not self.mapping.typed, inside=self.mapping.inside)
         self.read = self.reader.read
         self._time_places = self._places_of_times()
-        return self.read(content)
+        self._expects = True
 
     def _places_of_times(self) -> tuple[str, ...]:
         places = {name: f"p{number}" for number, name in enumerate(self.reader.shape.properties)}
