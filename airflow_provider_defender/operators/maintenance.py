@@ -154,7 +154,9 @@ class _PlannedOperator(_LakeOperator):
         """What is to be done. Writes nothing."""
 
     @abstractmethod
-    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
+    def _carry_out(
+        self, lake: Lake, plan: CompactionPlan, before_removal: BeforeRemoval | None
+    ) -> MaintenanceResult:
         """Do what is planned. `before_removal`: as in `Transaction.commit`."""
 
     def _log_total(self, total: LogResult) -> None:
@@ -181,7 +183,7 @@ class _PlannedOperator(_LakeOperator):
             self._log_lines("Would do" if plan_only else "To do", plan.describe())
         else:
             self.log.info("There is nothing to do")
-        result = None if plan_only or not plan else self._carry_out(lake, tables.before_removal)
+        result = None if plan_only or not plan else self._carry_out(lake, plan, tables.before_removal)
         if result is not None:
             self._log_total(result.total)
         done = None if result is None else result.as_dict()
@@ -334,13 +336,16 @@ class LakeCompactionOperator(_PlannedOperator):
 
         return plan_compaction(lake, self._settings(), **self._chosen())
 
-    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
+    def _carry_out(
+        self, lake: Lake, plan: CompactionPlan, before_removal: BeforeRemoval | None
+    ) -> MaintenanceResult:
         from airflow_provider_defender.lake import compact
 
         return compact(
             lake,
             self._settings(),
             **self._chosen(),
+            plan=plan,
             progress=self._say,
             before_removal=before_removal,
         )
@@ -442,7 +447,9 @@ class LakeRetentionOperator(_PlannedOperator):
 
         return plan_retention(lake, self._settings())
 
-    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
+    def _carry_out(
+        self, lake: Lake, plan: CompactionPlan, before_removal: BeforeRemoval | None
+    ) -> MaintenanceResult:
         from airflow_provider_defender.lake import apply_retention
 
         return apply_retention(lake, self._settings(), progress=self._say, before_removal=before_removal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -12,7 +12,7 @@ from airflow_provider_defender._plural import counted
 from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.compat import AirflowSkipException
 from airflow_provider_defender.exceptions import ConfigurationError
-from airflow_provider_defender.operators._lake_parameters import parse_switch
+from airflow_provider_defender.operators._lake_parameters import parse_names, parse_switch
 from airflow_provider_defender.operators._open_tables import check_package
 from airflow_provider_defender.operators._retry import with_retry_policy
 
@@ -93,10 +93,10 @@ class _TableOperator(BaseOperator):
 
         check_package(self.package, self.extra, type(self).__name__)
         try:
-            names = [check_dataset(name) for name in _names(self.datasets)]
+            names = parse_names("datasets", self.datasets or None)
+            return names and [check_dataset(name) for name in names]
         except ValueError as error:
             raise ConfigurationError(f"datasets: {error}") from error
-        return names or None
 
     def _log_tables(self, tables: Sequence[TableResult], seconds: float) -> None:
         changed = [table for table in tables if table.versions]
@@ -115,15 +115,6 @@ class _TableOperator(BaseOperator):
             len(tables) - len(changed),
             f"{seconds:,}",
         )
-
-
-def _names(value: Sequence[str] | str | None) -> Iterable[str]:
-    """The names in a list, or in a text that separates them by commas, as a template gives it."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return [name.strip() for name in value.split(",") if name.strip()]
-    return value
 
 
 class DeltaTableOperator(_TableOperator):
