@@ -52,8 +52,8 @@ def test_names_come_as_a_list_or_as_text(lake: LakeFolder) -> None:
             ("alerts", None),
             ("events/DeviceInfo", None),
         ]
-    for given in ("", [], None):
-        assert follow(lake, datasets=given)["tables"] == []
+    for nothing in ("", None):
+        assert follow(lake, datasets=nothing)["tables"] == []
 
 
 @pytest.mark.parametrize("enabled", [False, "", "False", "None"])
