@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,17 @@ class PageSource:
         """All pages, in the order of ids; one body in memory at a time."""
         from airflow_provider_defender.hooks._rest.pages import Page, read_page
 
-        templates = [
-            _template(record) for record in AlertGenerator(evidence=self._evidence).records(min(PAGE, 2_000))
-        ]
-        step = SPAN / self._alerts
+        bodies = alert_bodies(self._alerts, self._evidence)
         for number, first in enumerate(range(0, self._alerts, PAGE), start=1):
-            rows = range(first, min(first + PAGE, self._alerts))
-            body = b'{"value":[' + b",".join(_alert(templates, row, step) for row in rows) + b"]}"
+            body = b'{"value":[' + b",".join(islice(bodies, min(PAGE, self._alerts - first))) + b"]}"
             yield Page(read_page(body).value, START + SPAN, number)
+
+
+def alert_bodies(alerts: int, evidence: int) -> Iterator[bytes]:
+    """Alerts as the API sends them, made from some realistic ones, with ids and times of their own."""
+    templates = [_template(record) for record in AlertGenerator(evidence=evidence).records(min(PAGE, 2_000))]
+    step = SPAN / alerts
+    return (_alert(templates, row, step) for row in range(alerts))
 
 
 def _template(record: bytes) -> bytes:

@@ -3,11 +3,12 @@
     python -m benchmarks.bench_peers [--records 200000] [--runs 3] [--tables IdentityLogonEvents ...]
                                      [--tenzir .venv-tenzir/bin/tenzir] [--quick] [--json results.json]
 
-What full work is, and what each of them does, is in `peer_ways`. Each run is a process of its own, from the
-same file of messages, with an empty folder; imports are not timed. The ways take turns, so that a busy
-machine slows all of them; CPU seconds are those of the process and its children. All figures are the least of
-the runs. Tenzir is no dependency: `make bench-tenzir` puts it into a virtual environment of its own, and
-without it this benchmark says that it was left out. The same goes for DuckDB.
+What full work is, and what each of them does, is in `peer_ways`, and for `alerts` in `alert_ways`. Each run
+is a process of its own, from the same file of messages or pages, with an empty folder; imports are not timed.
+The ways take turns, so that a busy machine slows all of them; CPU seconds are those of the process and its
+children. All figures are the least of the runs. Tenzir is no dependency: `make bench-tenzir` puts it into a
+virtual environment of its own, and without it this benchmark says that it was left out. The same goes for
+DuckDB.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks import alert_ways
 from benchmarks.event_records import EventRecords
 from benchmarks.peer_ways import WAYS, timed
 from benchmarks.report import Check, machine, print_checks, print_table, save
 
 ROOT = Path(__file__).parents[1]
 TENZIR = ROOT / ".venv-tenzir" / "bin" / "tenzir"
-TABLES = ("IdentityLogonEvents", "DeviceProcessEvents")
+ALERTS = "alerts"
+TABLES = ("IdentityLogonEvents", "DeviceProcessEvents", ALERTS)
 GOALS = {"hand": 1.4, "tenzir": 3.0, "duckdb": 1.75}
 """Records a CPU-second of a drain of logons, as a multiple of each peer's."""
 WARM_RECORDS = 200
@@ -47,7 +50,9 @@ def ways_here(tenzir: Path) -> list[str]:
 
 
 def write_messages(path: Path, table: str, records: int) -> int:
-    """A file with a message of one record in each line; its size in bytes."""
+    """A file with a message of one record in each line, or a page of alerts; its size in bytes."""
+    if table == ALERTS:
+        return alert_ways.write_pages(path, records)
     with path.open("wb") as file:
         for message in EventRecords(table).messages(records):
             file.write(message + b"\n")
@@ -81,11 +86,12 @@ def compared(table: str, ways: Sequence[str], given: argparse.Namespace, folder:
         "table": table,
         "tenzir": str(given.tenzir),
     }
+    expected = given.records * (alert_ways.EVIDENCE if table == ALERTS else 1)
     runs: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
     for way in in_turns(ways, given.runs):
         runs[way].append(run(way, work))
-        if runs[way][-1]["rows"] != given.records:
-            raise RuntimeError(f"{way} wrote {runs[way][-1]['rows']} of {given.records} records")
+        if runs[way][-1]["rows"] != expected:
+            raise RuntimeError(f"{way} wrote {runs[way][-1]['rows']} of {expected} rows")
     least = {
         way: {name: min(each[name] for each in found) for name in found[0]} for way, found in runs.items()
     }
@@ -143,7 +149,8 @@ def options() -> argparse.Namespace:
 def main() -> None:
     given = options()
     if given.here:
-        print(json.dumps(timed(given.here, given.work)))
+        ways_of_table = alert_ways.WAYS if given.work["table"] == ALERTS else WAYS
+        print(json.dumps(timed(ways_of_table[given.here], given.here, given.work)))
         return
     ways = ways_here(given.tenzir)
     cases = []

@@ -169,23 +169,27 @@ class HandWritten:
         return pa.array(values, self._arrow.get(kind, pa.string()))
 
 
-class HourFiles:
-    """A Parquet file for each hour, written by large row groups."""
+class TimeFiles:
+    """A Parquet file for each hour or day of a column, written by large row groups."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, column: str = "Timestamp", unit: str = "hour") -> None:
         self._target = target
+        self._column = column
+        self._unit = unit
         self._waiting: dict[Any, list[pa.Table]] = {}
         self._writers: dict[Any, pq.ParquetWriter] = {}
 
-    def add(self, rows: pa.Table) -> None:
+    def add(self, rows: pa.Table) -> int:
+        """Take rows; returns their number."""
         import pyarrow.compute as pc
 
-        hours = pc.floor_temporal(rows["Timestamp"], unit="hour")
+        hours = pc.floor_temporal(rows[self._column], unit=self._unit)
         for hour in pc.unique(hours):
             waiting = self._waiting.setdefault(hour.as_py(), [])
             waiting.append(rows.filter(pc.equal(hours, hour)))
             if sum(map(len, waiting)) >= ROW_GROUP_ROWS:
                 self._write(hour.as_py())
+        return len(rows)
 
     def close(self) -> None:
         for hour in list(self._waiting):
@@ -199,7 +203,9 @@ class HourFiles:
 
         whole = pa.concat_tables(self._waiting.pop(hour))
         if hour not in self._writers:
-            folder = self._target / f"date={hour:%Y-%m-%d}" / f"hour={hour:%H}"
+            folder = self._target / f"date={hour:%Y-%m-%d}"
+            if self._unit == "hour":
+                folder /= f"hour={hour:%H}"
             folder.mkdir(parents=True)
             path = folder / "rows.parquet"
             self._writers[hour] = pq.ParquetWriter(
@@ -210,12 +216,10 @@ class HourFiles:
 
 def by_hand(source: Path, target: Path, table: str) -> int:
     """msgspec, Arrow, and its writer of Parquet."""
-    mapper, files, rows = HandWritten(table), HourFiles(target), 0
+    mapper, files, rows = HandWritten(table), TimeFiles(target), 0
     with source.open("rb") as file:
         while lines := [line[:-1] for line in islice(file, PIECE_RECORDS)]:
-            found = mapper.table(lines)
-            files.add(found)
-            rows += len(found)
+            rows += files.add(mapper.table(lines))
     files.close()
     return rows
 
@@ -312,7 +316,7 @@ WAYS: Mapping[str, Callable[..., int]] = {
 }
 
 
-def timed(way: str, work: Mapping[str, Any]) -> dict[str, Any]:
+def timed(do: Callable[..., int], way: str, work: Mapping[str, Any]) -> dict[str, Any]:
     """Rows, seconds, CPU seconds with those of children, peak memory and bytes written.
 
     A first run over a few messages loads what the way needs, so that imports are not timed. Those of a child
@@ -321,9 +325,9 @@ def timed(way: str, work: Mapping[str, Any]) -> dict[str, Any]:
     warm, source, target = Path(work["warm"]), Path(work["source"]), Path(work["target"])
     target.mkdir(exist_ok=True)
     more = [Path(work["tenzir"])] if way == "tenzir" else []
-    WAYS[way](warm, target / "warm", work["table"], *more)
+    do(warm, target / "warm", work["table"], *more)
     begun, before = time.perf_counter(), _cpu()
-    rows = WAYS[way](source, target / "rows", work["table"], *more)
+    rows = do(source, target / "rows", work["table"], *more)
     spent = SimpleNamespace(wall=time.perf_counter() - begun, cpu=_cpu() - before)
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     files = [path for path in (target / "rows").rglob("*.parquet") if path.is_file()]

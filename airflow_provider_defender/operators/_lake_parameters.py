@@ -40,14 +40,14 @@ def parse_text(given: str | None) -> str | None:
 
 
 def parse_names(name: str, given: Any) -> list[str] | None:
-    """Parse names or patterns: a list, or a text with commas between them. None, or an empty text, means all.
+    """Parse names or patterns: a list, or a text with commas or blanks between. None or an empty text: all.
 
     Raises:
         ConfigurationError: it lists none, or something that is no text.
     """
     if _is_blank(given):
         return None
-    values = re.split(r"[\s,]+", given.strip()) if isinstance(given, str) else given
+    values = re.findall(r"[^\s,]+", given) if isinstance(given, str) else given
     usable = isinstance(values, Iterable) and all(
         isinstance(value, str) and value.strip() for value in values
     )

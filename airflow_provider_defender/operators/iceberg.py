@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.operators._open_tables import IcebergCatalog
-from airflow_provider_defender.operators.tables import _TableOperator
+from airflow_provider_defender.operators.tables import TableOperator
 from airflow_provider_defender.sources.parameters import check_spans
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["IcebergTableOperator"]
 
 
-class IcebergTableOperator(_TableOperator):
+class IcebergTableOperator(TableOperator):
     """Keep an Iceberg table for each dataset of a lake, over the landed files.
 
     The files stay as they are, and the tables' metadata lies in the catalog's warehouse. Each run brings in
@@ -106,11 +106,11 @@ class IcebergTableOperator(_TableOperator):
         self.namespace = namespace
         self.keep_snapshots = keep_snapshots
 
-    def _check(self) -> list[str] | None:
+    def _check(self) -> None:
+        super()._check()
         check_spans({"keep_snapshots": self.keep_snapshots})
         if not self.namespace.strip():
             raise ConfigurationError("namespace is empty: name that of the tables, such as 'defender'")
-        return super()._check()
 
     def _follow(self, lake: Lake, datasets: Sequence[str] | None) -> list[TableResult]:
         from airflow_provider_defender.lake import follow_iceberg

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_defender._plural import counted
 from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.compat import AirflowSkipException
@@ -20,12 +18,12 @@ from airflow_provider_defender.operators._lake_parameters import (
     parse_switch,
     parse_text,
 )
+from airflow_provider_defender.operators._lake_task import LakeTask
 from airflow_provider_defender.operators._open_tables import KeptTables, kept_tables
-from airflow_provider_defender.operators._retry import with_retry_policy
 from airflow_provider_defender.sources.parameters import check_choice, check_counts, check_spans
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_defender.lake import (
         CompactionPlan,
@@ -44,58 +42,25 @@ _MIB = 1024 * 1024
 _LINES_SHOWN = 200
 
 
-class _LakeOperator(BaseOperator):
+class _LakeOperator(LakeTask):
     """Maintains a lake. A subclass says how.
 
     Args:
-        lake: root of the lake: an absolute path, a URL, or Airflow's `ObjectStoragePath`.
         plan_only: say what would be done, and change nothing.
-        single_writer: promise that no two runs ever write to this lake at the same time.
-        clock: source of the current time; for tests. None: the machine's.
+        kwargs: options of `LakeTask`.
     """
 
-    ui_color = "#0078d4"
-    ui_fgcolor = "#fff"
-
-    def __init__(
-        self,
-        *,
-        lake: str | ObjectStoragePath,
-        plan_only: bool | str = False,
-        single_writer: bool = False,
-        clock: Clock | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**with_retry_policy(kwargs))
-        self.lake = lake
+    def __init__(self, *, plan_only: bool | str = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.plan_only = plan_only
-        self.single_writer = single_writer
-        self.clock = clock
-
-    @abstractmethod
-    def _check(self) -> None:
-        """Check the rendered parameters, before any work. Raises `ConfigurationError`."""
 
     @abstractmethod
     def _maintain(self, lake: Lake, plan_only: bool) -> dict[str, Any]:
         """Do the work on the opened lake. Returns the summary for XCom."""
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Check, open the lake, work, report. The class says what is returned and raised."""
-        from airflow_provider_defender.stores.opening import lake_errors, opened_lake
-
-        self._check()
+    def _work(self, lake: Lake) -> dict[str, Any]:
         plan_only = parse_switch("plan_only", self.plan_only)
-        clock = self.clock or Clock()
-        started = clock.monotonic()
-        lake = opened_lake(self.lake, single_writer=self.single_writer)
-        if self.clock is not None:
-            lake.now, lake.sleep = clock.now, clock.sleep
-        with lake_errors(self.lake):
-            summary = self._maintain(lake, plan_only)
-        seconds = round(clock.monotonic() - started, 1)
-        self.log.info("This took %s seconds.", f"{seconds:,}")
-        return {"plan_only": plan_only, **summary, "seconds": seconds}
+        return {"plan_only": plan_only, **self._maintain(lake, plan_only)}
 
     def _log_lines(self, title: str, lines: Sequence[str]) -> None:
         """Log lines, at most 200 of them: a lake can have many logs and datasets."""
@@ -154,7 +119,9 @@ class _PlannedOperator(_LakeOperator):
         """What is to be done. Writes nothing."""
 
     @abstractmethod
-    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
+    def _carry_out(
+        self, lake: Lake, plan: CompactionPlan, before_removal: BeforeRemoval | None
+    ) -> MaintenanceResult:
         """Do what is planned. `before_removal`: as in `Transaction.commit`."""
 
     def _log_total(self, total: LogResult) -> None:
@@ -181,7 +148,7 @@ class _PlannedOperator(_LakeOperator):
             self._log_lines("Would do" if plan_only else "To do", plan.describe())
         else:
             self.log.info("There is nothing to do")
-        result = None if plan_only or not plan else self._carry_out(lake, tables.before_removal)
+        result = None if plan_only or not plan else self._carry_out(lake, plan, tables.before_removal)
         if result is not None:
             self._log_total(result.total)
         done = None if result is None else result.as_dict()
@@ -308,6 +275,7 @@ class LakeCompactionOperator(_PlannedOperator):
             check_spans({name: _given(name, getattr(self, name))})
         parse_names("datasets", self.datasets)
         parse_names("logs", self.logs)
+        parse_switch("plan_only", self.plan_only)
 
     def _check_in(self, lake: Lake) -> None:
         check_patterns("datasets", parse_names("datasets", self.datasets) or (), lake)
@@ -334,13 +302,16 @@ class LakeCompactionOperator(_PlannedOperator):
 
         return plan_compaction(lake, self._settings(), **self._chosen())
 
-    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
+    def _carry_out(
+        self, lake: Lake, plan: CompactionPlan, before_removal: BeforeRemoval | None
+    ) -> MaintenanceResult:
         from airflow_provider_defender.lake import compact
 
         return compact(
             lake,
             self._settings(),
             **self._chosen(),
+            plan=plan,
             progress=self._say,
             before_removal=before_removal,
         )
@@ -428,6 +399,7 @@ class LakeRetentionOperator(_PlannedOperator):
     def _check(self) -> None:
         if not parse_ages(self.ages):
             raise AirflowSkipException("No age is given, so everything is kept.")
+        parse_switch("plan_only", self.plan_only)
 
     def _check_in(self, lake: Lake) -> None:
         check_patterns("ages", parse_ages(self.ages), lake, also=("quarantine", "alerts_latest"))
@@ -442,7 +414,9 @@ class LakeRetentionOperator(_PlannedOperator):
 
         return plan_retention(lake, self._settings())
 
-    def _carry_out(self, lake: Lake, before_removal: BeforeRemoval | None) -> MaintenanceResult:
+    def _carry_out(
+        self, lake: Lake, plan: CompactionPlan, before_removal: BeforeRemoval | None
+    ) -> MaintenanceResult:
         from airflow_provider_defender.lake import apply_retention
 
         return apply_retention(lake, self._settings(), progress=self._say, before_removal=before_removal)

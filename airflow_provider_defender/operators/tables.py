@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_defender._plural import counted
-from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.compat import AirflowSkipException
 from airflow_provider_defender.exceptions import ConfigurationError
-from airflow_provider_defender.operators._lake_parameters import parse_switch
+from airflow_provider_defender.operators._lake_parameters import parse_names, parse_switch
+from airflow_provider_defender.operators._lake_task import LakeTask
 from airflow_provider_defender.operators._open_tables import check_package
-from airflow_provider_defender.operators._retry import with_retry_policy
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_defender.clock import Clock
     from airflow_provider_defender.lake import Lake, TableResult
 
 __all__ = ["DeltaTableOperator"]
 
 
-class _TableOperator(BaseOperator):
+class TableOperator(LakeTask):
     """Follows a lake with open tables. A subclass says of which format.
 
     Args:
-        lake: root of the lake: an absolute path, a URL, or Airflow's `ObjectStoragePath`.
         datasets: the datasets to follow; None or an empty text: all.
         enabled: false: the task is skipped.
-        single_writer: promise that no two runs ever write to this lake at the same time.
-        clock: source of the current time; for tests. None: the machine's.
+        lake, single_writer, clock, kwargs: options of `LakeTask`.
     """
-
-    ui_color = "#0078d4"
-    ui_fgcolor = "#fff"
 
     package: str
     """The package that the format needs."""
@@ -53,52 +46,42 @@ class _TableOperator(BaseOperator):
         clock: Clock | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**with_retry_policy(kwargs))
-        self.lake = lake
+        super().__init__(lake=lake, single_writer=single_writer, clock=clock, **kwargs)
         self.datasets = datasets
         self.enabled = enabled
-        self.single_writer = single_writer
-        self.clock = clock
 
     @abstractmethod
     def _follow(self, lake: Lake, datasets: Sequence[str] | None) -> list[TableResult]:
         """Bring the lake's files into the tables."""
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Follow the lake and report. The class says what is returned and raised."""
-        from airflow_provider_defender.stores.opening import lake_errors, opened_lake
-
-        if not parse_switch("enabled", self.enabled):
-            raise AirflowSkipException("Open tables are not asked for: enabled is false.")
-        datasets = self._check()
-        clock = self.clock or Clock()
-        started = clock.monotonic()
-        lake = opened_lake(self.lake, single_writer=self.single_writer)
-        with lake_errors(self.lake):
-            tables = self._follow(lake, datasets)
-        seconds = round(clock.monotonic() - started, 1)
-        self._log_tables(tables, seconds)
+    def _work(self, lake: Lake) -> dict[str, Any]:
+        tables = self._follow(lake, self._chosen())
+        self._log_tables(tables)
         return {
             "tables": [table.as_dict() for table in tables],
             "versions": sum(table.versions for table in tables),
             "added": sum(table.added for table in tables),
             "removed": sum(table.removed for table in tables),
             "rows": sum(table.rows for table in tables),
-            "seconds": seconds,
         }
 
-    def _check(self) -> list[str] | None:
-        """Check the rendered parameters; return the datasets. Raises `ConfigurationError`."""
+    def _check(self) -> None:
+        if not parse_switch("enabled", self.enabled):
+            raise AirflowSkipException("Open tables are not asked for: enabled is false.")
+        check_package(self.package, self.extra, type(self).__name__)
+        self._chosen()
+
+    def _chosen(self) -> list[str] | None:
+        """The datasets; None: all. Raises `ConfigurationError`."""
         from airflow_provider_defender.lake.log.layout import check_dataset
 
-        check_package(self.package, self.extra, type(self).__name__)
         try:
-            names = [check_dataset(name) for name in _names(self.datasets)]
+            names = parse_names("datasets", self.datasets or None)
+            return names and [check_dataset(name) for name in names]
         except ValueError as error:
             raise ConfigurationError(f"datasets: {error}") from error
-        return names or None
 
-    def _log_tables(self, tables: Sequence[TableResult], seconds: float) -> None:
+    def _log_tables(self, tables: Sequence[TableResult]) -> None:
         changed = [table for table in tables if table.versions]
         for table in changed:
             self.log.info(
@@ -110,23 +93,11 @@ class _TableOperator(BaseOperator):
                 table.version,
             )
         self.log.info(
-            "%s brought up to date, %d were; this took %s seconds.",
-            counted(len(changed), "table"),
-            len(tables) - len(changed),
-            f"{seconds:,}",
+            "%s brought up to date, %d were.", counted(len(changed), "table"), len(tables) - len(changed)
         )
 
 
-def _names(value: Sequence[str] | str | None) -> Iterable[str]:
-    """The names in a list, or in a text that separates them by commas, as a template gives it."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return [name.strip() for name in value.split(",") if name.strip()]
-    return value
-
-
-class DeltaTableOperator(_TableOperator):
+class DeltaTableOperator(TableOperator):
     """Keep a Delta table for each dataset of a lake, over the landed files.
 
     The files stay as they are: only the table's log is written, to `<dataset>/_delta_log` in the lake, with

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,11 @@ HISTORIES = int(os.environ.get("TABLE_HISTORIES", "60"))
 """How many histories the long test has; each has a seed of its own, from `TABLE_HISTORIES_FROM` on."""
 
 FIRST = int(os.environ.get("TABLE_HISTORIES_FROM", "100"))
+
+BOTH = ("delta", "iceberg")
+
+FORMATS = os.environ.get("TABLE_FORMATS", "").split()
+"""The formats of the long test, such as `iceberg`; by default `delta`, and both in each tenth history."""
 
 
 class Delta:
@@ -99,11 +104,11 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{tables}.iceberg._FILES_AT_ONCE", 3)
 
 
-def run(folder: Path, seed: int, steps: int, *, iceberg: bool) -> Counter[str]:
+def run(folder: Path, seed: int, steps: int, formats: Sequence[str]) -> Counter[str]:
     root = folder / f"lake-{seed}"
     with ExitStack() as stack:
-        followers: list[Follower] = [Delta(root)]
-        if iceberg:
+        followers: list[Follower] = [Delta(root)] if "delta" in formats else []
+        if "iceberg" in formats:
             place = f"sqlite:///{folder}/{seed}.db"
             catalog = SqlCatalog("tests", uri=place, warehouse=f"file://{folder}/warehouse-{seed}")
             stack.callback(catalog.close)
@@ -118,16 +123,16 @@ def run(folder: Path, seed: int, steps: int, *, iceberg: bool) -> Counter[str]:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_history(folder: Path, seed: int) -> None:
-    run(folder, seed, 14, iceberg=seed % 5 == 0)
+    run(folder, seed, 14, ["delta"] if seed % 5 else BOTH)
 
 
 @pytest.mark.integration
 def test_many_histories(folder: Path) -> None:
-    """With `TABLE_HISTORIES=1000`, it goes on for long."""
+    """With `TABLE_HISTORIES=1000`, it goes on for long; `TABLE_FORMATS=iceberg` is that format alone."""
     met: Counter[str] = Counter()
     for seed in range(FIRST, FIRST + HISTORIES):
         print("seed", seed)  # shown if it fails
-        met += run(folder, seed, 30, iceberg=seed % 10 == 0)
+        met += run(folder, seed, 30, FORMATS or (["delta"] if seed % 10 else BOTH))
     for name in ("drain", "backfill", "compaction", "retention", "follower"):
         assert met[name], name
         assert met[f"{name}, killed"], name

@@ -7,6 +7,7 @@
     _defender/<log>/commits/00000042.json
     _defender/<log>/head.json
     _defender/<log>/compacted.json
+    _defender/<log>/latest.json
     _defender/<log>/checkpoints/00000100-<digest>.parquet
     _defender/<log>/staging/<token>/<n>.staged
     _defender/<log>/quarantine/date=2026-11-22/<log>-<token>-<n>.parquet
@@ -122,6 +123,11 @@ class LogPaths:
     def compacted(self) -> str:
         """The note of what compactions have merged."""
         return f"{self.home}/compacted.json"
+
+    @property
+    def latest(self) -> str:
+        """The note of which partitions of `alerts_latest` are behind."""
+        return f"{self.home}/latest.json"
 
     @property
     def checkpoints(self) -> str:

@@ -21,6 +21,7 @@ from airflow_provider_defender.lake.maintenance.horizon import note_horizon
 from airflow_provider_defender.lake.maintenance.latest import write_latest
 from airflow_provider_defender.lake.maintenance.merge import Merge, scratch
 from airflow_provider_defender.lake.maintenance.plan import (
+    CompactionPlan,
     LogPlan,
     PartitionPlan,
     chosen_logs,
@@ -44,6 +45,7 @@ def compact(
     *,
     datasets: Sequence[str] | None = None,
     logs: Sequence[str] | None = None,
+    plan: CompactionPlan | None = None,
     progress: Callable[[str], None] | None = None,
     before_removal: BeforeRemoval | None = None,
 ) -> MaintenanceResult:
@@ -61,6 +63,8 @@ def compact(
         settings: None: the defaults.
         datasets: names or patterns such as `events/*`; None: all.
         logs: names of logs; None: all.
+        plan: what `plan_compaction` has just returned for the same lake, settings, datasets and logs; None: a
+            plan is made now.
         progress: receives a text about every 15 seconds; None: the logger does.
         before_removal: called with each commit, when its new files are in place and those that it replaces
             still are, as in `Transaction.commit`.
@@ -79,7 +83,8 @@ def compact(
     by_name = {log.name: log for log in chosen_logs(tuned, logs)}
     for log in by_name.values():
         log.head()  # finishes what a run that was killed has left behind, even if nothing is to be merged
-    plan = plan_compaction(tuned, settings, datasets=datasets, logs=logs)
+    if plan is None:
+        plan = plan_compaction(tuned, settings, datasets=datasets, logs=logs)
     planned = sum(len(each.partitions) for each in plan.logs)
     run = _Run(settings, datasets, Progress(progress), planned, before_removal)
     plans = {each.log: each for each in plan.logs}

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -23,11 +23,14 @@ from airflow_provider_defender.lake.maintenance.settings import LATEST, Compacti
 
 __all__ = [
     "Horizon",
+    "LatestHorizon",
     "candidate_files",
     "is_small",
     "next_horizon",
     "note_horizon",
+    "note_latest",
     "noted_horizon",
+    "noted_latest",
     "waiting_also",
 ]
 
@@ -38,6 +41,8 @@ _ALL_EVERY = timedelta(days=30)
 
 _MOST_COMMITS = 2_000
 """From how many commits on it is cheaper to look at all files than to read what the commits have added."""
+
+T = TypeVar("T")
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -61,6 +66,22 @@ class Horizon(msgspec.Struct, frozen=True):
     walked_at: _Moment
 
 
+class LatestHorizon(msgspec.Struct, frozen=True):
+    """Up to a commit, no partition of `alerts_latest` but those that are stale lacks anything of `alerts`.
+
+    Attributes:
+        number: the number of the commit.
+        digest: its chain digest.
+        stale: the partitions that are missing, behind, or no longer have a source, sorted.
+        walked_at: when all files were looked at.
+    """
+
+    number: _Count
+    digest: str
+    stale: tuple[str, ...]
+    walked_at: _Moment
+
+
 def is_small(file: DataFile, settings: CompactionSettings) -> bool:
     """Whether a compaction merges the file with others."""
     return 2 * file.bytes < settings.target_bytes and file.dataset != LATEST
@@ -70,16 +91,13 @@ def noted_horizon(
     log: Log[Any], snapshot: Snapshot, settings: CompactionSettings, below: int
 ) -> Horizon | None:
     """The noted horizon; None if there is none, or none that fits. `below`: as `settled_below` returns it."""
-    now = log.lake.now()
-    try:
-        found = msgspec.json.decode(log.storage.read(log.paths.compacted), type=Horizon)
-    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
-        return None
+    found = _noted(log, log.paths.compacted, Horizon)
     fits = (
-        found.target_bytes == settings.target_bytes
+        found is not None
+        and found.target_bytes == settings.target_bytes
         and found.below <= snapshot.number
         and below - found.below <= _MOST_COMMITS
-        and timedelta(0) <= now - found.walked_at < _ALL_EVERY
+        and _is_young(log, found.walked_at)
     )
     return found if fits else None
 
@@ -104,10 +122,43 @@ def waiting_also(horizon: Horizon, partitions: Iterable[str]) -> Horizon:
 
 def note_horizon(log: Log[Any], horizon: Horizon) -> None:
     """Note a horizon. Nothing depends on it, so a failure is a warning."""
+    _note(log, log.paths.compacted, horizon)
+
+
+def noted_latest(log: Log[Any], snapshot: Snapshot) -> LatestHorizon | None:
+    """What was noted of `alerts_latest`; None if there is nothing, or nothing that fits."""
+    found = _noted(log, log.paths.latest, LatestHorizon)
+    if (
+        found is None
+        or not 0 <= snapshot.number - found.number <= _MOST_COMMITS
+        or not _is_young(log, found.walked_at)
+    ):
+        return None
+    commit = log.commit(found.number)
+    return found if commit is not None and commit.digest == found.digest else None
+
+
+def note_latest(log: Log[Any], horizon: LatestHorizon) -> None:
+    """Note what is stale of `alerts_latest`. Nothing depends on it, so a failure is a warning."""
+    _note(log, log.paths.latest, horizon)
+
+
+def _noted(log: Log[Any], path: str, kind: type[T]) -> T | None:
     try:
-        log.storage.replace(log.paths.compacted, msgspec.json.encode(horizon))
+        return msgspec.json.decode(log.storage.read(path), type=kind)
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
+        return None
+
+
+def _note(log: Log[Any], path: str, horizon: msgspec.Struct) -> None:
+    try:
+        log.storage.replace(path, msgspec.json.encode(horizon))
     except Exception as error:  # whatever a store's client raises
-        _logger.warning("Writing %s failed: %r", log.paths.compacted, error)
+        _logger.warning("Writing %s failed: %r", path, error)
+
+
+def _is_young(log: Log[Any], walked_at: datetime) -> bool:
+    return timedelta(0) <= log.lake.now() - walked_at < _ALL_EVERY
 
 
 def candidate_files(

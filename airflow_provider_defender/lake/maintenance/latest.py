@@ -7,9 +7,9 @@ has a newest version in two partitions; the view `latest_alerts` over `alerts` s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ import pyarrow.parquet as pq
 
 from airflow_provider_defender.lake.errors import CommitConflict
 from airflow_provider_defender.lake.log.commit import DataFile
-from airflow_provider_defender.lake.log.layout import partition_span
+from airflow_provider_defender.lake.log.layout import partition_span, place_of
 from airflow_provider_defender.lake.log.log import Log
 from airflow_provider_defender.lake.log.publishing import BeforeRemoval
 from airflow_provider_defender.lake.log.snapshot import LoggedFile, Snapshot
 from airflow_provider_defender.lake.maintenance.damage import Damage
+from airflow_provider_defender.lake.maintenance.horizon import LatestHorizon, note_latest, noted_latest
 from airflow_provider_defender.lake.maintenance.merge import Merge, leaf, scratch
 from airflow_provider_defender.lake.maintenance.progress import Progress
 from airflow_provider_defender.lake.maintenance.result import LogResult
@@ -51,26 +52,55 @@ def changed_partitions(log: Log[Any], snapshot: Snapshot, settings: CompactionSe
 
     A partition whose files were written less than a day ago waits: a copy of them may still be under way.
     """
-    alerts, latest = (_by_partition(snapshot, dataset) for dataset in (_SOURCE, LATEST))
-    if not alerts and not latest:
+    stale = _stale_partitions(log, snapshot, noted_latest(log, snapshot))
+    return _ready(log, stale, settings)
+
+
+def _ready(log: Log[Any], stale: Mapping[str, set[int]], settings: CompactionSettings) -> tuple[str, ...]:
+    """The stale partitions that are closed, and whose files may be removed."""
+    if not stale:
         return ()
     now, settled = log.lake.now(), settled_below(log)
+    return tuple(
+        partition
+        for partition, written in stale.items()
+        if now - partition_span(partition)[1] >= settings.hours_older_than
+        and all(number < settled for number in written)
+    )
+
+
+def _stale_partitions(log: Log[Any], snapshot: Snapshot, last: LatestHorizon | None) -> dict[str, set[int]]:
+    """The partitions that are missing, behind, or no longer have a source, sorted.
+
+    Their values are the numbers of the commits that have written their files. `last`: what was noted by an
+    earlier run; only partitions that were stale then, or have changed since, are looked at.
+    """
+    partitions = None if last is None else {*last.stale, *_changed_since(log, snapshot, last.number)}
+    alerts, latest = (_by_partition(snapshot, dataset, partitions) for dataset in (_SOURCE, LATEST))
     read_up_to = _read_up_to(log, {each.commit for files in latest.values() for each in files})
-    changed = []
+    stale = {}
     for partition in sorted({*alerts, *latest}):
         written = {each.commit for each in latest.get(partition, ())}
-        if now - partition_span(partition)[1] < settings.hours_older_than:
-            continue
         newest = max((each.commit for each in alerts.get(partition, ())), default=None)
-        is_current = len(written) == 1 and newest is not None and newest <= read_up_to[min(written)]
-        if not is_current and all(number < settled for number in written):
-            changed.append(partition)
-    return tuple(changed)
+        if len(written) != 1 or newest is None or newest > read_up_to[min(written)]:
+            stale[partition] = written
+    return stale
 
 
-def _by_partition(snapshot: Snapshot, dataset: str) -> dict[str, list[LoggedFile]]:
+def _changed_since(log: Log[Any], snapshot: Snapshot, number: int) -> set[str]:
+    """The partitions in which later commits have added or removed alerts, also in `alerts_latest`."""
+    commits = takewhile(lambda commit: commit.number <= snapshot.number, log.commits(number))
+    paths = (path for commit in commits for path in (*commit.removed, *(file.path for file in commit.added)))
+    return {partition for dataset, partition in map(place_of, paths) if dataset in (_SOURCE, LATEST)}
+
+
+def _by_partition(
+    snapshot: Snapshot, dataset: str, partitions: Collection[str] | None
+) -> dict[str, list[LoggedFile]]:
+    """The files of a dataset by partition; `partitions`: only these; None: all."""
+    files = snapshot.files(dataset) if partitions is None else snapshot.files_in(partitions, dataset)
     found: dict[str, list[LoggedFile]] = {}
-    for each in snapshot.files(dataset):
+    for each in files:
         found.setdefault(each.file.partition, []).append(each)
     return found
 
@@ -109,9 +139,20 @@ def write_latest(
 
 
 def _batches(log: Log[Any], snapshot: Snapshot, settings: CompactionSettings) -> Iterator[tuple[str, ...]]:
-    changed = changed_partitions(log, snapshot, settings)
+    last = noted_latest(log, snapshot)
+    stale = _stale_partitions(log, snapshot, last)
+    _note_stale(log, snapshot, stale, last)
+    changed = _ready(log, stale, settings)
     for start in range(0, len(changed), settings.commit_partitions):
         yield changed[start : start + settings.commit_partitions]
+
+
+def _note_stale(log: Log[Any], snapshot: Snapshot, stale: Iterable[str], last: LatestHorizon | None) -> None:
+    """Note what is stale. What the run writes afterwards shows in its commits."""
+    has_alerts = not {_SOURCE, LATEST}.isdisjoint(snapshot.datasets())
+    if has_alerts and snapshot.number != (0 if last is None else last.number):
+        walked_at = log.lake.now() if last is None else last.walked_at
+        note_latest(log, LatestHorizon(snapshot.number, snapshot.digest, tuple(stale), walked_at))
 
 
 def _write(
@@ -125,7 +166,7 @@ def _write(
     before_removal: BeforeRemoval | None,
 ) -> LogResult:
     """Write some partitions in one commit; those with a damaged file are left out."""
-    alerts, latest = (_by_partition(snapshot, dataset) for dataset in (_SOURCE, LATEST))
+    alerts, latest = (_by_partition(snapshot, dataset, partitions) for dataset in (_SOURCE, LATEST))
     old = {partition: [each.file.path for each in latest.get(partition, ())] for partition in partitions}
     read = {partition: [each.file for each in alerts.get(partition, ())] for partition in partitions}
     head, done = log.head(), 0

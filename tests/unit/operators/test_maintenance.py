@@ -23,6 +23,7 @@ from airflow_provider_defender.exceptions import (
     FileDamaged,
 )
 from airflow_provider_defender.lake import Transaction, committed_files, verify
+from airflow_provider_defender.lake.maintenance import plan
 from airflow_provider_defender.operators import (
     LakeCompactionOperator,
     LakeRetentionOperator,
@@ -86,6 +87,19 @@ def test_small_files_become_one_with_the_same_rows(small_files: LakeFolder) -> N
     assert [each["commits"] for each in summary["done"]["logs"]] == [[6]]
     assert sorted(committed_files(small_files.path, "alerts")) == list(map(str, small_files.files()))
     assert verify(small_files.path).differences == ()
+
+
+def test_a_run_plans_once(small_files: LakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[int] = []
+    candidates = plan._candidates
+
+    def counted(*arguments: Any) -> Any:
+        planned.append(1)
+        return candidates(*arguments)
+
+    monkeypatch.setattr(plan, "_candidates", counted)
+    assert compact(small_files)["done"]["total"]["partitions"] == 1
+    assert len(planned) == 1, "there is one log"
 
 
 def test_a_drain_after_a_compaction_lands_only_what_is_new(

@@ -42,13 +42,18 @@ def test_what_has_landed_is_in_the_table(simulator: Simulator, lake: LakeFolder)
 
 
 def test_names_come_as_a_list_or_as_text(lake: LakeFolder) -> None:
-    for given in (["alerts", "events/DeviceInfo"], " alerts, events/DeviceInfo ,"):
+    for given in (
+        ["alerts", "events/DeviceInfo"],
+        " alerts, events/DeviceInfo ,",
+        "alerts events/DeviceInfo",
+    ):
         tables = follow(lake, datasets=given)["tables"]
         assert [(table["dataset"], table["version"]) for table in tables] == [
             ("alerts", None),
             ("events/DeviceInfo", None),
         ]
-    assert follow(lake, datasets="")["tables"] == []
+    for nothing in ("", None):
+        assert follow(lake, datasets=nothing)["tables"] == []
 
 
 @pytest.mark.parametrize("enabled", [False, "", "False", "None"])

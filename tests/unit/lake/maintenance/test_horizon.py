@@ -24,7 +24,7 @@ from airflow_provider_defender.lake import (
     compact,
     plan_compaction,
 )
-from airflow_provider_defender.lake.maintenance import compaction, plan
+from airflow_provider_defender.lake.maintenance import compaction, latest, plan
 from airflow_provider_defender.lake.maintenance.horizon import is_small
 from airflow_provider_defender.landing import Partitioning
 from tests.unit.lake.maintenance.support import DAYS, alerts_lake
@@ -63,12 +63,13 @@ def land(lake: Lake, hours_ago: int) -> None:
 
 
 def whole_plan(lake: Lake, root: Path, chosen: CompactionSettings) -> CompactionPlan:
-    """The plan without the note."""
-    path = note(root)
-    body = path.read_bytes() if path.exists() else None
-    path.unlink(missing_ok=True)
+    """The plan without the notes."""
+    notes = [note(root), home(root) / "latest.json"]
+    bodies = {path: path.read_bytes() for path in notes if path.exists()}
+    for path in bodies:
+        path.unlink()
     whole = plan_compaction(lake, chosen)
-    if body is not None:
+    for path, body in bodies.items():
         path.write_bytes(body)
     return whole
 
@@ -80,12 +81,14 @@ chosen_settings = st.builds(
     days_older_than=st.sampled_from([timedelta(0), timedelta(days=2), timedelta(days=7)]),
     max_partitions=st.sampled_from([None, None, 1]),
     target_bytes=st.sampled_from([128 * 1024 * 1024] * 3 + [4_000]),
+    latest=st.booleans(),
 )
 histories = st.lists(
     st.one_of(
         st.lists(st.sampled_from([0, 0, 1, 5, 26, 50, 24 * 9]), min_size=1, max_size=3),
         st.sampled_from([HOUR, 9 * HOUR, 26 * HOUR, 3 * DAYS, -5 * HOUR]),
         chosen_settings,
+        st.just(RetentionSettings({"*": 2 * DAYS})),
     ),
     min_size=4,
     max_size=16,
@@ -104,6 +107,8 @@ def test_nothing_is_overlooked(
     for step in [*history, 26 * HOUR, asked[0], HOUR]:
         if isinstance(step, CompactionSettings):
             compact(lake, step)
+        elif isinstance(step, RetentionSettings):
+            apply_retention(lake, step)
         elif isinstance(step, timedelta):
             clock.advance(step)
         else:
@@ -162,6 +167,38 @@ def test_only_what_has_changed_is_looked_at(tmp_path: Path, monkeypatch: pytest.
     assert len(seen) <= 4, "and the days that are open"
     found = plan_compaction(lake, datasets=["alerts"]).logs[0].partitions
     assert late in [each.partition for each in found]
+
+
+def test_alerts_latest_is_planned_from_what_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, clock = grown(tmp_path)
+    chosen = CompactionSettings(latest=True)
+    for _ in range(2):
+        clock.advance(2 * DAY)
+        land(lake, 0)
+        compact(lake, chosen)
+    land(lake, 24 * 12)
+    late = f"date={clock.now - 12 * DAY:%Y-%m-%d}"
+    clock.advance(DAY + HOUR)
+    land(lake, 0)
+    seen: list[Any] = []
+    by_partition = latest._by_partition
+
+    def noting_partitions(*arguments: Any) -> Any:
+        found = by_partition(*arguments)
+        seen.append(set(found))
+        return found
+
+    monkeypatch.setattr(latest, "_by_partition", noting_partitions)
+    (found,) = plan_compaction(lake, chosen).logs
+    assert late in found.latest
+    assert all(len(partitions) <= 6 for partitions in seen)
+    path = home(tmp_path) / "latest.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "digest": "0" * 64}))
+    seen.clear()
+    assert plan_compaction(lake, chosen).logs[0].latest == found.latest
+    assert len(seen[0]) >= 10, "the log was restored to what it was before"
 
 
 @pytest.mark.parametrize(
