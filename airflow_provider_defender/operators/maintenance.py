@@ -148,10 +148,12 @@ class _PlannedOperator(_LakeOperator):
             self._log_lines("Would do" if plan_only else "To do", plan.describe())
         else:
             self.log.info("There is nothing to do")
-        result = None if plan_only or not plan else self._carry_out(lake, plan, tables.before_removal)
-        if result is not None:
-            self._log_total(result.total)
-        done = None if result is None else result.as_dict()
+        done = None
+        if not plan_only and (plan or plan.horizons):  # without any work, how far it came is still noted
+            result = self._carry_out(lake, plan, tables.before_removal)
+            if plan:
+                self._log_total(result.total)
+                done = result.as_dict()
         return {"plan": plan.as_dict(), "done": done, "tables": tables.as_dict()}
 
 

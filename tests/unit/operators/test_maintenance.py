@@ -102,6 +102,13 @@ def test_a_run_plans_once(small_files: LakeFolder, monkeypatch: pytest.MonkeyPat
     assert len(planned) == 1, "there is one log"
 
 
+def test_a_run_without_work_notes_how_far_it_came(small_files: LakeFolder) -> None:
+    """The next one need not read all that this one has read."""
+    summary = compact(small_files, min_files=9, days_older_than=timedelta(days=3650))
+    assert summary["done"] is None
+    assert len(list(small_files.path.glob("_defender/*/compacted.json"))) == 1
+
+
 def test_a_drain_after_a_compaction_lands_only_what_is_new(
     simulator: Simulator, small_files: LakeFolder
 ) -> None:
