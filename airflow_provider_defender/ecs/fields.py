@@ -39,6 +39,9 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
 }
 
+_LEAST_CAPACITY = 256
+"""The least length of columns that callers share: enough for a table of a small drain."""
+
 
 def _parse(text: str) -> dict[str, str]:
     """`root type: leaf leaf …` lines as {field: type}; a leaf that ends in `[]` is a list."""
@@ -247,7 +250,7 @@ def _spare_nulls(arrow_type: pa.DataType, capacity: int) -> pa.Array:
 
 def capacity_of(length: int) -> int:
     """How long a column is made that callers share parts of: a power of two, so that there are few."""
-    return max(4096, 1 << (length - 1).bit_length() if length else 0)
+    return max(_LEAST_CAPACITY, 1 << (length - 1).bit_length() if length else 0)
 
 
 def null_column(arrow_type: pa.DataType, length: int) -> pa.Array:

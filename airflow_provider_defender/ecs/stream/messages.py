@@ -257,7 +257,7 @@ class MessageReader:
         if constants is None:
             return None
         route = self._usual_route(constants, instance)
-        if route is None or route.table.reader.shape.annotations:
+        if route is None or route.table.mapping.wire_shape.annotations:
             return None
         route.table.expect(content)
         self._remember((constants, instance), len(constants), route)

@@ -15,7 +15,7 @@ from airflow_provider_defender.landing import HUB_REJECTS_SCHEMA
 from ..engine.bounds import reject_key
 from ..engine.reader import RecordReader
 from ..engine.rows import RowBuilder
-from ..engine.shapes import in_order
+from ..engine.shapes import Shape, in_order
 from ..engine.tolerant import Unmapped
 from ..engine.values import names_of
 from ..mapping import HUB_SOURCE, Mapping
@@ -28,6 +28,7 @@ __all__ = ["UNKNOWN", "EventTable"]
 
 UNKNOWN = "Unknown"
 """The table for records whose own table has neither mapping nor dataset."""
+_NO_REJECTS = HUB_REJECTS_SCHEMA.empty_table()
 _NO_TIME = "no time, neither in the record nor of the message"
 _READ_RECORDS = 256
 """Records that are held as Python objects until there are so many, or more by those of one block: few enough
@@ -50,7 +51,7 @@ class EventTable:
         self.has_mapping = is_own and name != UNKNOWN
         self.dataset = mapping.dataset if is_own else f"events/{name}"
         self.schema = mapping.own_schema()
-        self.reader = RecordReader(mapping.wire_shape, others=not mapping.typed, inside=mapping.inside)
+        self._reader: RecordReader | None = None
         self.read: Callable[[bytes], tuple[Any, Unmapped | None]] = self._read_first
         self.size = 0
         self._expects = False
@@ -70,6 +71,16 @@ class EventTable:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def reader(self) -> RecordReader:
+        """What reads the records: made for the first one, or else for the documented order of columns."""
+        if self._reader is None:
+            self._reader = self._reader_of(self.mapping.wire_shape)
+        return self._reader
+
+    def _reader_of(self, shape: Shape) -> RecordReader:
+        return RecordReader(shape, others=not self.mapping.typed, inside=self.mapping.inside)
+
     def _read_first(self, content: bytes) -> tuple[Any, Unmapped | None]:
         self.expect(content)
         return self.read(content)
@@ -82,10 +93,10 @@ class EventTable:
         """
         if self._expects:
             return
-        names = [name for name in names_of(content) if name in self.reader.shape.properties]
-        shape = in_order(self.reader.shape, tuple(names))
-        self.reader = RecordReader(shape, others=not self.mapping.typed, inside=self.mapping.inside)
-        self.read = self.reader.read
+        shape = self.mapping.wire_shape
+        names = [name for name in names_of(content) if name in shape.properties]
+        self._reader = self._reader_of(in_order(shape, tuple(names)))
+        self.read = self._reader.read
         self._time_places = self._places_of_times()
         self._expects = True
 
@@ -160,9 +171,9 @@ class EventTable:
         chunk = records.chunk(self._log, self._keep_original, self._ingested)
         batch = self._builder.build(chunk, self._builder.prepare(chunk), 0, len(records.rows))
         table = pa.Table.from_batches([batch])
+        if not chunk.fields["@timestamp"].null_count:
+            return table, _NO_REJECTS
         known = chunk.fields["@timestamp"].is_valid()
-        if pc.all(known).as_py():
-            return table, HUB_REJECTS_SCHEMA.empty_table()
         rejects = [
             Reject(row[0], reject_key(row[0]), _NO_TIME, "time", *row[-2:])
             for row, valid in zip(records.rows, known.to_pylist(), strict=True)
