@@ -98,18 +98,13 @@ def dynamic_texts(values: Sequence[Any]) -> Sequence[str | bytes | None]:
     try:
         texts: list[Any] = list(map(bytes, values))
     except TypeError:  # some records were read tolerantly
-        return [_dynamic_text(value) for value in values]
+        raw = iter(dynamic_texts([value for value in values if isinstance(value, msgspec.Raw)]))
+        return [next(raw) if isinstance(value, msgspec.Raw) else value for value in values]
     strings = [text for text in texts if text[0] == _QUOTE]
     if strings:
         decoded = iter(_decode_strings(b"[" + b",".join(strings) + b"]"))
         texts = [next(decoded) if text[0] == _QUOTE else text for text in texts]
     return [None if len(text) <= _LONGEST_ABSENT and text in _ABSENT else text for text in texts]
-
-
-def _dynamic_text(value: Any) -> str | bytes | None:
-    if isinstance(value, str) or value is None:
-        return value
-    return dynamic_texts((value,))[0]
 
 
 def _json_column(values: Sequence[Any]) -> pa.Array:

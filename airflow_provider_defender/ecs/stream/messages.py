@@ -8,7 +8,7 @@ Everything else takes a slower path: msgspec, and then a tolerant parser.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from operator import sub
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import msgspec
 from airflow_provider_defender.json_scanner import Piece
 
 from ..engine.bounds import kept, reject_key, too_large
+from ..engine.tolerant import Unmapped
 from ..engine.values import MISMATCH, UnreadableError, convert, parse_object
 from ..mapping import ENVELOPE
 from .duplicates import RecentHashes
@@ -142,34 +143,33 @@ class MessageReader:
     def _read_block(self, block: _Block) -> int:
         """Read records up to the first that is not in the usual spelling or is damaged; return their number.
 
-        Records are decoded in their order, and wait until all of their table can be added at once: until the
-        end, or until one of their table has to be read alone, because it is not as documented.
+        All are decoded in their order, and then added to their tables, to each of them at once.
         """
         decoded: list[tuple[Route, Any]] = []
-        waiting: defaultdict[EventTable, list[int]] = defaultdict(list)
-        while True:
-            start, place = len(decoded), self._decode_some(block.found, decoded)
-            for number in range(start, place):
-                waiting[decoded[number][0].table].append(number)
-            if place == len(block.found):
-                break
-            text, _, constants, _, _, instance = block.found[place]
+        odd: dict[int, Unmapped] = {}
+        rest = iter(block.found)
+        while self._decode_some(rest, decoded) < len(block.found):
+            place = len(decoded)
+            _, _, constants, _, content, instance = block.found[place]
             route = self._routes.get((constants, instance))
             if route is None:
                 break
-            self._add_block(route.table, decoded, block, waiting.pop(route.table, ()))
-            self._hub_tenant = block.tenants[place]
-            if not self._read_usual(text, block.messages[place], block.records[place]):
+            try:
+                read, odd[place] = route.table.reread(content)
+            except UnreadableError:
                 break
-            decoded.append((route, None))
+            decoded.append((route, read))
+        waiting: defaultdict[EventTable, list[int]] = defaultdict(list)
+        for place, (route, _) in enumerate(decoded):
+            waiting[route.table].append(place)
         for table, places in waiting.items():
-            self._add_block(table, decoded, block, places)
+            self._add_block(table, decoded, odd, block, places)
         return len(decoded)
 
-    def _decode_some(self, found: Sequence[Usual], decoded: list[tuple[Route, Any]]) -> int:
-        """Decode records after those that are, up to the first that cannot be; return how many now are."""
+    def _decode_some(self, found: Iterator[Usual], decoded: list[tuple[Route, Any]]) -> int:
+        """Decode records up to the first that cannot be, which is passed; return how many now are."""
         try:
-            for _, _, constants, _, content, instance in islice(found, len(decoded), None):
+            for _, _, constants, _, content, instance in found:
                 key = constants, instance
                 route = self._routes.get(key) or self._new_route(*key, content)
                 if route is None:
@@ -186,12 +186,12 @@ class MessageReader:
         self,
         table: EventTable,
         decoded: Sequence[tuple[Route, Any]],
+        odd: Mapping[int, Unmapped],
         block: _Block,
         places: Sequence[int],
     ) -> None:
-        """Add the records of one table at these places, without duplicates."""
-        if not places:
-            return
+        """Add the records of one table at these places, without duplicates. `odd`: what has no column."""
+        unmapped = [odd.get(place) for place in places] if odd else [None] * len(places)
         if len(places) < len(block.found):
             decoded, block = [decoded[place] for place in places], block.picked(places)
         routes, objects = zip(*decoded, strict=True)
@@ -205,9 +205,10 @@ class MessageReader:
         )
         is_new = self._are_new(table, routes, objects, digests, block.tenants)
         if all(is_new):
-            table.extend(list(rows), objects)
+            table.extend(list(rows), objects, unmapped)
         else:
-            table.extend(list(compress(rows, is_new)), list(compress(objects, is_new)))
+            new = (list(compress(column, is_new)) for column in (rows, objects, unmapped))
+            table.extend(*new)
 
     def _are_new(
         self,

@@ -85,6 +85,12 @@ class EventTable:
         self.expect(content)
         return self.read(content)
 
+    def _read_next(self, content: bytes) -> tuple[Any, Unmapped | None]:
+        read, unmapped = self.reader.read(content)
+        if unmapped is not None:
+            self._learn_from(unmapped)
+        return read, unmapped
+
     def expect(self, content: bytes) -> None:
         """Expect all records to have the columns of this one, the first, which is much faster; once only.
 
@@ -96,7 +102,7 @@ class EventTable:
         shape = self.mapping.wire_shape
         names = [name for name in names_of(content) if name in shape.properties]
         self._reader = self._reader_of(in_order(shape, tuple(names)))
-        self.read = self._reader.read
+        self.read = self._read_next
         self._time_places = self._places_of_times()
         self._expects = True
 
@@ -126,8 +132,6 @@ class EventTable:
         number = len(self._rows)
         if unmapped is not None:
             self._unmapped[number] = unmapped
-            if self.mapping.typed and self.reader.has_met(unmapped.record):
-                self.reader.learn()
         if unmapped_envelope:
             self._unmapped_envelope[number] = unmapped_envelope
         self._rows.append(row)
@@ -136,8 +140,26 @@ class EventTable:
         if len(self._objects) >= _READ_RECORDS:
             self._gather()
 
-    def extend(self, rows: Sequence[Row], objects: Sequence[Any]) -> None:
-        """Add records that are as documented: their objects, and all around these."""
+    def reread(self, content: bytes) -> tuple[Any, Unmapped]:
+        """Like `read`, for an object that `reader` has just failed to decode.
+
+        Raises:
+            UnreadableError: it is no JSON object in UTF-8.
+        """
+        read, unmapped = self.reader.reread(content)
+        self._learn_from(unmapped)
+        return read, unmapped
+
+    def _learn_from(self, unmapped: Unmapped) -> None:
+        if self.mapping.typed and self.reader.has_met(unmapped.record):
+            self.reader.learn()
+
+    def extend(
+        self, rows: Sequence[Row], objects: Sequence[Any], unmapped: Sequence[Unmapped | None]
+    ) -> None:
+        """Add records in the usual spelling: all around their objects, these, and what has no column."""
+        odd = ((number, each) for number, each in enumerate(unmapped, len(self._rows)) if each is not None)
+        self._unmapped.update(odd)
         self._rows += rows
         self._objects += objects
         self.size += sum([row[2] for row in rows])
