@@ -56,7 +56,9 @@ def _new(batch: Batch, transaction: Transaction[Any, Any], result: Result) -> Ba
     """The batch without the records that have landed already."""
     if batch.identities is None:
         return batch
-    fresh = transaction.select_new([(each.key, each.version) for each in batch.identities])
+    fresh = transaction.select_new(
+        [(each.key, each.version) for each in batch.identities], [each.updated for each in batch.identities]
+    )
     new = batch.only(fresh)
     result.new += len(new.records)
     return new

@@ -16,6 +16,7 @@ from .. import mapping as mappings
 from ..columns import join_known, lower_guid
 from ..registry import find_mapping
 from .bounds import MAX_RECORD_BYTES, check_size, reject_key
+from .typed import ticks_of_all
 from .values import ABSENT_TEXTS, UnreadableError, convert, parse_object
 
 __all__ = ["Identity", "IdentityReader", "Record", "bytes_of", "identities", "identity_columns"]
@@ -73,9 +74,7 @@ def identities(
     Raises:
         ValueError: no mapping has this name. Unreadable records raise nothing; they get `reject:…` keys.
     """
-    read = IdentityReader(find_mapping(source), properties).read
-    tenant = lower_guid(tenant)
-    return [read(bytes_of(record), tenant) for record in records]
+    return IdentityReader(find_mapping(source), properties).read_all(records, lower_guid(tenant))
 
 
 def bytes_of(record: Record) -> bytes:
@@ -99,19 +98,35 @@ class IdentityReader:
 
     def read(self, record: bytes, tenant: str | None) -> Identity:
         """The record's identity. A GUID as `tenant` must be in lower case."""
+        key, version, known = self._read(record, tenant)
+        return Identity(key, version, parse_ticks(version), known)
+
+    def read_all(self, records: Iterable[Record], tenant: str | None) -> list[Identity]:
+        """The identities of records of one tenant."""
+        found = [self._read(record, tenant) for record in records]
+        ticks = _all_ticks([version for _, version, _ in found])
+        return [
+            Identity(key, version, updated, known)
+            for (key, version, known), updated in zip(found, ticks, strict=True)
+        ]
+
+    def _read(self, record: Record, tenant: str | None) -> tuple[str, str, tuple[str | None, ...]]:
+        """Key, version and properties."""
         try:
             identifier, version, *texts = msgspec.structs.astuple(self._decode(record))
         except _UNREADABLE:
             identifier, version, texts = None, None, [None] * len(self._properties)
         is_known = identifier not in _ABSENT and version not in _ABSENT
         if not is_known or (tenant is None and self._mapping.tenant is not None):
-            key, version = self._read_tolerantly(record, tenant)
+            key, version = self._read_tolerantly(bytes_of(record), tenant)
         else:
             key = f"{tenant}/{identifier}" if tenant else identifier
+        if not texts:
+            return key, version, ()
         known = tuple(map(_known_text, texts))
         if None in known:
             known = self._other_spellings(record, known)
-        return Identity(key, version, parse_ticks(version), known)
+        return key, version, known
 
     def _read_tolerantly(self, record: bytes, tenant: str | None) -> tuple[str, str]:
         try:
@@ -130,7 +145,7 @@ class IdentityReader:
             version or f"content:{hashlib.sha256(record).hexdigest()}",
         )
 
-    def _other_spellings(self, record: bytes, known: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    def _other_spellings(self, record: Record, known: tuple[str | None, ...]) -> tuple[str | None, ...]:
         try:
             members = _decode_members(record)
         except _UNREADABLE:
@@ -170,6 +185,12 @@ def identity_columns(
         found = reader.read(records[number], tenants[number].as_py())
         key_texts[number], version_texts[number] = found.key, found.version
     return pa.array(key_texts, pa.string()), pa.array(version_texts, pa.string())
+
+
+def _all_ticks(versions: Sequence[str]) -> Sequence[int | None]:
+    """`parse_ticks` of each, at once if all are usual times."""
+    ticks = ticks_of_all(pa.array(versions, pa.string())) if versions else None
+    return list(map(parse_ticks, versions)) if ticks is None else ticks.to_pylist()
 
 
 def _spellings(data: Iterable[str], name: str) -> list[str]:

@@ -15,7 +15,7 @@ from ..fields import TIMESTAMP, null_column, positions, zeros
 from .shapes import ColumnType, ListOf, Shape, arrow_type
 from .values import ABSENT_TEXTS, ticks_of
 
-__all__ = ["Columns", "times_of", "typed_columns"]
+__all__ = ["Columns", "ticks_of_all", "times_of", "typed_columns"]
 
 _LONGEST_ABSENT = max(map(len, ABSENT_TEXTS))
 _ABSENT = pa.array(ABSENT_TEXTS)
@@ -104,6 +104,12 @@ def times_of(texts: pa.Array) -> pa.Array:
     if times is not None:
         return times.stamps
     return _microseconds([None if text is None else ticks_of(text) for text in texts.to_pylist()])
+
+
+def ticks_of_all(texts: pa.Array) -> pa.Array | None:
+    """The times that these texts are, in units of 100 ns since 1970; None if they are not all usual ones."""
+    times = _common_times(texts)
+    return None if times is None else times.ticks
 
 
 def _microseconds(ticks: list[int | None]) -> pa.Array:

@@ -55,8 +55,13 @@ class Ledger(Protocol[P, C_contra]):
         """Begin. Raises `ValueError` if the ledger has served a transaction before."""
         ...
 
-    def select_new(self, versions: Sequence[tuple[str, str]]) -> list[bool]:
-        """For each record read, by key and version, whether it must still be mapped and written."""
+    def select_new(
+        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+    ) -> list[bool]:
+        """For each record read, by key and version, whether it must still be mapped and written.
+
+        `ticks`: the update time of each, if the caller has parsed the versions already.
+        """
         ...
 
     def unlanded(self, folder: str, rows: pa.Table) -> pa.Table:

@@ -116,15 +116,20 @@ class Transaction(Generic[P, C]):
 
     # Step 3 -------------------------------------------------------------------------------------
 
-    def select_new(self, versions: Sequence[tuple[str, str]]) -> list[bool]:
+    def select_new(
+        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+    ) -> list[bool]:
         """For each record read, by key and version, whether it must still be mapped and written.
 
         False: it has landed or was rejected before, as far as the position shows, or occurred before in this
         run. Every record that the run reads must pass through here, since the next run's position is built
         from it. A hub's ledger, which tracks offsets, answers True for all.
+
+        `ticks`: the update time of each, in ticks of 100 ns, None for one without; if not given, the versions
+        are parsed.
         """
         self._check_open()
-        return self._ledger.select_new(versions)
+        return self._ledger.select_new(versions, ticks)
 
     def write(self, dataset: str, table: pa.Table, partitioning: Partitioning) -> None:
         """Stage rows of a dataset, for the partitions of their `@timestamp`.

@@ -39,7 +39,9 @@ class OffsetsLedger(Ledger[OffsetsPosition, OffsetsChange]):
         self._is_open = True
         self._scope = scope
 
-    def select_new(self, versions: Sequence[tuple[str, str]]) -> list[bool]:
+    def select_new(
+        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+    ) -> list[bool]:
         """True for all: offsets show what is new before it is read."""
         return [True] * len(versions)
 

@@ -7,7 +7,7 @@ are compared by 128-bit digests, and those that a commit must list are kept in A
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -140,10 +140,16 @@ class NewestVersions:
         self._rows = 0
         self._complete_from: int | None = None
 
-    def add(self, versions: Iterable[tuple[str, str]]) -> None:
-        """Add versions, each only once over the lifetime of this object."""
+    def add(self, versions: Iterable[tuple[str, str]], updated: Sequence[int | None] | None = None) -> None:
+        """Add versions, each only once over the lifetime of this object.
+
+        `updated`: the ticks of each, None for one without an update time; if not given, they are parsed.
+        """
         pairs = list(versions)
-        ticks = [ticks_of(version) for _, version in pairs]
+        if updated is None:
+            ticks = [ticks_of(version) for _, version in pairs]
+        else:
+            ticks = [TIMELESS if tick is None else tick for tick in updated]
         self.strays += sum(tick < self._floor or tick == TIMELESS for tick in ticks)
         if self.strays:
             ticks = [TIMELESS if tick < self._floor else tick for tick in ticks]

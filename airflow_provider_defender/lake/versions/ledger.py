@@ -72,23 +72,26 @@ class VersionsLedger(Ledger[VersionsPosition, Watermark]):
     def _files(self) -> LandedVersions:
         return LandedVersions(self._scope.storage, self._scope.paths)
 
-    def select_new(self, versions: Sequence[tuple[str, str]]) -> list[bool]:
+    def select_new(
+        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+    ) -> list[bool]:
         """For each version (key, version) read, whether its rows must still be mapped and written.
 
         False: it has landed or was rejected before, as far as the position shows, or occurred before in this
         run. Every version that the run reads must pass through here, since the next run's position is built
-        from it.
+        from it. `ticks`: the update time of each, if it is known.
         """
-        answers, first_met = [], []
-        for key, version in versions:
+        answers, first_met, places = [], [], []
+        for place, (key, version) in enumerate(versions):
             value = digest(key, version)
             if not self._seen.add(value):
                 answers.append(False)
                 continue
             first_met.append((key, version))
+            places.append(place)
             answers.append(value not in self._known)
             self._known_read += not answers[-1]
-        self._read.add(first_met)
+        self._read.add(first_met, None if ticks is None else [ticks[place] for place in places])
         if self._read.strays and self._landed is None and self._scope.head.commit is not None:
             # The position's keys begin where this run begins to read: only the files show older versions.
             self._landed = self._files()

@@ -18,6 +18,7 @@ from airflow_provider_defender.ingest.stages import DrainClock, Stages
 from airflow_provider_defender.lake import CommitConflict, CommitStateUnknown, NotPublished
 from airflow_provider_defender.landing import Partitioning
 from airflow_provider_defender.sources.source import Batch, Result
+from airflow_provider_defender.timestamps import parse_ticks
 
 ONE = pa.table({"tenant": ["t"]})
 NO_REJECTS = pa.table({"error": pa.array([], pa.string())})
@@ -81,8 +82,11 @@ class Transaction:
         self.rejects = 0
         self.change: Any = None
 
-    def select_new(self, versions: Sequence[tuple[str, str]]) -> list[bool]:
+    def select_new(
+        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+    ) -> list[bool]:
         assert all(len(version) == 2 for version in versions)
+        assert ticks == [parse_ticks(version) for _, version in versions]
         return [key not in self.known for key, _ in versions]
 
     def write(self, dataset: str, table: pa.Table, partitioning: Partitioning) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ BROKEN = b'{"id":"\xff"'
 TORN = record(ALERT)[:-1]
 
 
-def identity(data: bytes, **options: Any) -> ecs.Identity:
+def identity(data: Any, **options: Any) -> ecs.Identity:
     [found] = ecs.identities("endpoint_alerts", [data], **{"tenant": TENANT, **options})
     return found
 
@@ -37,6 +38,25 @@ def test_a_version_that_is_no_time_has_no_ticks(update: Any) -> None:
     found = identity(record(alert(lastUpdateTime=update)))
     assert found.updated is None
     assert found.version
+
+
+USUAL = ("2021-01-26T20:33:59.1234567Z", "2021-01-26T20:33:59Z", "2021-01-26 20:33:59.1")
+UNUSUAL = ("1601-01-01T00:00:00Z", "2300-01-01T00:00:00.1234567Z", "2021-01-26T20:33:59+01:00", "later", None)
+
+
+@pytest.mark.parametrize("updates", [USUAL, (*USUAL, *UNUSUAL), UNUSUAL, (None,), ()])
+def test_the_ticks_of_many_are_those_of_each(updates: tuple[str | None, ...]) -> None:
+    records = [record(alert(id=f"a{n}", lastUpdateTime=update)) for n, update in enumerate(updates)]
+    found = ecs.identities("endpoint_alerts", records, tenant=TENANT)
+    assert [each.updated for each in found] == [parse_ticks(update or "") for update in updates]
+    assert found == [identity(each) for each in records]
+
+
+def test_a_record_is_read_from_any_buffer() -> None:
+    raw = [record(ALERT), BROKEN, record(alert(severity=None, Severity="High"))]
+    expected = [identity(each, properties=FILTERED) for each in raw]
+    for kind in (bytearray, memoryview, msgspec.Raw):
+        assert [identity(kind(each), properties=FILTERED) for each in raw] == expected
 
 
 def test_what_cannot_be_read_is_known_by_its_bytes() -> None:

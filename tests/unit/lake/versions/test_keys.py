@@ -102,6 +102,27 @@ def test_the_newest_versions_are_kept_down_to_an_exact_bound(ticks: list[int], l
         assert sorted(table["ticks"].to_pylist()) == sorted(T0 + t for t in ticks if T0 + t >= complete_from)
 
 
+@given(st.lists(st.one_of(st.none(), st.integers(-3, 12)), max_size=40), st.one_of(st.none(), st.just(T0)))
+def test_times_that_are_known_count_as_if_parsed(ticks: list[int | None], floor: int | None) -> None:
+    times = [None if tick is None else T0 + tick for tick in ticks]
+    pairs = [(f"k{n}", "" if time is None else format_ticks(time)) for n, time in enumerate(times)]
+    parsed, known = NewestVersions(10, floor), NewestVersions(10, floor)
+    parsed.add(pairs)
+    known.add(pairs, times)
+    assert known.result() == parsed.result()
+    assert known.strays == parsed.strays
+
+
+def test_a_repeated_version_takes_no_other_ones_time(tmp_path: Path) -> None:
+    ledger = VersionsLedger()
+    log = open_log(local_lake(tmp_path))
+    times = [T0, T0, None, T0 + 2]
+    pairs = [("a", format_ticks(T0)), ("a", format_ticks(T0)), ("b", ""), ("c", format_ticks(T0 + 2))]
+    with log.begin(log.head(), ledger, kind="drain") as transaction:
+        assert transaction.select_new(pairs, times) == [True, False, True, True]
+        assert ledger.change(None).read["ticks"].to_pylist() == [T0, TIMELESS, T0 + 2]
+
+
 def test_versions_without_a_time_count_as_newest() -> None:
     assert ticks_of("content:abc") == ticks_of("") == TIMELESS
     table = keys(("a", T0), ("timeless", TIMELESS), ("b", T0 + 1))
