@@ -147,7 +147,9 @@ def test_young_files_and_other_datasets_are_left_alone(small_files: LakeFolder) 
     assert compact(small_files, clock=Clock())["done"] is None
     assert compact(small_files, datasets="events/*, incidents")["done"] is None
     assert compact(small_files, min_files=5, days_older_than=1000 * DAY)["done"] is None
-    assert content(small_files) == before
+    after = content(small_files)
+    # A hint for later runs.
+    assert {path: after[path] for path in after if path.name != "compacted.json"} == before
 
 
 def test_the_latest_alerts_are_kept_if_that_is_asked(simulator: Simulator, small_files: LakeFolder) -> None:
