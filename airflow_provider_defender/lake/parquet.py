@@ -257,8 +257,9 @@ def _layout(schema: pa.Schema) -> _Layout:
     if sum(len(each) for each in list(_layouts.values())) >= _MOST_LAYOUTS:
         _layouts.clear()
     columns = tuple(_column(column.name, column.type) for column in schema)
-    known.append(_Layout(schema, columns, tuple(_leaf_names(columns))))
-    return known[-1]
+    layout = _Layout(schema, columns, tuple(_leaf_names(columns)))
+    known.append(layout)  # another thread may append one of its own
+    return layout
 
 
 def _leaf_count(schema: pa.Schema) -> int:

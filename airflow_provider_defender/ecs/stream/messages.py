@@ -384,6 +384,10 @@ class MessageReader:
             self._read_oddly(text, message, record)
             return
         start = text.index(content)
+        around = text[:start] + text[start + len(content) :]
+        if not around.isascii() and not _is_utf8(around):  # in an earlier value of a repeated key
+            self._read_oddly(text, message, record)
+            return
         self._add(_Found(text, content, start, route, found.time, found.received), message, record)
 
     def _read_oddly(self, text: bytes, message: int, record: int) -> None:
@@ -433,6 +437,14 @@ class MessageReader:
         content = text[piece.start : piece.end]
         time, received = values.get("time"), values.get("_TimeReceivedBySvc")
         self._add(_Found(text, content, piece.start, route, time, received, rest), message, record)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _fitted(data: dict[str, Any], properties: str | None) -> tuple[dict[str, Any], dict[str, Any]]:

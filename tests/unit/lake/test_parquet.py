@@ -16,6 +16,7 @@ import pytest
 from airflow_provider_defender.lake import (
     VersionsLedger,
     WriterSettings,
+    parquet,
 )
 from airflow_provider_defender.lake.parquet import partitions
 from airflow_provider_defender.lake.storage.local import LocalStorage
@@ -160,6 +161,18 @@ def test_schemas_of_the_same_names_are_told_apart(tmp_path: Path) -> None:
         [path] = write(tmp_path / str(number), table)
         assert pq.ParquetFile(path).read().equals(table)
         assert encodings(path)["landing.key"]
+
+
+def test_threads_do_not_take_the_layout_of_another_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat, nested = (pa.schema([("a", each)]) for each in (pa.int64(), pa.struct([("b", pa.int64())])))
+
+    class Shared(list[Any]):
+        def append(self, layout: Any) -> None:
+            super().append(layout)
+            super().append(parquet._Layout(nested, (), ("a.b",)))
+
+    monkeypatch.setitem(parquet._layouts, ("a",), Shared())
+    assert parquet._layout(flat).schema == flat
 
 
 def test_columns_that_fill_later_in_a_file_land_too(tmp_path: Path) -> None:

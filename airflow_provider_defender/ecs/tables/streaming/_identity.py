@@ -121,6 +121,8 @@ def location(place: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 ACTOR_FIELDS = ("user.id", "user.name", "user.domain", "user.email", "user.full_name")
 """What `actor` gives."""
+_ADDRESS = r"\A[0-9A-Za-z][!-9;-?A-\[\]-~]*@[!-?A-\[\]-~]+\.[!-?A-\[\]-~]+\z"
+"""Principal names that are their own `email` in `account_parts`."""
 
 
 def actor(
@@ -147,7 +149,7 @@ def actor(
             its domain, which is then that of `source_account`.
     """
     named, email = name, upn
-    if name.null_count or domain.null_count or not pc.all(pc.match_substring(upn, "@")).as_py():
+    if name.null_count or domain.null_count or not pc.all(pc.match_substring_regex(upn, _ADDRESS)).as_py():
         _, upn_name, upn_domain, email = account_parts(upn)
         named = first_known(name, upn_name)
         domain = first_known(domain, only_where(_is_null_or_equal(name, upn_name), upn_domain))

@@ -236,6 +236,10 @@ BROKEN: dict[str, tuple[bytes | None, str]] = {
     "an empty list": (b"[]", "list of records is empty"),
     "not JSON": (b"<html>503</html>", "neither"),
     "not UTF-8": (b'{"category":"AdvancedHunting-DeviceInfo","properties":{"a":"\xff"}}', "not UTF-8"),
+    "repeated properties, the first not UTF-8": (
+        b'{"category":"AdvancedHunting-DeviceInfo","properties":{"a":"\xff"},"properties":{"b":1}}',
+        "not UTF-8",
+    ),
     "a key not in UTF-8": (b'{"a\xff":5}', "not UTF-8"),
     "cut off": (message(logon(), logon())[:-30], "neither"),
     "a number": (b"5", "neither"),

@@ -6,8 +6,10 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from airflow_provider_defender.ecs.tables.streaming._identity import actor
 from tests.unit.ecs.helpers.event_rows import part, row, rows_of
 from tests.unit.ecs.helpers.hub_messages import LOGON as SEED_LOGON
 
@@ -280,3 +282,12 @@ def test_identity_is_an_asset() -> None:
         "oid-1",
         "S-1-5-21-1",
     ]
+
+
+@pytest.mark.parametrize(
+    "upn", ["a@b.example", " a@b.example", "a b@c.example", "D\\a@b.example", "a@b", "é@b.c"]
+)
+def test_an_email_does_not_depend_on_other_rows(upn: str) -> None:
+    columns = [[value, None] for value in ("a", "d", upn, None, None, None, None, None)]
+    alone, beside = (actor(*(pa.array(each[:rows], pa.string()) for each in columns))[0] for rows in (1, 2))
+    assert [column[0].as_py() for column in alone] == [column[0].as_py() for column in beside]
