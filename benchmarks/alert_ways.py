@@ -10,14 +10,13 @@ out of a page. Here that gives the same bytes; with other escapes, spaces or num
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench_memory import SPAN, START, TENANT, alert_bodies
-from benchmarks.peer_ways import TimeFiles
+from benchmarks.peer_ways import TimeFiles, run_tenzir
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -304,10 +303,7 @@ to_file "{target}/**/{{uuid}}.parquet", partition_by=[date] {{
 
 def by_tenzir(source: Path, target: Path, table: str, program: Path) -> int:
     """Tenzir's own program, in a process of its own."""
-    import pyarrow.parquet as pq
-
-    subprocess.run([program, tenzir_pipeline(source, target)], check=True, capture_output=True)
-    return sum(pq.read_metadata(path).num_rows for path in target.rglob("*.parquet"))
+    return run_tenzir(program, tenzir_pipeline(source, target), target)
 
 
 WAYS: Mapping[str, Callable[..., int]] = {

@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
-from itertools import islice
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench_memory import peak_bytes
 from benchmarks.event_records import EventRecords
-from benchmarks.peer_ways import BATCH_MESSAGES, MessageFile
+from benchmarks.peer_ways import MessageFile, drain
 from benchmarks.report import Check, print_checks, print_table, save
 
 ROOT = Path(__file__).parents[1]
@@ -40,51 +38,19 @@ class MadeMessages(MessageFile):
         self._count = events
         self._records = EventRecords(TABLE, span=span)
 
-    def batches(self, ranges: Any, **limits: Any) -> Iterator[Any]:
-        """All messages in order, a few thousand in memory at a time."""
-        from airflow_provider_defender.hooks import MessageBatch
-
-        messages, first = self._records.messages(self._count), 0
-        while values := list(islice(messages, BATCH_MESSAGES)):
-            count = len(values)
-            yield MessageBatch(
-                values=[*values],
-                partitions=[0] * count,
-                offsets=list(range(first, first + count)),
-                enqueued=[1_763_640_000_000] * count,
-                reached={0: first + count},
-                bytes=sum(map(len, values)),
-            )
-            first += count
+    def messages(self) -> Iterator[bytes]:
+        """All messages, made one by one."""
+        return self._records.messages(self._count)
 
 
-def drain(events: int, hours: float) -> dict[str, Any]:
-    """Drain into a temporary lake, in this process."""
-    from fsspec.implementations.local import LocalFileSystem
-
-    from airflow_provider_defender.ingest.run import Run
-    from airflow_provider_defender.ingest.stages import DrainClock, Stages
-    from airflow_provider_defender.lake import Lake
-    from airflow_provider_defender.sources.event_hub import EventHub
-    from airflow_provider_defender.sources.source import Limits
-    from airflow_provider_defender.sources.window import Window
-
-    hook: Any = MadeMessages(events, timedelta(hours=hours))
-    log, clock = logging.getLogger("bench"), DrainClock()
+def measured(events: int, hours: float) -> dict[str, Any]:
+    """A drain into a temporary lake, in this process."""
+    hub = MadeMessages(events, timedelta(hours=hours))
     with tempfile.TemporaryDirectory(prefix="bench-event-memory-") as folder:
-        lake = Lake(LocalFileSystem(), folder)
-        run = Run(
-            source=EventHub(hook=hook, lake=lake, logger=log),
-            lake=lake,
-            window=Window("offsets"),
-            limits=Limits(clock),
-            stages=Stages(clock, log),
-            started=datetime.now(timezone.utc),
-        )
         begun, cpu = time.perf_counter(), time.process_time()
-        result = run.execute().result
-        if result.rows.total() != events:
-            raise RuntimeError(f"{result.rows.total()} of {events} records landed")
+        rows = drain(hub, Path(folder))
+        if rows != events:
+            raise RuntimeError(f"{rows} of {events} records landed")
         files = [path.stat().st_size for path in Path(folder).rglob("date=*/**/*.parquet")]
     return {
         "events": events,
@@ -97,7 +63,7 @@ def drain(events: int, hours: float) -> dict[str, Any]:
 
 
 def in_a_process(events: int, hours: float) -> dict[str, Any]:
-    """`drain` in a process of its own."""
+    """`measured` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.bench_event_memory", "--here"]
     command += ["--events", str(events), "--hours", str(hours)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -128,7 +94,7 @@ def main() -> int:
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:
-        print(json.dumps(drain(given.events[0], given.hours)))
+        print(json.dumps(measured(given.events[0], given.hours)))
         return 0
     found = [in_a_process(events, given.hours) for events in given.events]
     print_table(

@@ -67,23 +67,32 @@ class MessageFile:
     def batches(self, ranges: Any, **limits: Any) -> Iterator[Any]:
         from airflow_provider_defender.hooks import MessageBatch
 
-        first = 0
+        messages, first = self.messages(), 0
+        while values := list(islice(messages, BATCH_MESSAGES)):
+            count = len(values)
+            yield MessageBatch(
+                values=[*values],
+                partitions=[0] * count,
+                offsets=list(range(first, first + count)),
+                enqueued=[1_763_640_000_000] * count,
+                reached={0: first + count},
+                bytes=sum(map(len, values)),
+            )
+            first += count
+
+    def messages(self) -> Iterator[bytes]:
+        """The messages in their order."""
         with self._path.open("rb") as file:
-            while lines := [line[:-1] for line in islice(file, BATCH_MESSAGES)]:
-                count = len(lines)
-                yield MessageBatch(
-                    values=list(lines),
-                    partitions=[0] * count,
-                    offsets=list(range(first, first + count)),
-                    enqueued=[1_763_640_000_000] * count,
-                    reached={0: first + count},
-                    bytes=sum(map(len, lines)),
-                )
-                first += count
+            yield from (line[:-1] for line in file)
 
 
 def by_package(source: Path, target: Path, table: str) -> int:
     """A drain: from the messages to a commit."""
+    return drain(MessageFile(source), target)
+
+
+def drain(hub: MessageFile, target: Path) -> int:
+    """Drain a hub into a lake in this folder; return the number of rows."""
     import logging
     from datetime import datetime, timezone
 
@@ -97,7 +106,7 @@ def by_package(source: Path, target: Path, table: str) -> int:
     from airflow_provider_defender.sources.window import Window
 
     lake, clock = Lake(LocalFileSystem(), str(target)), DrainClock()
-    hook: Any = MessageFile(source)
+    hook: Any = hub
     log = logging.getLogger("bench")
     run = Run(
         source=EventHub(hook=hook, lake=lake, logger=log),
@@ -302,9 +311,14 @@ to_file "{target}/**/{{uuid}}.parquet", partition_by=[date, hour] {{
 
 def by_tenzir(source: Path, target: Path, table: str, program: Path) -> int:
     """Tenzir's own program, in a process of its own."""
+    return run_tenzir(program, tenzir_pipeline(source, target, table), target)
+
+
+def run_tenzir(program: Path, pipeline: str, target: Path) -> int:
+    """Run a pipeline; return the number of rows in the files that it has written."""
     import pyarrow.parquet as pq
 
-    subprocess.run([program, tenzir_pipeline(source, target, table)], check=True, capture_output=True)
+    subprocess.run([program, pipeline], check=True, capture_output=True)
     return sum(pq.read_metadata(path).num_rows for path in target.rglob("*.parquet"))
 
 
