@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,9 +23,8 @@ from typing import Any
 from benchmarks.bench_memory import peak_bytes
 from benchmarks.event_records import EventRecords
 from benchmarks.peer_ways import MessageFile, drain
-from benchmarks.report import Check, print_checks, print_table, save
+from benchmarks.report import Check, found_by, print_checks, print_table, save
 
-ROOT = Path(__file__).parents[1]
 TABLE = "IdentityLogonEvents"
 GOAL_BYTES, GOAL_GROWTH_BYTES = 400_000_000, 100_000_000
 
@@ -64,11 +62,7 @@ def measured(events: int, hours: float) -> dict[str, Any]:
 
 def in_a_process(events: int, hours: float) -> dict[str, Any]:
     """`measured` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.bench_event_memory", "--here"]
-    command += ["--events", str(events), "--hours", str(hours)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return found_by("bench_event_memory", "--here", "--events", str(events), "--hours", str(hours))
 
 
 def checks_of(found: list[dict[str, Any]]) -> list[Check]:

@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.generator import AlertGenerator
+from benchmarks.report import found_by
 
 ROOT = Path(__file__).parents[1]
 TENANT = "a839b112-1253-6432-9bf6-94542403f21c"
@@ -121,15 +120,10 @@ def peak_bytes() -> int:
 
 def in_a_process(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict[str, Any]:
     """`drain` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.bench_memory", "--alerts", str(alerts)]
-    command += ["--evidence", str(evidence), "--here"]
+    options = ["--here", "--alerts", str(alerts), "--evidence", str(evidence)]
     if row_group_rows is not None:
-        command += ["--row-group-rows", str(row_group_rows)]
-    done = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+        options += ["--row-group-rows", str(row_group_rows)]
+    return found_by("bench_memory", *options)
 
 
 def main() -> None:

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -26,7 +24,7 @@ from typing import Any
 from benchmarks import alert_ways
 from benchmarks.event_records import EventRecords
 from benchmarks.peer_ways import WAYS, timed
-from benchmarks.report import Check, machine, print_checks, print_table, save
+from benchmarks.report import Check, found_by, machine, print_checks, print_table, save
 
 ROOT = Path(__file__).parents[1]
 TENZIR = ROOT / ".venv-tenzir" / "bin" / "tenzir"
@@ -63,10 +61,7 @@ def run(way: str, work: Mapping[str, Any]) -> dict[str, Any]:
     """One run in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as target:
         given = json.dumps({**work, "target": target})
-        command = [sys.executable, "-m", "benchmarks.bench_peers", "--here", way, "--work", given]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+        return found_by("bench_peers", "--here", way, "--work", given)
 
 
 def in_turns(ways: Sequence[str], runs: int) -> Iterator[str]:

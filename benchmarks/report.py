@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[1]
 
 
 class Check(NamedTuple):
@@ -26,6 +30,14 @@ def machine() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def found_by(module: str, *options: str) -> dict[str, Any]:
+    """What a module of the benchmarks, run in a process of its own, prints as its last line."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *options]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

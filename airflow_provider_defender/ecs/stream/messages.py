@@ -64,9 +64,9 @@ class _Block(NamedTuple):
     records: Sequence[int]
     tenants: Sequence[str | None]
 
-    def part(self, start: int, stop: int | None = None) -> _Block:
-        """The records from one place to another."""
-        found, messages, records, tenants = (column[start:stop] for column in self)
+    def rest(self, start: int) -> _Block:
+        """The records from this place on."""
+        found, messages, records, tenants = (column[start:] for column in self)
         return _Block(found, messages, records, tenants)  # type: ignore[arg-type]
 
     def picked(self, places: Sequence[int]) -> _Block:
@@ -115,7 +115,7 @@ class MessageReader:
         place = 0
         while place < count:
             if not self._had_several:
-                place += self._read_block(block.part(place))
+                place += self._read_block(block.rest(place))
             if place < count:
                 self._read_message(values[place], first + place, hub_tenants[place])
                 place += 1
@@ -365,7 +365,7 @@ class MessageReader:
         block = _Block(usual_records(texts), [message] * count, range(count), [self._hub_tenant] * count)
         place = 0
         while place < count:
-            place += self._read_block(block.part(place))
+            place += self._read_block(block.rest(place))
             if place < count:
                 self._read_record(texts[place], message, place)
                 place += 1
