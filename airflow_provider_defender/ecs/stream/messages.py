@@ -114,7 +114,7 @@ class MessageReader:
         block = _Block(usual_messages(values), range(first, first + count), [0] * count, hub_tenants)
         place = 0
         while place < count:
-            if not self._had_several:
+            if not self._had_several and block.found[place][0] is not None:
                 place += self._read_block(block.rest(place))
             if place < count:
                 self._read_message(values[place], first + place, hub_tenants[place])
@@ -365,7 +365,8 @@ class MessageReader:
         block = _Block(usual_records(texts), [message] * count, range(count), [self._hub_tenant] * count)
         place = 0
         while place < count:
-            place += self._read_block(block.rest(place))
+            if block.found[place][0] is not None:  # or each odd record would cost a copy of all that follow
+                place += self._read_block(block.rest(place))
             if place < count:
                 self._read_record(texts[place], message, place)
                 place += 1
