@@ -165,6 +165,9 @@ class LakeCompactionOperator(_PlannedOperator):
     among the merged files become one. It runs beside drains, backfills and readers. Each commit takes effect
     completely or not at all, so a run that was killed has done a part of the work, and the next one goes on.
 
+    Datasets with a folder for each hour are merged hour by hour, also on old days: no layout by day beside
+    hours gives all readers the right `hour`.
+
     Only files that have been in the lake for more than a day are merged, since a copy of younger ones may
     still be under way. The operator declares no asset: rows neither come nor go.
 
