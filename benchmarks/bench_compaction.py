@@ -13,10 +13,9 @@ before and after in turns, on files in the page cache; of the CPU seconds, the l
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.event_records import START, EventRecords
-from benchmarks.report import Check, print_checks, print_table, save
+from benchmarks.report import Check, found_by, peak_bytes, print_checks, print_table, save
 
 TABLE = "DeviceProcessEvents"
 FILES_AN_HOUR = 48
@@ -100,11 +99,16 @@ def here(root: Path) -> None:
 
     begun = time.process_time()
     total = compact(Lake(LocalFileSystem(), str(root), clock=later), progress=print).total
-    seconds = time.process_time() - begun
-    lines = Path("/proc/self/status").read_text().splitlines()
-    peak = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    print(total.files_removed, total.files_added, total.duplicates, total.bytes_before, total.bytes_after)
-    print(peak, seconds)
+    found = {
+        "files_before": total.files_removed,
+        "files_after": total.files_added,
+        "duplicates": total.duplicates,
+        "bytes_before": total.bytes_before,
+        "bytes_after": total.bytes_after,
+        "peak_bytes": peak_bytes(),
+        "cpu_seconds": round(time.process_time() - begun, 1),
+    }
+    print(json.dumps(found))
 
 
 def files_of(root: Path) -> str:
@@ -155,21 +159,12 @@ def measure(files: int, rows: int, runs: int) -> dict[str, Any]:
         after, before = Path(folder) / "lake", Path(folder) / "before"
         land(after, files, rows)
         shutil.copytree(after / "events", before / "events")
-        command = [sys.executable, "-m", "benchmarks.bench_compaction", "--here", str(after)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        counts, costs = (line.split() for line in done.stdout.splitlines()[-2:])
-        removed, added, duplicates, bytes_before, bytes_after = map(int, counts)
+        found = found_by("bench_compaction", "--here", str(after))
         return {
-            "files_before": removed,
-            "files_after": added,
+            **found,
             "rows": rows,
-            "duplicates": duplicates,
             "identical": rows_of(before) == rows_of(after),
-            "bytes_before": bytes_before,
-            "bytes_after": bytes_after,
-            "bytes_ratio": round(bytes_after / bytes_before, 3),
-            "peak_bytes": int(costs[0]),
-            "cpu_seconds": round(float(costs[1]), 1),
+            "bytes_ratio": round(found["bytes_after"] / found["bytes_before"], 3),
             "queries": compared(before, after, runs),
         }
 

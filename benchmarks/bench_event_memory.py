@@ -20,10 +20,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_memory import peak_bytes
 from benchmarks.event_records import EventRecords
 from benchmarks.peer_ways import MessageFile, drain
-from benchmarks.report import Check, found_by, print_checks, print_table, save
+from benchmarks.report import Check, found_by, peak_bytes, print_checks, print_table, save
 
 TABLE = "IdentityLogonEvents"
 GOAL_BYTES, GOAL_GROWTH_BYTES = 400_000_000, 100_000_000

@@ -20,8 +20,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +30,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.event_records import SHAPES, EventRecords
-from benchmarks.report import Check, machine, print_checks, print_table, save
+from benchmarks.report import (
+    Check,
+    machine,
+    peak_bytes,
+    print_checks,
+    print_table,
+    result_of,
+    save,
+    started,
+)
 from tests.kafka_broker import KafkaBroker
 
 GOALS = {"IdentityLogonEvents": 80_000, "DeviceProcessEvents": 40_000}
@@ -140,9 +147,7 @@ def timed(run: Callable[[], Any]) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
     result = run()
     spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-    lines = Path("/proc/self/status").read_text().splitlines()
-    peak = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return {**spent, "peak_bytes": peak, "result": result}
+    return {**spent, "peak_bytes": peak_bytes(), "result": result}
 
 
 WAYS = {"drain": by_operator, "consume": by_consume, "orjson": by_plain}
@@ -157,32 +162,19 @@ class Process:
     def __init__(self, broker: KafkaBroker, way: str, work: Mapping[str, Any]) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="bench-events-")
         environment = {
-            **os.environ,
             "AIRFLOW_HOME": self._home.name,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
             "AIRFLOW_CONN_EVENT_HUB_DEFAULT": json.dumps(broker.connection(HUB)),
         }
         given = {"lake": f"file://{self._home.name}/lake", "client": broker.client_settings(), **work}
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.bench_events",
-            "--here",
-            way,
-            "--work",
-            json.dumps(given),
-        ]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        command = ["-m", "benchmarks.bench_events", "--here", way, "--work", json.dumps(given)]
+        self._process = started(*command, environment=environment)
 
     def result(self) -> dict[str, Any]:
         """Wait for its end, and return what it found."""
-        output, _ = self._process.communicate()
-        self._home.cleanup()
-        if self._process.returncode:
-            raise RuntimeError(f"a process ended with status {self._process.returncode}")
-        found: dict[str, Any] = json.loads(output.splitlines()[-1])
-        return found
+        with self._home:
+            return result_of(self._process)
 
     def wait_until_stopped(self) -> None:
         """Wait until it has stopped itself."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.generator import AlertGenerator
-from benchmarks.report import found_by
+from benchmarks.report import found_by, peak_bytes
 
 ROOT = Path(__file__).parents[1]
 TENANT = "a839b112-1253-6432-9bf6-94542403f21c"
@@ -110,12 +110,6 @@ def drain(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict
             "seconds": round(time.perf_counter() - begun, 1),
             "cpu_seconds": round(time.process_time() - cpu, 1),
         }
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has had, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def in_a_process(alerts: int, evidence: int, row_group_rows: int | None = None) -> dict[str, Any]:

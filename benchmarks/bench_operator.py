@@ -28,7 +28,7 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.report import Check, machine, print_checks, print_table, save
+from benchmarks.report import Check, found_by, machine, print_checks, print_table, save
 
 ALERTS = 50
 GOAL_SECONDS = 0.5
@@ -131,7 +131,6 @@ def simulator(folder: Path) -> Iterator[dict[str, Any]]:
 def in_a_process(way: str, at: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-operator-") as home:
         environment = {
-            **os.environ,
             "AIRFLOW_HOME": home,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW_CONN_DEFENDER_DEFAULT": json.dumps(at["connections"]["defender_default"]),
@@ -139,10 +138,7 @@ def in_a_process(way: str, at: dict[str, Any]) -> dict[str, Any]:
         }
         if way == "by hand":  # msal's session prefers this one to the bundle it is given
             environment["REQUESTS_CA_BUNDLE"] = at["ca_bundle"]
-        command = [sys.executable, "-m", "benchmarks.bench_operator", "--here", way]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+        return found_by("bench_operator", "--here", way, environment=environment)
 
 
 def main() -> None:

@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -108,17 +105,10 @@ def _interface(lake: Any) -> tuple[Callable[[Any], Any], Any]:
 
 def run(root: Path, messages: Path) -> dict[str, Any]:
     """The drains of one side, in a process of its own."""
+    from benchmarks.report import result_of, started
+
     with tempfile.TemporaryDirectory(prefix="bench-small-") as folder:
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__)), "--here", str(messages), "--lake", folder],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": str(root)},
-        )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+        return result_of(started(__file__, "--here", str(messages), "--lake", folder, root=root))
 
 
 def measure(sides: Mapping[str, Path], records: int, turns: int) -> dict[str, dict[str, Any]]:

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.report import Check, print_checks, print_table, save
+from benchmarks.report import Check, found_by, peak_bytes, print_checks, print_table, save
 
 START = datetime(2026, 11, 22, tzinfo=timezone.utc)
 SMALL_FILES = 10
@@ -122,17 +121,10 @@ def compared(name: str, root: Path, runs: int) -> dict[str, Any]:
     }
 
 
-def peak_bytes(root: Path) -> int:
-    """Of a process of its own that verifies a lake."""
-    command = [sys.executable, "-m", "benchmarks.bench_verify", "--here", str(root)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return int(done.stdout.splitlines()[-1])
-
-
 def here(root: Path) -> None:
+    """In a process of its own: verify a lake, for its memory."""
     verify_whole(root)
-    lines = Path("/proc/self/status").read_text().splitlines()
-    print(1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
+    print(json.dumps({"peak_bytes": peak_bytes()}))
 
 
 def measure(commits: Sequence[int], runs: int, large: int) -> dict[str, Any]:
@@ -147,7 +139,7 @@ def measure(commits: Sequence[int], runs: int, large: int) -> dict[str, Any]:
                 compared("large files", Path(folder) / "large", runs),
             ],
             "memory": [
-                {"commits": count, "peak_bytes": peak_bytes(root)}
+                {"commits": count, **found_by("bench_verify", "--here", str(root))}
                 for root, count in zip(roots, commits, strict=True)
             ],
         }

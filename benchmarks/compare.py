@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,10 +27,9 @@ from typing import Any
 from benchmarks.bench_events import HUB, filled_hub
 from benchmarks.bench_small_drains import run as run_small_drains
 from benchmarks.event_records import EventRecords
-from benchmarks.report import Check, machine, print_checks, print_table, save
+from benchmarks.report import ROOT, Check, found_by, machine, print_checks, print_table, save
 from tests.kafka_broker import KafkaBroker, missing_tools
 
-ROOT = Path(__file__).parents[1]
 TABLES = ("IdentityLogonEvents", "DeviceProcessEvents")
 LEAST_SPEED = 0.97
 MOST_MEMORY = 1.03
@@ -52,24 +50,9 @@ def checkout(revision: str) -> Iterator[Path]:
             subprocess.run(["git", "worktree", "remove", "--force", root], check=True, cwd=ROOT)
 
 
-def measured(root: Path, arguments: list[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    """What a benchmark program of one side prints as its last line."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=root,
-        env={**os.environ, **environment, "PYTHONPATH": str(root)},
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def alerts_drain(root: Path, alerts: int) -> Found:
     """One drain of alerts: records, CPU seconds, peak of memory in bytes."""
-    command = ["-m", "benchmarks.bench_memory", "--here", "--alerts", str(alerts)]
-    found = measured(root, command, {})
+    found = found_by("bench_memory", "--here", "--alerts", str(alerts), root=root)
     return {"records": found["alerts"], "cpu": found["cpu_seconds"], "peak": found["peak_bytes"]}
 
 
@@ -83,8 +66,8 @@ def events_drain(root: Path, broker: KafkaBroker) -> Found:
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
             "AIRFLOW_CONN_EVENT_HUB_DEFAULT": json.dumps(broker.connection(HUB)),
         }
-        command = ["-m", "benchmarks.bench_events", "--here", "drain", "--work", json.dumps(work)]
-        found = measured(root, command, environment)
+        options = ("--here", "drain", "--work", json.dumps(work))
+        found = found_by("bench_events", *options, root=root, environment=environment)
     return {"records": found["records"], "cpu": found["cpu"], "peak": found["peak_bytes"]}
 
 

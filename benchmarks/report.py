@@ -1,4 +1,4 @@
-"""What the benchmarks share: checks against goals, the machine's state, tables."""
+"""What the benchmarks share: processes of their own, checks against goals, the machine's state, tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,12 +32,42 @@ def machine() -> dict[str, Any]:
     }
 
 
-def found_by(module: str, *options: str) -> dict[str, Any]:
-    """What a module of the benchmarks, run in a process of its own, prints as its last line."""
-    command = [sys.executable, "-m", f"benchmarks.{module}", *options]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+def found_by(
+    module: str, *options: str, root: Path = ROOT, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What a module of the benchmarks, run in a process of its own, prints as its last line.
+
+    `root`: where its package is, for another commit's. `environment`: variables besides those of this one.
+    """
+    return result_of(started("-m", f"benchmarks.{module}", *options, root=root, environment=environment))
+
+
+def started(
+    *arguments: str, root: Path = ROOT, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Python in a process of its own, at work as soon as this returns, with the packages of `root`."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, **(environment or {}), "PYTHONPATH": str(root)},
+    )
+
+
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a process that was started prints as its last line. Raises `CalledProcessError` if it fails."""
+    output, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

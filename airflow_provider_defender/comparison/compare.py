@@ -46,8 +46,9 @@ def compare_sources(
         until: only alerts created before this time (exclusive, UTC); None: up to the last.
         max_listed: how many alerts are named for each tenant; all are counted.
 
-    Reads committed rows only, and of them a dozen columns. Memory does not grow with the lake: a temporary
-    database on disk takes about 300 bytes for each alert and source. Nothing is written into the lake.
+    Reads committed rows only, and of them a dozen columns, and all commits of both logs. Memory does not grow
+    with the lake: a temporary database on disk takes about 300 bytes for each alert and source. Nothing is
+    written into the lake.
 
     Raises:
         LookupError: the lake, or the tenant asked for, has no logs of both sources.

@@ -46,7 +46,10 @@ class Coverage:
 
 
 def coverage_of(log: Log[Any]) -> Coverage:
-    """Read all commits of a log. Raises `CommitUnreadable`, and what the store raises."""
+    """Read all commits of a log, since windows stand nowhere else.
+
+    So it takes longer as the log grows. Raises `CommitUnreadable`, and what the store raises.
+    """
     begun: int | None = None
     backfills: dict[tuple[str, int, int], None] = {}
     newest: Commit[Any] | None = None

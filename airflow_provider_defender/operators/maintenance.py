@@ -165,6 +165,9 @@ class LakeCompactionOperator(_PlannedOperator):
     among the merged files become one. It runs beside drains, backfills and readers. Each commit takes effect
     completely or not at all, so a run that was killed has done a part of the work, and the next one goes on.
 
+    Datasets with a folder for each hour are merged hour by hour, also on old days: no layout by day beside
+    hours gives all readers the right `hour`.
+
     Only files that have been in the lake for more than a day are merged, since a copy of younger ones may
     still be under way. The operator declares no asset: rows neither come nor go.
 
@@ -322,11 +325,11 @@ class LakeCompactionOperator(_PlannedOperator):
 class LakeRetentionOperator(_PlannedOperator):
     """Remove the partitions of a lake that are older than an age, by dataset.
 
-    A partition is removed as a whole, once the end of its hour or day is older than the age. Its files are
-    gone for good. Positions stay, so no drain reads the rows again, and `verify` misses nothing. A backfill
-    of alerts or incidents over that time lands them again, as far as the API still has them; a backfill of
-    events does not. Files that landed hardly a day ago stay until the next run. The operator declares no
-    asset.
+    All files of a partition are removed, once the end of its hour or day is older than the age. They are gone
+    for good. Positions stay, so no drain reads the rows again, and `verify` misses nothing. A backfill of
+    alerts or incidents over that time lands them again, as far as the API still has them; a backfill of
+    events does not. Rows of `alerts` go from `alerts_latest`, too. Files that landed hardly a day ago stay
+    until a later run, so rows may stay for two days longer than the age. The operator declares no asset.
 
     Args:
         lake: root of the lake, as for the operators that land. Templated.

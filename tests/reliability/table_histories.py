@@ -300,7 +300,7 @@ class History:
         }
 
     def _check_latest(self, model: Model) -> None:
-        """Closed days have the newest versions; those of which retention removed a part wait for the next."""
+        """Closed days have the newest versions, also those of which retention has removed a part."""
         if not self._has_latest:
             return
         newest: dict[tuple[str, str], str] = {}
@@ -315,7 +315,7 @@ class History:
         end = f"date={self.clock.now - timedelta(days=2):%Y-%m-%d}"
         expected = Counter((day, key, value) for (day, key), value in newest.items())
         for day in {row[0] for row in (*expected, *shown)}:
-            if day < end and day not in model.retired:
+            if day < end:
                 found, wanted = ({row for row in rows if row[0] == day} for rows in (shown, expected))
                 assert found == wanted, f"{LATEST} of {day}"
         assert set(shown.values()) <= {1}, "an alert is there twice"
@@ -358,14 +358,12 @@ class Model:
     Attributes:
         files: the paths of the files that count.
         landed: all rows that have ever landed.
-        retired: the days of which retention has removed alerts.
         under_way: the files that the newest commits add or remove while they are not finished.
     """
 
     def __init__(self, root: Path, rows_of: Callable[..., list[Row]], *, finished: bool = False) -> None:
         self.files: dict[str, list[Row]] = {}
         self.landed: set[Row] = set()
-        self.retired: set[str] = set()
         self.under_way: list[str] = []
         self._rows_of = rows_of
         for home in sorted(path for path in (root / "_defender").glob("*") if (path / "commits").is_dir()):
@@ -397,10 +395,6 @@ class Model:
             assert len(rows) == file["rows"]
             added += rows
         _check_kind(commit, removed, added, self.landed)
-        if commit["kind"] == "retention":
-            self.retired.update(
-                path.split("/")[1] for path in commit["removed"] if path.startswith("alerts/")
-            )
         self.landed.update(row for row in added if row[0] != LATEST)
 
 

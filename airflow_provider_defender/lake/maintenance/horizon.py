@@ -67,12 +67,12 @@ class Horizon(msgspec.Struct, frozen=True):
 
 
 class LatestHorizon(msgspec.Struct, frozen=True):
-    """Up to a commit, no partition of `alerts_latest` but those that are stale lacks anything of `alerts`.
+    """Up to a commit, all partitions of `alerts_latest` but those that are stale are as `alerts` is.
 
     Attributes:
         number: the number of the commit.
         digest: its chain digest.
-        stale: the partitions that are missing, behind, or no longer have a source, sorted.
+        stale: the partitions that are missing, behind, or made from files that have gone, sorted.
         walked_at: when all files were looked at.
     """
 

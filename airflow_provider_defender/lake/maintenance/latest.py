@@ -1,8 +1,8 @@
 """`alerts_latest`: of each alert, the rows of its newest version, beside the dataset of all versions.
 
 The versions of an alert lie in one partition, that of its creation, so each partition of `alerts` has one of
-`alerts_latest`, which is written anew when files have come since. Should an alert's creation time change, it
-has a newest version in two partitions; the view `latest_alerts` over `alerts` shows one.
+`alerts_latest`, which is written anew when files have come or gone since. Should an alert's creation time
+change, it has a newest version in two partitions; the view `latest_alerts` over `alerts` shows one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,12 +43,26 @@ _SOURCE = "alerts"
 _AS_OF = "alerts_latest_of"
 """In the window of a commit: the number of the commit up to which `alerts` was read."""
 
+_FILES = "alerts_latest_files"
+"""In the window of a commit: how many files of `alerts` were read, by partition."""
+
 _BATCH_ROWS = 16 * 1024
 _REDUCED_ROWS = 512 * 1024
 
 
+class _Read(NamedTuple):
+    """What a commit says of the alerts that it has made its partitions of `alerts_latest` from."""
+
+    number: int
+    files: Mapping[str, int]
+
+    def is_all(self, partition: str, files: Sequence[LoggedFile]) -> bool:
+        """Whether these files of a partition, all that count now, are those that were read."""
+        return self.files.get(partition) == len(files) and all(each.commit <= self.number for each in files)
+
+
 def changed_partitions(log: Log[Any], snapshot: Snapshot, settings: CompactionSettings) -> tuple[str, ...]:
-    """The closed partitions of `alerts_latest` that are missing or behind, or no longer have a source.
+    """The closed partitions of `alerts_latest` that are not made from the files of `alerts` that count now.
 
     A partition whose files were written less than a day ago waits: a copy of them may still be under way.
     """
@@ -70,19 +84,18 @@ def _ready(log: Log[Any], stale: Mapping[str, set[int]], settings: CompactionSet
 
 
 def _stale_partitions(log: Log[Any], snapshot: Snapshot, last: LatestHorizon | None) -> dict[str, set[int]]:
-    """The partitions that are missing, behind, or no longer have a source, sorted.
+    """The partitions that are missing, behind, or made from files that have gone, sorted.
 
     Their values are the numbers of the commits that have written their files. `last`: what was noted by an
     earlier run; only partitions that were stale then, or have changed since, are looked at.
     """
     partitions = None if last is None else {*last.stale, *_changed_since(log, snapshot, last.number)}
     alerts, latest = (_by_partition(snapshot, dataset, partitions) for dataset in (_SOURCE, LATEST))
-    read_up_to = _read_up_to(log, {each.commit for files in latest.values() for each in files})
+    read = _read_by(log, {each.commit for files in latest.values() for each in files})
     stale = {}
     for partition in sorted({*alerts, *latest}):
         written = {each.commit for each in latest.get(partition, ())}
-        newest = max((each.commit for each in alerts.get(partition, ())), default=None)
-        if len(written) != 1 or newest is None or newest > read_up_to[min(written)]:
+        if len(written) != 1 or not read[min(written)].is_all(partition, alerts.get(partition, [])):
             stale[partition] = written
     return stale
 
@@ -105,12 +118,15 @@ def _by_partition(
     return found
 
 
-def _read_up_to(log: Log[Any], numbers: set[int]) -> dict[int, int]:
-    """Up to which commit `alerts` was read by the commits of these numbers."""
-    commits = {number: log.commit(number) for number in sorted(numbers)}
-    return {
-        number: int(str(commit.window.get(_AS_OF, 0))) if commit else 0 for number, commit in commits.items()
-    }
+def _read_by(log: Log[Any], numbers: set[int]) -> dict[int, _Read]:
+    """What the commits of these numbers have read of `alerts`."""
+    windows = {number: commit.window for number in sorted(numbers) if (commit := log.commit(number))}
+    return {number: _read_in(windows.get(number, {})) for number in numbers}
+
+
+def _read_in(window: Mapping[str, object]) -> _Read:
+    files = window.get(_FILES)
+    return _Read(int(str(window.get(_AS_OF, 0))), files if isinstance(files, Mapping) else {})
 
 
 def write_latest(
@@ -122,7 +138,7 @@ def write_latest(
     damage: Damage,
     before_removal: BeforeRemoval | None = None,
 ) -> None:
-    """Write the partitions of `alerts_latest` that are missing or behind; adds to `result`.
+    """Write the partitions of `alerts_latest` that `changed_partitions` names; adds to `result`.
 
     `before_removal`: as in `Transaction.commit`.
     """
@@ -171,7 +187,8 @@ def _write(
     read = {partition: [each.file for each in alerts.get(partition, ())] for partition in partitions}
     head, done = log.head(), 0
     check_inputs(log, list(chain.from_iterable(old.values())), after=snapshot.number)
-    window = {_AS_OF: snapshot.number, "partitions": len(partitions)}
+    counts = {partition: len(files) for partition, files in read.items()}
+    window = {_AS_OF: snapshot.number, _FILES: counts, "partitions": len(partitions)}
     with log.begin(head, new_ledger(head), kind="compaction", window=window) as transaction:
         for partition, files in read.items():
             with scratch() as folder:

@@ -23,7 +23,7 @@ from airflow_provider_defender.lake.maintenance.plan import (
 )
 from airflow_provider_defender.lake.maintenance.progress import Progress
 from airflow_provider_defender.lake.maintenance.result import LogResult, MaintenanceResult
-from airflow_provider_defender.lake.maintenance.settings import RetentionSettings
+from airflow_provider_defender.lake.maintenance.settings import LATEST, RetentionSettings
 from airflow_provider_defender.lake.maintenance.settling import moment_ago, removable
 from airflow_provider_defender.lake.maintenance.writing import check_inputs, new_ledger
 
@@ -58,13 +58,19 @@ def apply_retention(
     The files are gone for good, also for followers and for backups that mirror the lake. Positions stay: no
     drain reads the removed rows again. A later backfill of that time does land them again from a REST source,
     as far as it still has them, and the next retention removes them; a hub's backfill passes over their
-    offsets, which stay covered. The partition of a file of `quarantine` is the day of the reject. Files of
-    commits that are hardly a day old wait until the next run.
+    offsets, which stay covered. The partition of a file of `quarantine` is the day of the reject.
+
+    A file stays until the commit after its own is more than a day old, then the next run removes it: until
+    then a copy of it may still be under way, and would bring it back. So the newest files of a log stay while
+    nothing else is committed to it. If a file of `alerts_latest` stays for that reason, it still has the rows
+    of alerts whose own files have gone. The next retention removes it, or the next compaction with `latest`
+    writes it anew, without them.
 
     Args:
         lake: the lake.
         settings: the ages.
-        datasets: of those, only these names or patterns; None: all.
+        datasets: of those, only these names or patterns; None: all. Who names `alerts` means `alerts_latest`,
+            too.
         logs: names of logs; None: all.
         progress: receives a text about every 15 seconds; None: the logger does.
         before_removal: called with each commit before its files go, as in `Transaction.commit`.
@@ -108,7 +114,7 @@ def _apply(
 def _plan(log: Log[Any], settings: RetentionSettings, datasets: Sequence[str] | None) -> LogPlan:
     snapshot = log.snapshot()
     now = log.lake.now()
-    names = (name for name in [*snapshot.datasets(), QUARANTINE] if matches(name, datasets))
+    names = (name for name in [*snapshot.datasets(), QUARANTINE] if _is_meant(name, datasets))
     ages = {name: age for name in names if (age := settings.age(name)) is not None}
     old: dict[tuple[str, str], list[DataFile]] = {}
     for each in removable(log, snapshot, {name: moment_ago(now, age) for name, age in ages.items()}):
@@ -119,6 +125,11 @@ def _plan(log: Log[Any], settings: RetentionSettings, datasets: Sequence[str] | 
         PartitionPlan(dataset, partition, tuple(files)) for (partition, dataset), files in sorted(old.items())
     ]
     return LogPlan(log.name, snapshot.number, in_commits(partitions, settings.commit_files))
+
+
+def _is_meant(dataset: str, patterns: Sequence[str] | None) -> bool:
+    """Whether a dataset is meant by names or patterns: rows of `alerts` go from `alerts_latest`, too."""
+    return matches(dataset, patterns) or (dataset == LATEST and matches("alerts", patterns))
 
 
 def _remove(

@@ -22,9 +22,9 @@ class CompactionSettings:
     """How the small files of a lake are merged.
 
     A partition keeps its folder, so a dataset that has a folder for each hour is merged hour by hour, on old
-    days, too: a file beside the hour folders would escape the glob `date=*/hour=*/*.parquet` and conditions
-    on `hour`, and DuckDB refuses folders of different depths. What an old day gets instead is one file an
-    hour, all its hours in one commit where they fit.
+    days, too: DuckDB, Polars and Spark refuse a file beside the hour folders, and in a folder for the whole
+    day, its name would give all rows the same `hour`. What an old day gets instead is one file an hour, all
+    its hours in one commit where they fit.
 
     Attributes:
         target_bytes: size in bytes at which a merged file is closed. Files of half that size are left alone.

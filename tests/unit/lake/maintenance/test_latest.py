@@ -119,6 +119,47 @@ def test_a_partition_without_a_source_goes(lake: Lake) -> None:
     assert {key for key, _, _ in latest_of(lake)} == {"c", "new"}
 
 
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_alerts_that_retention_has_removed_go_with_the_next_run(
+    is_noted: bool, lake: Lake, tmp_path: Path
+) -> None:
+    """The file of the latest alerts was too young to go with them, and nothing has come since."""
+    compact(lake, SETTINGS)
+    apply_retention(lake, RetentionSettings({"alerts": DAY}))
+    assert committed(lake) == [("a", "2", 0), ("a", "3", 0), ("c", "1", 0)]
+    assert ("b", "5", 0) in latest_of(lake)
+    lake.now.advance(2 * DAY)  # type: ignore[attr-defined]
+    if not is_noted:
+        (tmp_path / open_log(lake).paths.latest).unlink()
+    assert plan_compaction(lake, SETTINGS).as_dict()["logs"][0]["latest"] == ["date=2026-11-22"]
+    compact(lake, SETTINGS)
+    assert latest_of(lake) == [("a", "3", 0), ("c", "1", 0)]
+    assert not plan_compaction(lake, SETTINGS)
+
+
+def test_alerts_that_retention_removes_meanwhile_go_with_the_next_run(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their rows had been read by then, so the first files of the latest alerts still have them."""
+    latest_rows = latest._latest_rows
+
+    def and_then(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        tables = list(latest_rows(*arguments))
+        apply_retention(lake, RetentionSettings({"alerts": DAY}))
+        return iter(tables)
+
+    monkeypatch.setattr(latest, "_latest_rows", and_then)
+    compact(lake, SETTINGS)
+    assert ("b", "5", 0) not in committed(lake)
+    assert ("b", "5", 0) in latest_of(lake)
+    lake.now.advance(DAY)  # type: ignore[attr-defined]
+    drain(lake, [("new", lake.now())])
+    lake.now.advance(2 * DAY)  # type: ignore[attr-defined]
+    compact(lake, SETTINGS)
+    assert [key for key, _, _ in latest_of(lake)] == ["a", "c", "new"]
+
+
 def test_two_first_runs_at_once_are_put_right(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither removes a file of the other, so both count, until the next run."""
     write = latest._write

@@ -13,6 +13,7 @@ from airflow_provider_defender.lake import (
     RetentionSettings,
     VersionsLedger,
     apply_retention,
+    committed_files,
     compact,
     plan_retention,
     rejected_rows,
@@ -139,6 +140,21 @@ def test_the_latest_alerts_go_with_the_alerts(tmp_path: Path) -> None:
     apply_retention(lake, RetentionSettings({"alerts": timedelta(days=10)}))
     keys = [[key for key, _, _ in committed(lake, name)] for name in ("alerts", "alerts_latest")]
     assert keys == [["new", "newer"], ["new"]]
+
+
+@pytest.mark.parametrize(("datasets", "left"), [(["alerts"], 0), (["alert*"], 0), (["incidents"], 2)])
+def test_who_names_the_alerts_means_the_latest_alerts_too(
+    datasets: list[str], left: int, tmp_path: Path
+) -> None:
+    lake, clock = alerts_lake(tmp_path)
+    compact(lake, CompactionSettings(latest=True))
+    for _ in range(2):
+        clock.advance(DAYS)
+        drain(lake, [("newer", clock.now)])
+    apply_retention(lake, RetentionSettings({"alerts": timedelta(days=1)}), datasets=datasets)
+    old = START + 2 * DAYS
+    files = [committed_files(lake, name, until=old) for name in ("alerts", "alerts_latest")]
+    assert [len(each) for each in files] == [left, left]
 
 
 @pytest.mark.parametrize(
