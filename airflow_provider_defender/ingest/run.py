@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from airflow_provider_defender.ingest.collector import older_objects_left_out
 from airflow_provider_defender.ingest.loop import ingest
 from airflow_provider_defender.ingest.stages import Stages
 from airflow_provider_defender.ingest.summary import Summary, summarize
@@ -77,7 +78,10 @@ class Run(Generic[P, C, F]):
         head = log.head()
         read = self.source.read(self.window, head, self.limits)
         mapper = self.source.mapper(MapperSettings(log.name, self.started, self.keep_original))
-        with log.begin(head, read.ledger, kind=read.kind, window=read.window) as transaction:
+        with (
+            older_objects_left_out(),
+            log.begin(head, read.ledger, kind=read.kind, window=read.window) as transaction,
+        ):
             result = ingest(read, mapper, transaction, self.stages)
         if result.unfinished is None:
             read.settle()

@@ -15,7 +15,7 @@ from .shapes import ColumnType, ListOf, raw_type
 from .strict import JSON_TYPES, NULL_JSON
 from .values import ABSENT_TEXTS
 
-__all__ = ["all_absent", "dynamic_texts", "known_texts", "scalar_column", "text_column"]
+__all__ = ["all_absent", "dynamic_texts", "scalar_column", "text_column"]
 
 _ABSENT_JSON = {b"null", b'""', b'"-"', b'"N/A"'}
 _LONGEST_ABSENT_JSON = max(map(len, _ABSENT_JSON))
@@ -75,7 +75,7 @@ def _identifiers(values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def known_texts(texts: Sequence[str | None]) -> Sequence[str | None]:
+def _known_texts(texts: Sequence[str | None]) -> Sequence[str | None]:
     """The texts, None where one means that there is no value."""
     if _ABSENT.isdisjoint(texts):
         return texts
@@ -89,7 +89,7 @@ def dynamic_texts(values: Sequence[Any]) -> Sequence[str | bytes | None]:
         return [None] * len(values)
     if isinstance(sent[0], msgspec.Raw) and bytes(sent[0]).startswith(b'"'):
         try:
-            return known_texts(_decode_texts(b"[%b]" % b",".join(values)))
+            return _known_texts(_decode_texts(b"[%b]" % b",".join(values)))
         except (TypeError, msgspec.MsgspecError):
             pass  # some are other JSON, or were read tolerantly
     if len(sent) * 2 <= len(values):

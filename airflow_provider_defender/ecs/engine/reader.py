@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from .blocks import Blocks, column_blocks, raw_fields, transpose
-from .raw import dynamic_texts, known_texts
+from .raw import dynamic_texts
 from .shapes import ColumnType, Shape
 from .strict import has_json, strict_type
 from .tolerant import MOST_PATHS, Unmapped, UnmappedCounts, read_tolerantly
@@ -36,7 +36,8 @@ class RecordReader:
         items: the property that holds a list of objects, each of which becomes a row.
         others: whether to ignore properties outside the shape, and values that do not fit.
         inside: keys to read from the JSON objects in properties of type `dynamic`. `gather` returns them as
-            columns `property.key` after those of the shape; `gathered` is the shape of all.
+            columns `property.key` after those of the shape, with texts in them that may mean that there is no
+            value; `gathered` is the shape of all.
 
     `decode` reads a record that is as documented, apart from annotations, and raises if it is not.
     """
@@ -207,13 +208,12 @@ class _InsideReader:
     def read(self, texts: Sequence[str | bytes | None], into: Sequence[Blocks]) -> None:
         """Add the values of each key in texts in UTF-8."""
         objects = self._read_texts(texts) if self._only_texts else None
-        to_texts: Callable[[Sequence[Any]], Sequence[Any]] = known_texts
+        is_raw = objects is None
         if objects is None:
             objects = [self._read(text) if text else self._nothing for text in texts]
-            to_texts = dynamic_texts
         types = self._shape.properties.values()
         for column_type, column, values in zip(types, into, transpose(objects, len(into)), strict=True):
-            column.add(to_texts(values) if column_type == "dynamic" else values)
+            column.add(dynamic_texts(values) if is_raw and column_type == "dynamic" else values)
 
     def _read_texts(self, texts: Sequence[str | bytes | None]) -> list[Any] | None:
         """All objects, with texts as their dynamic values; None if some have other values."""

@@ -224,23 +224,25 @@ class _Builder:
         if column_type in ("string", "identifier"):
             return self._text_column(raw, name)
         if column_type == "dynamic" and "." in name:
-            self._know_member(name, raw)
+            return self._member_column(raw, name)
         return raw
 
-    def _know_member(self, name: str, raw: pa.Array) -> None:
-        """Look for placeholders among the values of a key inside a JSON column."""
+    def _member_column(self, raw: pa.Array, name: str) -> pa.Array:
+        """The values of a key inside a JSON column, of which some may be absent or placeholders."""
         if raw.null_count == len(raw):
-            return
+            return raw
         if is_short(raw):
-            if not _SUSPECTS.isdisjoint(raw.to_pylist()):
-                null_is_name = name.lower().endswith(_NAMES)
-                self._know(name, raw, only_known(_present(raw), null_is_name=null_is_name))
-            return
-        lengths = pc.binary_length(raw)
-        shortest = pc.min(lengths).as_py()
+            if _SUSPECTS.isdisjoint(raw.to_pylist()):
+                return raw
+            lengths, shortest = None, 0
+        else:
+            lengths = pc.binary_length(raw)
+            shortest = pc.min(lengths).as_py()
+        column = _present(raw) if shortest <= _LONGEST_ABSENT else raw
         if shortest <= len(NO_GUID):
-            present = _present(raw) if shortest <= _LONGEST_ABSENT else raw
-            self._know(name, raw, only_known(present, lengths, null_is_name=name.lower().endswith(_NAMES)))
+            null_is_name = name.lower().endswith(_NAMES)
+            self._know(name, column, only_known(column, lengths, null_is_name=null_is_name))
+        return column
 
     def _number_column(self, raw: pa.Array, name: str) -> pa.Array:
         if name.lower().endswith(_NUMBERS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..columns import lower_guid
 from .duplicates import HASH_BYTES
 
-__all__ = ["DIGEST_BYTES", "Envelope", "Row", "duplicate_keys"]
+__all__ = ["DIGEST_BYTES", "Envelope", "Row", "all_same", "digests_of", "duplicate_keys", "tenant_marks"]
 
 DIGEST_BYTES = 16
 
@@ -29,9 +29,17 @@ class Envelope:
 
     def digest(self, content: bytes) -> bytes:
         """A hash of the table's name and these bytes, in 128 bits."""
-        digest = self._hash_of_name.copy()  # a third of the time of a new one
-        digest.update(content)
-        return digest.digest()[:DIGEST_BYTES]
+        return self.digests((content,))[0]
+
+    def digests(self, contents: Iterable[bytes]) -> list[bytes]:
+        """The `digest` of each content."""
+        begin = self._hash_of_name.copy  # a third of the time of a new one
+        digests = []
+        for content in contents:
+            digest = begin()
+            digest.update(content)
+            digests.append(digest.digest()[:DIGEST_BYTES])
+        return digests
 
     def tenant_mark(self, hub_tenant: str | None) -> bytes:
         """Bits of the tenant in or around a record, for its `duplicate_keys`."""
@@ -54,9 +62,29 @@ def _tenant_mark(tenant: str | None) -> bytes:
     return hashlib.sha256((lower_guid(tenant) or "").encode()).digest()[:HASH_BYTES]
 
 
-def duplicate_keys(digests: Iterable[bytes], tenant_marks: Iterable[bytes]) -> bytes:
+def all_same(envelopes: Sequence[Envelope]) -> bool:
+    """Whether there is only one, as there mostly is."""
+    return envelopes.count(envelopes[0]) == len(envelopes)
+
+
+def digests_of(envelopes: Sequence[Envelope], contents: Sequence[bytes]) -> list[bytes]:
+    """The digests of records by their envelopes and contents."""
+    if all_same(envelopes):
+        return envelopes[0].digests(contents)
+    return [envelope.digest(content) for envelope, content in zip(envelopes, contents, strict=True)]
+
+
+def tenant_marks(envelopes: Sequence[Envelope], hub_tenants: Sequence[str | None]) -> bytes:
+    """The marks of the tenants of records, one behind the other."""
+    if envelopes and envelopes[0].constants[0] and all_same(envelopes):
+        return envelopes[0].tenant_mark(None) * len(envelopes)
+    pairs = zip(envelopes, hub_tenants, strict=True)
+    return b"".join([envelope.tenant_mark(tenant) for envelope, tenant in pairs])
+
+
+def duplicate_keys(digests: Iterable[bytes], marks: bytes) -> bytes:
     """The keys that only duplicates share, one behind the other: of a record's hash, and of its tenant."""
-    hashes, marks = b"".join([digest[:HASH_BYTES] for digest in digests]), b"".join(tenant_marks)
+    hashes = b"".join([digest[:HASH_BYTES] for digest in digests])
     combined = int.from_bytes(hashes, "little") ^ int.from_bytes(marks, "little")
     return combined.to_bytes(len(hashes), "little")
 

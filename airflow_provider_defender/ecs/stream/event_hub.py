@@ -120,8 +120,9 @@ class EventMapper:
 
     def _read_some(self, values: Sequence[bytes | None], start: int, tenants: Sequence[str | None]) -> int:
         sizes = [len(value or b"") for value in values[start : start + _READ_MESSAGES]]
-        until_large = list(takewhile(lambda size: size <= LARGE_MESSAGE, sizes))
-        count = min(bisect_left(list(accumulate(until_large)), _READ_BYTES) + 1, len(until_large))
+        if max(sizes) > LARGE_MESSAGE:
+            sizes = list(takewhile(lambda size: size <= LARGE_MESSAGE, sizes))
+        count = min(bisect_left(list(accumulate(sizes)), _READ_BYTES) + 1, len(sizes))
         self._reader.read(values[start : start + count], self._read + start, tenants[:count])
         self._counts["messages"] += count
         return start + count

@@ -8,8 +8,8 @@ Everything else takes a slower path: msgspec, and then a tolerant parser.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import compress, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from operator import sub
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from ..engine.tolerant import Unmapped
 from ..engine.values import MISMATCH, UnreadableError, convert, parse_object
 from ..mapping import ENVELOPE
 from .duplicates import RecentHashes
-from .envelope import duplicate_keys
+from .envelope import all_same, digests_of, duplicate_keys, tenant_marks
 from .rejects import Reject
 from .route import AZURE_MONITOR, CLOUD_ALERTS, NO_CONSTANTS, EventTables, Route
 from .split import LARGE_MESSAGE, may_repeat_a_key, most_pieces, parts, value_of
@@ -64,9 +64,11 @@ class _Block(NamedTuple):
     records: Sequence[int]
     tenants: Sequence[str | None]
 
-    def rest(self, start: int) -> _Block:
-        """The records from this place on."""
-        found, messages, records, tenants = (column[start:] for column in self)
+    def between(self, start: int, end: int) -> _Block:
+        """The records from one place to another."""
+        if (start, end) == (0, len(self.found)):
+            return self
+        found, messages, records, tenants = (column[start:end] for column in self)
         return _Block(found, messages, records, tenants)  # type: ignore[arg-type]
 
     def picked(self, places: Sequence[int]) -> _Block:
@@ -112,10 +114,13 @@ class MessageReader:
         """Read messages, numbered from `first` on: each record is added to a table, dropped or rejected."""
         count = len(values)
         block = _Block(usual_messages(values), range(first, first + count), [0] * count, hub_tenants)
+        rest = iter(block.found)
         place = 0
         while place < count:
-            if not self._had_several and block.found[place][0] is not None:
-                place += self._read_block(block.rest(place))
+            if self._had_several:
+                next(rest)
+            else:
+                place += self._read_block(block, place, rest)
             if place < count:
                 self._read_message(values[place], first + place, hub_tenants[place])
                 place += 1
@@ -140,94 +145,106 @@ class MessageReader:
 
     # Records in the usual spelling
 
-    def _read_block(self, block: _Block) -> int:
+    def _read_block(self, block: _Block, start: int, rest: Iterator[Usual]) -> int:
         """Read records up to the first that is not in the usual spelling or is damaged; return their number.
 
-        All are decoded in their order, and then added to their tables, to each of them at once.
+        All are decoded in their order, and then added to their tables, to each of them at once. `rest` is at
+        place `start` of the block; afterwards it is behind that first one, which has to be read alone. With a
+        copy of the rest instead, many such records would cost the square of their number.
         """
-        decoded: list[tuple[Route, Any]] = []
+        routes: list[Route] = []
+        objects: list[Any] = []
         odd: dict[int, Unmapped] = {}
-        rest = iter(block.found)
-        while self._decode_some(rest, decoded) < len(block.found):
-            place = len(decoded)
-            _, _, constants, _, content, instance = block.found[place]
+        while self._decode_some(rest, routes, objects) < len(block.found) - start:
+            _, _, constants, _, content, instance = block.found[start + len(objects)]
             route = self._routes.get((constants, instance))
             if route is None:
                 break
             try:
-                read, odd[place] = route.table.reread(content)
+                read, odd[len(objects)] = route.table.reread(content)
             except UnreadableError:
                 break
-            decoded.append((route, read))
-        waiting: defaultdict[EventTable, list[int]] = defaultdict(list)
-        for place, (route, _) in enumerate(decoded):
-            waiting[route.table].append(place)
-        for table, places in waiting.items():
-            self._add_block(table, decoded, odd, block, places)
-        return len(decoded)
+            routes.append(route)
+            objects.append(read)
+        if objects:
+            self._add_all(routes, objects, odd, block.between(start, start + len(objects)))
+        return len(objects)
 
-    def _decode_some(self, found: Iterator[Usual], decoded: list[tuple[Route, Any]]) -> int:
+    def _decode_some(self, rest: Iterator[Usual], routes: list[Route], objects: list[Any]) -> int:
         """Decode records up to the first that cannot be, which is passed; return how many now are."""
+        last: tuple[bytes | None, bytes | None] | None = None
         try:
-            for _, _, constants, _, content, instance in found:
+            for _, _, constants, _, content, instance in rest:
                 key = constants, instance
-                route = self._routes.get(key) or self._new_route(*key, content)
-                if route is None:
-                    break
-                read = route.table.reader.decode(content)
+                if key != last:
+                    found = self._routes.get(key) or self._new_route(*key, content)
+                    if found is None:
+                        break
+                    last, route, decode = key, found, found.table.reader.decode
+                read = decode(content)
                 if not content.isascii():
                     content.decode()  # msgspec does not check texts that it keeps raw
-                decoded.append((route, read))
+                routes.append(route)
+                objects.append(read)
         except (UnreadableError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass
-        return len(decoded)
+        return len(objects)
+
+    def _add_all(
+        self, routes: Sequence[Route], objects: Sequence[Any], odd: dict[int, Unmapped], block: _Block
+    ) -> None:
+        """Add records to their tables. `odd`: what has no column, by place."""
+        if all_same(routes):
+            self._add_block(routes[0].table, routes, objects, odd, block)
+            return
+        waiting: defaultdict[EventTable, list[int]] = defaultdict(list)
+        for place, route in enumerate(routes):
+            waiting[route.table].append(place)
+        for table, places in waiting.items():
+            own = [routes[place] for place in places], [objects[place] for place in places]
+            self._add_block(table, *own, _moved(odd, places), block.picked(places))
 
     def _add_block(
         self,
         table: EventTable,
-        decoded: Sequence[tuple[Route, Any]],
-        odd: Mapping[int, Unmapped],
+        routes: Sequence[Route],
+        objects: Sequence[Any],
+        odd: dict[int, Unmapped],
         block: _Block,
-        places: Sequence[int],
     ) -> None:
-        """Add the records of one table at these places, without duplicates. `odd`: what has no column."""
-        unmapped = [odd.get(place) for place in places] if odd else [None] * len(places)
-        if len(places) < len(block.found):
-            decoded, block = [decoded[place] for place in places], block.picked(places)
-        routes, objects = zip(*decoded, strict=True)
+        """Add the records of one table, without duplicates."""
         texts, times, _, received, contents, instances = zip(*block.found, strict=True)
-        digests = [route.digest(content) for route, content in zip(routes, contents, strict=True)]
+        digests = digests_of(routes, contents)
         behind = [len(instance or b"") + len(b"}") for instance in instances]
         ends = list(map(sub, map(len, texts), behind))
         starts = map(sub, ends, map(len, contents))
-        rows = zip(
-            texts, starts, ends, times, received, routes, digests, block.messages, block.records, strict=True
-        )
-        is_new = self._are_new(table, routes, objects, digests, block.tenants)
-        if all(is_new):
-            table.extend(list(rows), objects, unmapped)
-        else:
-            new = (list(compress(column, is_new)) for column in (rows, objects, unmapped))
-            table.extend(*new)
+        places = (block.messages, block.records)
+        rows = list(zip(texts, starts, ends, times, received, routes, digests, *places, strict=True))
+        known = self._duplicates_among(table, routes, objects, digests, block.tenants)
+        if known:
+            new = sorted(set(range(len(rows))).difference(known))
+            rows, objects = [rows[place] for place in new], [objects[place] for place in new]
+            odd = _moved(odd, new)
+        table.extend(rows, objects, odd)
 
-    def _are_new(
+    def _duplicates_among(
         self,
         table: EventTable,
         routes: Sequence[Route],
         objects: Sequence[Any],
         digests: Sequence[bytes],
         tenants: Sequence[str | None],
-    ) -> list[bool]:
-        """Whether each record is no duplicate; duplicates are counted."""
-        is_new = [True] * len(objects)
-        if self._recent is not None:
-            places = table.possible_duplicates(objects)
-            marks = [routes[place].tenant_mark(tenants[place]) for place in places]
-            known = self._recent.add(duplicate_keys([digests[place] for place in places], marks))
-            self.duplicates += len(known)
-            for number in known:
-                is_new[places[number]] = False
-        return is_new
+    ) -> list[int]:
+        """The places of duplicates, which are counted."""
+        if self._recent is None:
+            return []
+        places = table.possible_duplicates(objects)
+        if len(places) < len(objects):
+            routes, digests = [routes[place] for place in places], [digests[place] for place in places]
+            tenants = [tenants[place] for place in places]
+        known = self._recent.add(duplicate_keys(digests, tenant_marks(routes, tenants)))
+        self.duplicates += len(known)
+        return [places[number] for number in known]
 
     def _read_usual(self, text: bytes, message: int, record: int) -> bool:
         """Read a record in the usual spelling. Returns False, and does nothing, if it is not."""
@@ -245,7 +262,7 @@ class MessageReader:
         digest = route.digest(content)
         end = len(text) - len(instance or b"") - len(b"}")
         row = (text, end - len(content), end, time, received, route, digest, message, record)
-        if all(self._are_new(route.table, (route,), (read,), (digest,), (self._hub_tenant,))):
+        if not self._duplicates_among(route.table, (route,), (read,), (digest,), (self._hub_tenant,)):
             route.table.add(row, read, unmapped)
         return True
 
@@ -306,7 +323,7 @@ class MessageReader:
         digest = route.digest(found.content)
         end = found.start + len(found.content)
         row = (found.text, found.start, end, found.time, found.received, route, digest, message, record)
-        if all(self._are_new(route.table, (route,), (read,), (digest,), (self._hub_tenant,))):
+        if not self._duplicates_among(route.table, (route,), (read,), (digest,), (self._hub_tenant,)):
             route.table.add(row, read, unmapped, found.unmapped_envelope)
 
     def _reject(
@@ -363,10 +380,10 @@ class MessageReader:
         """Read all records of a message."""
         count = len(texts)
         block = _Block(usual_records(texts), [message] * count, range(count), [self._hub_tenant] * count)
+        rest = iter(block.found)
         place = 0
         while place < count:
-            if block.found[place][0] is not None:  # or each odd record would cost a copy of all that follow
-                place += self._read_block(block.rest(place))
+            place += self._read_block(block, place, rest)
             if place < count:
                 self._read_record(texts[place], message, place)
                 place += 1
@@ -438,6 +455,11 @@ class MessageReader:
         content = text[piece.start : piece.end]
         time, received = values.get("time"), values.get("_TimeReceivedBySvc")
         self._add(_Found(text, content, piece.start, route, time, received, rest), message, record)
+
+
+def _moved(odd: dict[int, Unmapped], places: Sequence[int]) -> dict[int, Unmapped]:
+    """What has no column, by the new places of records that are picked at these."""
+    return {number: odd[place] for number, place in enumerate(places) if place in odd} if odd else odd
 
 
 def _is_utf8(text: bytes) -> bool:

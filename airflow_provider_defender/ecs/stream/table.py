@@ -154,12 +154,10 @@ class EventTable:
         if self.mapping.typed and self.reader.has_met(unmapped.record):
             self.reader.learn()
 
-    def extend(
-        self, rows: Sequence[Row], objects: Sequence[Any], unmapped: Sequence[Unmapped | None]
-    ) -> None:
+    def extend(self, rows: Sequence[Row], objects: Sequence[Any], unmapped: dict[int, Unmapped]) -> None:
         """Add records in the usual spelling: all around their objects, these, and what has no column."""
-        odd = ((number, each) for number, each in enumerate(unmapped, len(self._rows)) if each is not None)
-        self._unmapped.update(odd)
+        before = len(self._rows)
+        self._unmapped.update((before + place, each) for place, each in unmapped.items())
         self._rows += rows
         self._objects += objects
         self.size += sum([row[2] for row in rows])

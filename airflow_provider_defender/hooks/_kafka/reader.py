@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import methodcaller
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -30,6 +32,7 @@ _SECONDS_BETWEEN_REPORTS = 15.0
 _LATEST = 253_402_300_799_999
 """The last millisecond of year 9999: a producer with later times uses other units than Kafka."""
 _OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+_partition_of = methodcaller("partition")
 
 
 class RangeReader:
@@ -179,22 +182,73 @@ class RangeReader:
         """Take messages, ends of partitions and errors. Returns whether all of them were taken."""
         marks: dict[int, Offsets] = {}
         adrift: list[PartitionCursor] = []
-        for message in messages:
-            if self._over():
-                return False  # what is left was not handed out, so nothing after it counts
-            cursor = self._cursors.get(message.partition())
-            error = message.error()
-            if cursor is not None and cursor.broken is not None:
+        for partition, group in groupby(messages, _partition_of):
+            run = list(group)
+            if self._take_run(run, self._cursors.get(partition), batch):
                 continue
-            if error is None:
-                self._take_message(message, cursor, batch, marks)
-            elif error.code() in _OUT_OF_RANGE:
-                adrift += [cursor] if cursor is not None and cursor not in adrift else []
-            else:
-                self._take_error(message, error, cursor, batch, marks)
+            for message in run:
+                if self._over():
+                    return False  # what is left was not handed out, so nothing after it counts
+                self._take_one(message, self._cursors.get(partition), batch, marks, adrift)
         for cursor in adrift:
             self._repair.recover(cursor, batch)
         return True
+
+    def _take_run(self, run: list[Any], cursor: PartitionCursor | None, batch: MessageBatch) -> bool:
+        """Take all messages of a partition at once, much faster than one by one, if they are as expected.
+
+        They are if each is at the next offset of the range, no error is among them, and all of them may be
+        taken. Returns False, and takes none, if they are not.
+        """
+        if cursor is None or cursor.broken is not None or self._limits.one_each or self._over():
+            return False
+        start, end = cursor.position, cursor.position + len(run)
+        if end > cursor.end or any(message.error() is not None for message in run):
+            return False
+        offsets = [message.offset() for message in run]
+        if offsets != list(range(start, end)):
+            return False
+        values = [message.value() for message in run]
+        sizes = [len(value or b"") for value in values]
+        if max(sizes) > self._tuning.largest_message or not self._have_room(len(sizes), sum(sizes)):
+            return False
+        batch.values += values
+        batch.partitions += [cursor.partition] * len(run)
+        batch.offsets += offsets
+        batch.enqueued += [_milliseconds(*message.timestamp()) for message in run]
+        batch.bytes += sum(sizes)
+        self._bytes += sum(sizes)
+        self._messages += len(run)
+        cursor.seen = end
+        cursor.tries = cursor.failures = 0
+        self._go_on(cursor, end, batch)
+        return True
+
+    def _have_room(self, messages: int, size: int) -> bool:
+        """Whether so many more messages, of so many bytes in all, stay below the limits."""
+        limits = self._limits
+        return (limits.messages is None or self._messages + messages <= limits.messages) and (
+            limits.bytes is None or self._bytes + size < limits.bytes
+        )
+
+    def _take_one(
+        self,
+        message: Any,
+        cursor: PartitionCursor | None,
+        batch: MessageBatch,
+        marks: dict[int, Offsets],
+        adrift: list[PartitionCursor],
+    ) -> None:
+        """Take whatever arrived: a message, the end of a partition, an error. `adrift`: out of its range."""
+        if cursor is not None and cursor.broken is not None:
+            return
+        error = message.error()
+        if error is None:
+            self._take_message(message, cursor, batch, marks)
+        elif error.code() in _OUT_OF_RANGE:
+            adrift += [cursor] if cursor is not None and cursor not in adrift else []
+        else:
+            self._take_error(message, error, cursor, batch, marks)
 
     def _take_message(
         self, message: Any, cursor: PartitionCursor | None, batch: MessageBatch, marks: dict[int, Offsets]
@@ -217,8 +271,7 @@ class RangeReader:
     def _add(self, message: Any, partition: int, batch: MessageBatch) -> None:
         """Add a message to a batch; of one that is too large, only its place, size and digest."""
         value = message.value()
-        timed, moment = message.timestamp()
-        enqueued = moment if timed and moment <= _LATEST else -1
+        enqueued = _milliseconds(*message.timestamp())
         size = len(value) if value is not None else 0
         self._bytes += size
         self._messages += 1
@@ -280,3 +333,8 @@ class RangeReader:
             self._bytes / 1_000_000,
             self._assignment.remaining,
         )
+
+
+def _milliseconds(kind: int, moment: int) -> int:
+    """The time of a message as in `MessageBatch.enqueued`, from what `timestamp` of the message gives."""
+    return moment if kind and moment <= _LATEST else -1

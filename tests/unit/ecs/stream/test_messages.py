@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_defender import ecs
+from airflow_provider_defender.ecs.stream import messages as messages_module
 from airflow_provider_defender.ecs.stream.messages import MessageReader
 from airflow_provider_defender.ecs.stream.usual import usual_messages, usual_record, usual_records
 from tests.unit.ecs.helpers.hub_messages import (
@@ -182,3 +183,31 @@ def test_the_usual_spelling(ending: bytes, received: bytes) -> None:
     assert usual_record(record) == expected
     assert usual_records([b"{}", record]) == [(None,) * 6, expected]
     assert usual_messages([None, message(record), record]) == [(None,) * 6, expected, (None,) * 6]
+
+
+class _Counted(list[Any]):
+    """Counts the items that are taken out of it."""
+
+    taken = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        _Counted.taken += len(found) if isinstance(key, slice) else 1
+        return _Counted(found) if isinstance(key, slice) else found
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in super().__iter__():
+            _Counted.taken += 1
+            yield item
+
+
+@pytest.mark.parametrize("odd", ["unknown category", "not UTF-8"])
+def test_records_that_are_read_alone_do_not_cost_the_square_of_their_number(odd: str) -> None:
+    unknown = logon() | {"category": "AdvancedHunting-no_table"}
+    records = {"unknown category": unknown, "not UTF-8": RECORDS["not UTF-8"]}
+    count = 300
+    _Counted.taken = 0
+    with mock.patch.object(messages_module, "usual_records", lambda texts: _Counted(usual_records(texts))):
+        _, rejects, _ = results([message(*[logon(), records[odd]] * count)], [None], 1)
+    assert len(rejects) == count
+    assert 2 * count <= _Counted.taken <= 10 * count
