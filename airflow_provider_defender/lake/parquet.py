@@ -8,12 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import accumulate
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from airflow_provider_defender.lake.columns import leaf_count
+from airflow_provider_defender.lake.encoding import is_small, new_writer, write_small
 from airflow_provider_defender.lake.filled import FilledColumns
 from airflow_provider_defender.lake.storage.storage import WholeFile
 from airflow_provider_defender.landing import Partitioning
@@ -25,12 +27,13 @@ __all__ = ["ParquetFile", "PartitionWriter", "WriterSettings", "partitions", "re
 class WriterSettings:
     """How Parquet files are written.
 
-    All columns have statistics, except for texts of 1 KiB or more on average. All have a page index, unless
-    the rows that open the file fit into one page of each column: the statistics say the same then, and the
-    index takes a quarter of the time of writing so small a file. Columns with less than 4 KiB of values among
-    a file's first rows are not compressed: preparing the compression of one takes longer than writing it.
-    Texts of 256 bytes or more on average get no dictionary, nor do files that open with less than 8 rows: it
-    would save next to nothing there.
+    A file of up to 1,000 rows, and 12 KiB for each leaf column on average, is written at once, with
+    statistics and a page index of all columns. Others are written in row groups, by another library: all
+    columns have statistics then, except for texts of 1 KiB or more on average, and a page index, unless the
+    rows that open the file fit into one page of each column. Columns with less than 3 KiB of values among a
+    file's first rows are not compressed: preparing the compression of one takes longer than writing it. Texts
+    of 256 bytes or more on average get no dictionary, nor do files that open with less than 8 rows: it would
+    save next to nothing there.
 
     Attributes:
         compression_level: level of zstd. Higher levels take longer and do not make these files smaller.
@@ -54,13 +57,6 @@ class WriterSettings:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TIME = pa.timestamp("us", "UTC")
-_LONG_TEXT = 1024
-_NO_DICTIONARY = 256
-_DICTIONARY_ROWS = 8
-_COMPRESSED_BYTES = 4 * 1024
-_PAGE_ROWS = 4 * 1024
-_PAGE_BYTES = 512 * 1024
-"""A column with fewer rows and bytes has one page, by the limits of pyarrow: 20,000 rows and 1 MiB."""
 
 _FOOTER_BYTES = 1750
 """Memory of a writer for each column and row group, and about once more for the file (pyarrow 26)."""
@@ -125,151 +121,9 @@ def _chosen(table: pa.Table, batches: Sequence[FilledColumns], mask: pa.ChunkedA
     return pa.Table.from_batches(chosen)
 
 
-def _new_parquet(sink: Any, rows: pa.Table, settings: WriterSettings) -> pq.ParquetWriter:
-    """A writer of a lake's Parquet file, for rows like these.
-
-    The Arrow schema is left out of the file: it takes 40 kB and repeats Parquet's own schema.
-    """
-    layout = _layout(rows.schema)
-    choices = _Choices(rows.num_rows >= _DICTIONARY_ROWS)
-    for column, values in zip(layout.columns, rows.columns, strict=True):
-        column.choose(values.chunks, choices)
-    long_texts = set(choices.long_texts)
-    return pq.ParquetWriter(
-        sink,
-        rows.schema,
-        compression=dict.fromkeys(choices.compressed, "zstd"),
-        compression_level=dict.fromkeys(choices.compressed, settings.compression_level),
-        use_dictionary=choices.dictionary,
-        # Short where it can be: a list of all columns takes longer than what it says.
-        write_statistics=[name for name in layout.names if name not in long_texts] if long_texts else True,
-        write_page_index=rows.num_rows >= _PAGE_ROWS or choices.most_bytes >= _PAGE_BYTES,
-        store_schema=False,
-    )
-
-
-@dataclass
-class _Choices:
-    """How the leaf columns of a file are written, by Parquet's names for them.
-
-    `most_bytes`: the size of the largest leaf, if it is one that is compressed.
-    """
-
-    with_dictionaries: bool
-    dictionary: list[str] = field(default_factory=list)
-    compressed: list[str] = field(default_factory=list)
-    long_texts: list[str] = field(default_factory=list)
-    most_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column, or a part of one: its Parquet name if it is a leaf, and what it consists of if it is none."""
-
-    name: str
-    is_text: bool
-    is_list: bool
-    parts: tuple[_Column, ...]
-    bits: int | None
-    """The size of a value, if all have the same."""
-
-    def choose(self, chunks: Sequence[pa.Array], choices: _Choices) -> None:
-        """Choose how the leaves with these values are written."""
-        values = sum([len(chunk) - chunk.null_count for chunk in chunks])
-        if not values:
-            return
-        if self.bits is None and not choices.with_dictionaries and _most_bytes(chunks) < _LONG_TEXT:
-            return  # nothing to choose, and most structs of few rows are so small
-        if self.is_list:
-            self.parts[0].choose([chunk.flatten() for chunk in chunks], choices)
-        elif self.parts:
-            for number, part in enumerate(self.parts):
-                part.choose([chunk.field(number) for chunk in chunks], choices)
-        else:
-            self._choose_leaf(chunks, values, choices)
-
-    def _choose_leaf(self, chunks: Sequence[pa.Array], values: int, choices: _Choices) -> None:
-        size = self._bytes(chunks, values)
-        mean_text = size / values if self.is_text else 0.0
-        if choices.with_dictionaries and mean_text < _NO_DICTIONARY:
-            choices.dictionary.append(self.name)
-        if mean_text >= _LONG_TEXT:
-            choices.long_texts.append(self.name)
-        if size >= _COMPRESSED_BYTES:
-            choices.compressed.append(self.name)
-            choices.most_bytes = max(choices.most_bytes, size)
-
-    def _bytes(self, chunks: Sequence[pa.Array], values: int) -> int:
-        """The size of a leaf, exact if something depends on it: that takes ten times as long."""
-        if self.bits is not None:
-            return sum([len(chunk) for chunk in chunks]) * self.bits // 8
-        size = _most_bytes(chunks)
-        if size < min(_COMPRESSED_BYTES, _NO_DICTIONARY * values):
-            return size
-        return sum([chunk.nbytes for chunk in chunks])
-
-
-def _most_bytes(chunks: Sequence[pa.Array]) -> int:
-    """The most bytes that these values can take: of a slice, the whole memory counts."""
-    return sum([chunk.get_total_buffer_size() for chunk in chunks])
-
-
-def _column(name: str, arrow_type: pa.DataType) -> _Column:
-    is_list = pa.types.is_list(arrow_type)
-    if is_list:
-        parts: tuple[_Column, ...] = (_column(f"{name}.list.element", arrow_type.value_type),)
-    else:
-        children = arrow_type if pa.types.is_struct(arrow_type) else ()
-        parts = tuple(_column(f"{name}.{child.name}", child.type) for child in children)
-    is_text = pa.types.is_string(arrow_type) or pa.types.is_binary(arrow_type)
-    bits = arrow_type.bit_width if pa.types.is_primitive(arrow_type) else None
-    return _Column(name, is_text, is_list, parts, bits)
-
-
-def _leaf_names(columns: Sequence[_Column]) -> Iterator[str]:
-    for column in columns:
-        if column.parts:
-            yield from _leaf_names(column.parts)
-        else:
-            yield column.name
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """The columns of a schema, and all leaves by Parquet's names."""
-
-    schema: pa.Schema
-    columns: tuple[_Column, ...]
-    names: tuple[str, ...]
-
-
-_layouts: dict[tuple[str, ...], list[_Layout]] = {}
-"""The layouts of schemas with these columns: Arrow's own hash of a schema spells it all out."""
-
-_MOST_LAYOUTS = 1024
-
-
-def _layout(schema: pa.Schema) -> _Layout:
-    known = _layouts.setdefault(tuple(schema.names), [])
-    for layout in known:
-        if layout.schema.equals(schema):
-            return layout
-    if sum(len(each) for each in list(_layouts.values())) >= _MOST_LAYOUTS:
-        _layouts.clear()
-    columns = tuple(_column(column.name, column.type) for column in schema)
-    layout = _Layout(schema, columns, tuple(_leaf_names(columns)))
-    known.append(layout)  # another thread may append one of its own
-    return layout
-
-
-def _leaf_count(schema: pa.Schema) -> int:
-    """The number of columns as Parquet counts them."""
-    return len(_layout(schema).names)
-
-
 def _footer_bytes(schema: pa.Schema) -> int:
     """About how much memory a writer of such rows keeps for each row group, and once more for the file."""
-    return _FOOTER_BYTES * _leaf_count(schema)
+    return _FOOTER_BYTES * leaf_count(schema)
 
 
 def read_columns(source: IO[bytes], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -321,7 +175,7 @@ class _PartitionFile:
     def add(self, table: pa.Table) -> None:
         """Add rows to those that wait."""
         self.schema = self.schema or table.schema
-        self.piece_bytes = self.piece_bytes or _PIECE_BYTES * _leaf_count(table.schema)
+        self.piece_bytes = self.piece_bytes or _PIECE_BYTES * leaf_count(table.schema)
         self.waiting.append(table)
         self.waiting_rows += table.num_rows
         self.waiting_bytes += max(table.get_total_buffer_size(), self.piece_bytes)
@@ -341,18 +195,23 @@ class _PartitionFile:
 
     def flush(self) -> None:
         """Write the waiting rows as row groups."""
-        if not self.waiting:
-            return
+        if self.waiting:
+            self._write_row_groups(self._take_waiting())
+
+    def _take_waiting(self) -> pa.Table:
         rows = self.waiting[0] if len(self.waiting) == 1 else pa.concat_tables(self.waiting)
+        self.waiting, self.waiting_rows, self.waiting_bytes = [], 0, 0
+        self._update_times(rows)
+        return rows
+
+    def _write_row_groups(self, rows: pa.Table) -> None:
         if self.parquet is None:
             self.whole = self.open_file(self.path)
-            self.parquet = _new_parquet(self.whole.sink, rows, self.settings)
+            self.parquet = new_writer(self.whole.sink, rows, self.settings.compression_level)
             self.footer_bytes = _footer_bytes(rows.schema)
-        self._update_times(rows)
         self.parquet.write_table(rows, row_group_size=self.settings.row_group_rows)
         row_groups = -(-rows.num_rows // self.settings.row_group_rows)
         self.footer_bytes += row_groups * _footer_bytes(rows.schema)
-        self.waiting, self.waiting_rows, self.waiting_bytes = [], 0, 0
 
     def _update_times(self, rows: pa.Table) -> None:
         if "@timestamp" not in rows.column_names:
@@ -369,7 +228,14 @@ class _PartitionFile:
 
     def complete(self) -> None:
         """Write the waiting rows and the footer: nothing but `finish` is left to do."""
-        self.flush()
+        rows = self._take_waiting() if self.waiting else None
+        if self.whole is None and rows is not None and is_small(rows):
+            self.whole = self.open_file(self.path)
+            write_small(self.whole.sink, rows, self.settings.compression_level)
+            pa.default_memory_pool().release_unused()  # the copy of the rows
+            return
+        if rows is not None:
+            self._write_row_groups(rows)
         if self.parquet is None:
             raise RuntimeError("no file without rows")
         self.parquet.close()

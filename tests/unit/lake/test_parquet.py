@@ -18,6 +18,7 @@ from airflow_provider_defender.lake import (
     WriterSettings,
     parquet,
 )
+from airflow_provider_defender.lake.encoding import write_small
 from airflow_provider_defender.lake.parquet import partitions
 from airflow_provider_defender.lake.storage.local import LocalStorage
 from airflow_provider_defender.lake.storage.storage import WholeFile, Written
@@ -64,7 +65,7 @@ def test_files_have_statistics_and_a_page_index(tmp_path: Path) -> None:
 
 
 def test_files_with_a_page_a_column_have_statistics_only(tmp_path: Path) -> None:
-    [path] = write(tmp_path, many(1000))
+    [path] = write(tmp_path, many(2000))
     metadata = pq.ParquetFile(path).metadata
     columns = [metadata.row_group(0).column(number) for number in range(metadata.num_columns)]
     assert all(column.is_stats_set for column in columns)
@@ -72,7 +73,7 @@ def test_files_with_a_page_a_column_have_statistics_only(tmp_path: Path) -> None
 
 
 def test_few_rows_with_pages_of_long_texts_have_a_page_index(tmp_path: Path) -> None:
-    [path] = write(tmp_path, alerts(((f"k{n}", version(START), START) for n in range(1000)), text="x" * 1000))
+    [path] = write(tmp_path, alerts(((f"k{n}", version(START), START) for n in range(2000)), text="x" * 1000))
     assert pq.ParquetFile(path).metadata.row_group(0).column(0).has_offset_index
 
 
@@ -82,7 +83,7 @@ def compressions(path: Path) -> dict[str, str]:
     return {column.path_in_schema: column.compression for column in columns}
 
 
-def test_columns_of_4_kib_or_more_are_compressed(tmp_path: Path) -> None:
+def test_columns_of_3_kib_or_more_are_compressed(tmp_path: Path) -> None:
     few, many_rows = (write(tmp_path / str(rows), many(rows))[0] for rows in (10, 1000))
     assert set(compressions(few).values()) == {"UNCOMPRESSED"}
     assert compressions(many_rows)["landing.key"] == "ZSTD"
@@ -105,11 +106,12 @@ def test_nested_schemas_read_back_equal_without_a_copy_of_them_in_the_file(tmp_p
 
 
 def test_columns_without_values_and_long_texts_are_written_plainly(tmp_path: Path) -> None:
+    """In files of row groups."""
     table = many(10).append_column(
         "empty", pa.array([{"leaf": None}] * 10, pa.struct([("leaf", pa.string())]))
     )
     table = table.append_column("long", pa.array([f"{n}" * 2000 for n in range(10)]))
-    [path] = write(tmp_path, table)
+    [path] = write(tmp_path, table, buffer_bytes=0)
     group = pq.ParquetFile(path).metadata.row_group(0)
     columns = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
     assert columns["empty.leaf"].compression == "UNCOMPRESSED"
@@ -134,11 +136,11 @@ def test_files_of_few_rows_have_no_dictionaries(tmp_path: Path) -> None:
 
 
 def test_long_texts_of_few_rows_are_compressed_and_have_no_statistics(tmp_path: Path) -> None:
-    """However deep they lie, and beside short ones."""
+    """In files of row groups, however deep they lie, and beside short ones."""
     inner = pa.struct([("long", pa.string()), ("short", pa.string()), ("number", pa.int64())])
     rows = [{"long": f"{n}" * 3000, "short": "x", "number": n} for n in range(3)]
     table = many(3).append_column("lists", pa.array([[each] for each in rows], pa.list_(inner)))
-    [path] = write(tmp_path, table)
+    [path] = write(tmp_path, table, buffer_bytes=0)
     group = pq.ParquetFile(path).metadata.row_group(0)
     columns = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
     assert {name for name, each in columns.items() if each.compression == "ZSTD"} == {
@@ -163,18 +165,6 @@ def test_schemas_of_the_same_names_are_told_apart(tmp_path: Path) -> None:
         assert encodings(path)["landing.key"]
 
 
-def test_threads_do_not_take_the_layout_of_another_schema(monkeypatch: pytest.MonkeyPatch) -> None:
-    flat, nested = (pa.schema([("a", each)]) for each in (pa.int64(), pa.struct([("b", pa.int64())])))
-
-    class Shared(list[Any]):
-        def append(self, layout: Any) -> None:
-            super().append(layout)
-            super().append(parquet._Layout(nested, (), ("a.b",)))
-
-    monkeypatch.setitem(parquet._layouts, ("a",), Shared())
-    assert parquet._layout(flat).schema == flat
-
-
 def test_columns_that_fill_later_in_a_file_land_too(tmp_path: Path) -> None:
     rows = pa.concat_tables(
         many(5).append_column("late", pa.array([value] * 5, pa.list_(pa.string()))) for value in (None, ["x"])
@@ -182,6 +172,22 @@ def test_columns_that_fill_later_in_a_file_land_too(tmp_path: Path) -> None:
     [path] = write(tmp_path, rows, slices=2, buffer_bytes=0)
     assert pq.ParquetFile(path).metadata.num_row_groups == 2
     assert pq.ParquetFile(path).read().equals(rows)
+
+
+def test_only_files_whose_rows_are_all_there_are_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def noted(sink: Any, rows: pa.Table, level: int) -> None:
+        written.append(rows.num_rows)
+        write_small(sink, rows, level)
+
+    monkeypatch.setattr(parquet, "write_small", noted)
+    write(tmp_path / "pieces", many(300), slices=10)
+    write(tmp_path / "large", many(1001), slices=10)
+    write(tmp_path / "row groups", many(100), slices=10, row_group_rows=30)
+    assert written == [300]
 
 
 def test_small_writes_become_large_row_groups(tmp_path: Path) -> None:
@@ -288,7 +294,7 @@ def test_files_are_encoded_by_the_caller_and_finished_side_by_side(
     """Encoding in several threads takes longer: they wait for each other at every column."""
     encoders: set[str] = set()
     together = threading.Barrier(4)
-    new_file, write_table = LocalStorage.new_file, pq.ParquetWriter.write_table
+    new_file = LocalStorage.new_file
 
     def met(self: LocalStorage, path: str) -> WholeFile:
         file = new_file(self, path)
@@ -301,12 +307,12 @@ def test_files_are_encoded_by_the_caller_and_finished_side_by_side(
         file.finish = finish_together  # type: ignore[method-assign]
         return file
 
-    def noted(self: pq.ParquetWriter, *args: Any, **options: Any) -> None:
+    def noted(*args: Any) -> None:
         encoders.add(threading.current_thread().name)
-        write_table(self, *args, **options)
+        write_small(*args)
 
     monkeypatch.setattr(LocalStorage, "new_file", met)
-    monkeypatch.setattr(pq.ParquetWriter, "write_table", noted)
+    monkeypatch.setattr(parquet, "write_small", noted)
     table = alerts((f"k{n}", version(START), START + timedelta(days=n)) for n in range(8))
     assert len(write(tmp_path, table, closed_at_once=4)) == 8
     assert encoders == {threading.current_thread().name}

@@ -140,7 +140,8 @@ def test_a_file_that_waits_for_the_disk_holds_no_encoder(
 
     monkeypatch.setattr(f"{parquet_module.__name__}.pq.ParquetWriter", Writer)
     monkeypatch.setattr(LocalStorage, "new_file", noted)
-    assert len(write(tmp_path, range(6), closed_at_once=1)) == 6
+    assert len(write(tmp_path, range(6), closed_at_once=1, buffer_bytes=0)) == 6
+    assert closed
     assert not any(closed)
 
 
