@@ -57,7 +57,7 @@ def _new(batch: Batch, transaction: Transaction[Any, Any], result: Result) -> Ba
     if batch.identities is None:
         return batch
     fresh = transaction.select_new(
-        [(each.key, each.version) for each in batch.identities], [each.updated for each in batch.identities]
+        ((each.key, each.version) for each in batch.identities), [each.updated for each in batch.identities]
     )
     new = batch.only(fresh)
     result.new += len(new.records)

@@ -16,6 +16,7 @@ from .. import mapping as mappings
 from ..columns import join_known, lower_guid
 from ..registry import find_mapping
 from .bounds import MAX_RECORD_BYTES, check_size, reject_key
+from .collector import collector_paused
 from .typed import ticks_of_all
 from .values import ABSENT_TEXTS, UnreadableError, convert, parse_object
 
@@ -24,8 +25,8 @@ __all__ = ["Identity", "IdentityReader", "Record", "bytes_of", "identities", "id
 Record: TypeAlias = "bytes | bytearray | memoryview | msgspec.Raw"
 """A record as a source delivers it."""
 
-_ABSENT = (None, *ABSENT_TEXTS)
-_ABSENT_COLUMN = pa.array(_ABSENT, pa.string())
+_ABSENT = frozenset({None, *ABSENT_TEXTS})
+_ABSENT_COLUMN = pa.array(list(_ABSENT), pa.string())
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str | None).decode
@@ -74,7 +75,8 @@ def identities(
     Raises:
         ValueError: no mapping has this name. Unreadable records raise nothing; they get `reject:…` keys.
     """
-    return IdentityReader(find_mapping(source), properties).read_all(records, lower_guid(tenant))
+    with collector_paused():
+        return IdentityReader(find_mapping(source), properties).read_all(records, lower_guid(tenant))
 
 
 def bytes_of(record: Record) -> bytes:
@@ -94,7 +96,9 @@ class IdentityReader:
         names = (mapping.key, mapping.version, *properties)
         fields = [(f"p{number}", str | None, None) for number in range(len(names))]
         spelling = {f"p{number}": name for number, name in enumerate(names)}
-        self._decode = msgspec.json.Decoder(msgspec.defstruct("Skim", fields, rename=spelling)).decode
+        skim = msgspec.defstruct("Skim", fields, rename=spelling, gc=False)
+        self._decode = msgspec.json.Decoder(skim).decode
+        self._unread = (None,) * len(names)
 
     def read(self, record: bytes, tenant: str | None) -> Identity:
         """The record's identity. A GUID as `tenant` must be in lower case."""
@@ -113,17 +117,18 @@ class IdentityReader:
     def _read(self, record: Record, tenant: str | None) -> tuple[str, str, tuple[str | None, ...]]:
         """Key, version and properties."""
         try:
-            identifier, version, *texts = msgspec.structs.astuple(self._decode(record))
+            found = msgspec.structs.astuple(self._decode(record))
         except _UNREADABLE:
-            identifier, version, texts = None, None, [None] * len(self._properties)
+            found = self._unread
+        identifier, version = found[:2]
         is_known = identifier not in _ABSENT and version not in _ABSENT
         if not is_known or (tenant is None and self._mapping.tenant is not None):
             key, version = self._read_tolerantly(bytes_of(record), tenant)
         else:
             key = f"{tenant}/{identifier}" if tenant else identifier
-        if not texts:
+        if not self._properties:
             return key, version, ()
-        known = tuple(map(_known_text, texts))
+        known = tuple(map(_known_text, found[2:]))
         if None in known:
             known = self._other_spellings(record, known)
         return key, version, known

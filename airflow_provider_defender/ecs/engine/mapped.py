@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as MappingType
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,7 +12,7 @@ import pyarrow as pa
 
 from .identities import Identity
 
-__all__ = ["MAX_BYTES", "MappedRecords", "Mapper", "collector_paused", "pieces", "together"]
+__all__ = ["MAX_BYTES", "MappedRecords", "Mapper", "pieces", "together"]
 
 MAX_BYTES = 32 * 1024 * 1024
 
@@ -104,16 +102,3 @@ def pieces(table: pa.Table, max_bytes: int) -> Iterator[tuple[pa.Table, int]]:
     half = len(table) // 2
     yield from pieces(table.slice(0, half), max_bytes)
     yield from pieces(table.slice(half), max_bytes)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Pause garbage collection: reading makes many tuples but no cycles, and collections are slow."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -15,8 +15,9 @@ from airflow_provider_defender.landing import REJECTS_SCHEMA
 from ..mapping import Mapping
 from ..registry import find_mapping, schema
 from .chunks import Batch, ChunkReader, Origins
+from .collector import collector_paused
 from .identities import Identity, Record, bytes_of
-from .mapped import MAX_BYTES, MappedRecords, collector_paused, pieces
+from .mapped import MAX_BYTES, MappedRecords, pieces
 from .rows import RowBuilder
 from .typed import Columns
 

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from airflow_provider_defender.landing import HUB_REJECTS_SCHEMA, ORIGIN_FIELDS, TIMESTAMP
 
 from ..columns import lower_guids, only_where
+from ..engine.collector import collector_paused
 from ..engine.identities import Identity
-from ..engine.mapped import MAX_BYTES, MappedRecords, collector_paused, pieces, together
+from ..engine.mapped import MAX_BYTES, MappedRecords, pieces, together
 from ..mapping import Mapping
 from .duplicates import RecentHashes
 from .messages import MessageReader

@@ -50,6 +50,7 @@ class _Shape(msgspec.Struct):
 _SHAPE = msgspec.json.Decoder(_Shape)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BROKEN_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _LINK = "@odata.nextLink"
 _KNOWN = frozenset({"value", _LINK, "@odata.context", "@odata.count"})
@@ -108,7 +109,7 @@ def read_any(body: bytes, members: frozenset[str] = frozenset()) -> PageBody:
 def _plain_list(body: bytes) -> list[msgspec.Raw] | None:
     try:
         return _LIST.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _BROKEN_JSON:
         return None
 
 
@@ -116,7 +117,7 @@ def _single_object(body: bytes) -> list[msgspec.Raw] | None:
     """The body as the only record, if it has neither a list of records nor a link to more of them."""
     try:
         members = _MEMBERS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _BROKEN_JSON:
         return None
     listed = bytes(members.get("value", b""))[:1] == b"["
     linked = any(name.lower().endswith("nextlink") for name in members)
@@ -128,15 +129,25 @@ def _single_object(body: bytes) -> list[msgspec.Raw] | None:
 
 def _records(body: bytes, begin: int) -> tuple[list[msgspec.Raw], int]:
     """The records of the list that begins at `begin`, and where the list ends."""
-    if body.count(b",") > 4 * _MOST_RECORDS:  # there may be too many of them, which the faster way finds late
+    most = 4 * _MOST_RECORDS
+    if len(body) > most and body.count(b",") > most:  # there may be too many, which the faster way finds late
         return cut_list(body, begin, most=_MOST_RECORDS)
     try:
-        text = _SHAPE.decode(body).value
-        records = _LIST.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _strict_records(body, begin)
+    except _BROKEN_JSON:
         return cut_list(body, begin, most=_MOST_RECORDS)
+
+
+def _strict_records(body: bytes, begin: int) -> tuple[list[msgspec.Raw], int]:
+    """The same for a body that is proper JSON; another raises."""
+    end = body.rfind(b"]") + 1
+    try:
+        return _LIST.decode(memoryview(body)[begin:end]), end
+    except _BROKEN_JSON:
+        pass  # also if that bracket belongs to another member
+    text = _SHAPE.decode(body).value
     # Of a member that stands twice this is the last; the strict look at the members finds that.
-    return records, begin + len(memoryview(text))
+    return _LIST.decode(text), begin + len(memoryview(text))
 
 
 def _refuse_errors(body: bytes, records: list[msgspec.Raw]) -> None:
@@ -168,7 +179,7 @@ def _members_of(record: msgspec.Raw) -> dict[str, Any]:
             name: None if bytes(value) == b"null" else value
             for name, value in _MEMBERS.decode(record).items()
         }
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _BROKEN_JSON:
         pass
     try:
         members = json.loads(bytes(record).decode("utf-8", "replace"), strict=False)

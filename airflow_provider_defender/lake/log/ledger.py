@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -56,7 +56,7 @@ class Ledger(Protocol[P, C_contra]):
         ...
 
     def select_new(
-        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+        self, versions: Iterable[tuple[str, str]], ticks: Sequence[int | None] | None = None
     ) -> list[bool]:
         """For each record read, by key and version, whether it must still be mapped and written.
 

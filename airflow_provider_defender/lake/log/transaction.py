@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -117,7 +117,7 @@ class Transaction(Generic[P, C]):
     # Step 3 -------------------------------------------------------------------------------------
 
     def select_new(
-        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+        self, versions: Iterable[tuple[str, str]], ticks: Sequence[int | None] | None = None
     ) -> list[bool]:
         """For each record read, by key and version, whether it must still be mapped and written.
 

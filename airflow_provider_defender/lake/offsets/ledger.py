@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -40,10 +40,10 @@ class OffsetsLedger(Ledger[OffsetsPosition, OffsetsChange]):
         self._scope = scope
 
     def select_new(
-        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+        self, versions: Iterable[tuple[str, str]], ticks: Sequence[int | None] | None = None
     ) -> list[bool]:
         """True for all: offsets show what is new before it is read."""
-        return [True] * len(versions)
+        return [True for _ in versions]
 
     def unlanded(self, folder: str, rows: pa.Table) -> pa.Table:
         """All of the rows."""

@@ -7,7 +7,7 @@ are compared by 128-bit digests, and those that a commit must list are kept in A
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -140,26 +140,27 @@ class NewestVersions:
         self._rows = 0
         self._complete_from: int | None = None
 
-    def add(self, versions: Iterable[tuple[str, str]], updated: Sequence[int | None] | None = None) -> None:
-        """Add versions, each only once over the lifetime of this object.
+    def add(
+        self, keys: Sequence[str], versions: Sequence[str], updated: Sequence[int | None] | None = None
+    ) -> None:
+        """Add versions with their keys, each pair only once over the lifetime of this object.
 
         `updated`: the ticks of each, None for one without an update time; if not given, they are parsed.
         """
-        pairs = list(versions)
         if updated is None:
-            ticks = [ticks_of(version) for _, version in pairs]
+            ticks = list(map(ticks_of, versions))
         else:
             ticks = [TIMELESS if tick is None else tick for tick in updated]
         self.strays += sum(tick < self._floor or tick == TIMELESS for tick in ticks)
         if self.strays:
             ticks = [TIMELESS if tick < self._floor else tick for tick in ticks]
         columns = [
-            pa.array([key for key, _ in pairs], pa.string()),
-            pa.array([version for _, version in pairs], pa.string()),
+            pa.array(keys, pa.string()),
+            pa.array(versions, pa.string()),
             pa.array(ticks, pa.int64()),
         ]
         self._chunks.append(pa.table(columns, schema=KEYS))
-        self._rows += len(pairs)
+        self._rows += len(keys)
         if self._rows > self._limit * 5 // 4:
             self._prune()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -73,7 +73,7 @@ class VersionsLedger(Ledger[VersionsPosition, Watermark]):
         return LandedVersions(self._scope.storage, self._scope.paths)
 
     def select_new(
-        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+        self, versions: Iterable[tuple[str, str]], ticks: Sequence[int | None] | None = None
     ) -> list[bool]:
         """For each version (key, version) read, whether its rows must still be mapped and written.
 
@@ -81,17 +81,19 @@ class VersionsLedger(Ledger[VersionsPosition, Watermark]):
         run. Every version that the run reads must pass through here, since the next run's position is built
         from it. `ticks`: the update time of each, if it is known.
         """
-        answers, first_met, places = [], [], []
+        answers, places = [], []
+        keys, texts = [], []  # not as pairs: thousands of tuples set off Python's garbage collection
         for place, (key, version) in enumerate(versions):
             value = digest(key, version)
             if not self._seen.add(value):
                 answers.append(False)
                 continue
-            first_met.append((key, version))
+            keys.append(key)
+            texts.append(version)
             places.append(place)
             answers.append(value not in self._known)
             self._known_read += not answers[-1]
-        self._read.add(first_met, None if ticks is None else [ticks[place] for place in places])
+        self._read.add(keys, texts, None if ticks is None else [ticks[place] for place in places])
         if self._read.strays and self._landed is None and self._scope.head.commit is not None:
             # The position's keys begin where this run begins to read: only the files show older versions.
             self._landed = self._files()

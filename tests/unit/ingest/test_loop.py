@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -83,11 +83,12 @@ class Transaction:
         self.change: Any = None
 
     def select_new(
-        self, versions: Sequence[tuple[str, str]], ticks: Sequence[int | None] | None = None
+        self, versions: Iterable[tuple[str, str]], ticks: Sequence[int | None] | None = None
     ) -> list[bool]:
-        assert all(len(version) == 2 for version in versions)
-        assert ticks == [parse_ticks(version) for _, version in versions]
-        return [key not in self.known for key, _ in versions]
+        pairs = list(versions)
+        assert all(len(pair) == 2 for pair in pairs)
+        assert ticks == [parse_ticks(version) for _, version in pairs]
+        return [key not in self.known for key, _ in pairs]
 
     def write(self, dataset: str, table: pa.Table, partitioning: Partitioning) -> None:
         self.written += [(dataset, row["record"], partitioning) for row in table.to_pylist()]

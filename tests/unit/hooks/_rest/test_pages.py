@@ -362,6 +362,7 @@ def test_a_link_that_lies_is_not_the_end(member: str) -> None:
         b'"@odata.count":12',
         b'"@odata.metadataEtag":"W/\\"x\\""',
         b'"value@odata.type":"#Collection(Alert)"',
+        b'"@odata.kinds":["a]",[]]',
     ],
 )
 def test_an_annotation_that_changes_nothing_is_passed_over(member: bytes) -> None:

@@ -92,7 +92,7 @@ def test_a_hundred_thousand_versions_take_little_memory(tmp_path: Path) -> None:
 def test_the_newest_versions_are_kept_down_to_an_exact_bound(ticks: list[int], limit: int) -> None:
     kept = NewestVersions(limit)
     for n, tick in enumerate(ticks):
-        kept.add([(f"k{n}", format_ticks(T0 + tick))])
+        kept.add([f"k{n}"], [format_ticks(T0 + tick)])
     table, complete_from = kept.result()
     assert table.num_rows <= limit
     if complete_from is None:
@@ -105,10 +105,11 @@ def test_the_newest_versions_are_kept_down_to_an_exact_bound(ticks: list[int], l
 @given(st.lists(st.one_of(st.none(), st.integers(-3, 12)), max_size=40), st.one_of(st.none(), st.just(T0)))
 def test_times_that_are_known_count_as_if_parsed(ticks: list[int | None], floor: int | None) -> None:
     times = [None if tick is None else T0 + tick for tick in ticks]
-    pairs = [(f"k{n}", "" if time is None else format_ticks(time)) for n, time in enumerate(times)]
+    names = [f"k{n}" for n in range(len(times))]
+    versions = ["" if time is None else format_ticks(time) for time in times]
     parsed, known = NewestVersions(10, floor), NewestVersions(10, floor)
-    parsed.add(pairs)
-    known.add(pairs, times)
+    parsed.add(names, versions)
+    known.add(names, versions, times)
     assert known.result() == parsed.result()
     assert known.strays == parsed.strays
 
