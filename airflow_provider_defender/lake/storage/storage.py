@@ -29,7 +29,7 @@ class WholeFile(Protocol):
     """A new file that is written once, from beginning to end."""
 
     sink: Any
-    """The file object that pyarrow writes to."""
+    """The file object that the Parquet file is written to."""
 
     def finish(self) -> Written:
         """Make the file durable under its name."""
