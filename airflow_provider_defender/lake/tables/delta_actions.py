@@ -36,6 +36,13 @@ __all__ = ["actions"]
 _PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 2}
 """The oldest there is: every reader knows it, and nothing newer is needed here."""
 
+_SETTINGS = {"delta.dataSkippingNumIndexedCols": "1"}
+"""Only the first column, `@timestamp`, has statistics.
+
+Without that, deltalake 1.6 takes those missing for others to be null, and a filter of its pyarrow datasets by
+such a column finds no row.
+"""
+
 
 def actions(storage: Storage, state: State, change: Change, now: datetime, remake: str) -> list[Action]:
     """Return the actions of the table's next version.
@@ -161,7 +168,10 @@ def _schemas(storage: Storage, files: Mapping[str, DataFile]) -> dict[pa.Schema,
 def _table(
     state: State, change: Change, schemas: Mapping[pa.Schema, str], moment: int, remake: str
 ) -> list[Action]:
-    """The actions that make the table, or give it columns that only new files have; often none."""
+    """The actions that make the table, or give it columns that only new files have; often none.
+
+    A table that an earlier release has made also gets the settings that it lacks.
+    """
     partitions = _partition_columns(state, change, remake)
     before = json.loads(state.metadata["schemaString"])["fields"] if state.metadata else []
     fields = before
@@ -175,20 +185,22 @@ def _table(
             )
 
         fields = merged_fields(fields, delta_type(schema, path), mismatch)
-    if state.metadata and fields == before:
+    had = state.metadata.get("configuration") or {}
+    settings = {**_SETTINGS, **had}
+    if state.metadata and fields == before and settings == had:
         return []
     if not state.metadata:
         fields = [*fields, *(new_field(name, PARTITION_TYPES[name]) for name in partitions)]
     text = json.dumps({"type": "struct", "fields": fields})
     if state.metadata:
-        return [{"metaData": {**state.metadata, "schemaString": text}}]
+        return [{"metaData": {**state.metadata, "schemaString": text, "configuration": settings}}]
     metadata = {
         "id": str(uuid.uuid4()),
         "name": change.dataset,
         "format": {"provider": "parquet", "options": {}},
         "schemaString": text,
         "partitionColumns": list(partitions),
-        "configuration": {},
+        "configuration": settings,
         "createdTime": moment,
     }
     return [{"protocol": _PROTOCOL}, {"metaData": metadata}]

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
@@ -251,6 +252,37 @@ def test_a_filter_by_time_loses_no_row(folder: Path, microsecond: int) -> None:
     )
     assert moment - timedelta(milliseconds=1) < least <= moment <= most < moment + timedelta(milliseconds=1)
     assert stats["numRecords"] == 1
+
+
+def rows_with_text(folder: Path) -> int:
+    """How many rows deltalake finds by a column without statistics in the table."""
+    with_text = pc.is_valid(pc.field("text")) & (pc.field("text") >= "")
+    return int(DeltaTable(str(folder / "alerts")).to_pyarrow_dataset().count_rows(filter=with_text))
+
+
+def test_a_filter_by_another_column_loses_no_row(folder: Path) -> None:
+    lake = local_lake(folder)
+    land(lake, rows=new_rows([START]))
+    follow(lake)
+    assert rows_with_text(folder) == 1
+
+
+def test_a_table_of_an_older_release_gets_the_settings_it_lacks_and_keeps_others(folder: Path) -> None:
+    lake = local_lake(folder)
+    land(lake, rows=new_rows([START]))
+    follow(lake)
+    path = folder / "alerts" / "_delta_log" / f"{0:020d}.json"
+    actions = versions(folder)[0]
+    own = {"delta.logRetentionDuration": "interval 60 days"}
+    for metadata in of_kind(actions, "metaData"):
+        metadata["configuration"] = own
+    path.write_text("\n".join(map(json.dumps, actions)))
+    for _ in range(2):
+        land(lake, rows=new_rows([START]))
+        follow(lake)
+    assert rows_with_text(folder) == 3
+    assert [len(of_kind(actions, "metaData")) for actions in versions(folder)] == [1, 1, 0]
+    assert own.items() < DeltaTable(str(folder / "alerts")).metadata().configuration.items()
 
 
 def wider(rows: pa.Table) -> pa.Table:
