@@ -191,7 +191,8 @@ class RangeReader:
                     return False  # what is left was not handed out, so nothing after it counts
                 self._take_one(message, self._cursors.get(partition), batch, marks, adrift)
         for cursor in adrift:
-            self._repair.recover(cursor, batch)
+            if cursor.partition in self._cursors:  # not read to its end by what came after the error
+                self._repair.recover(cursor, batch)
         return True
 
     def _take_run(self, run: list[Any], cursor: PartitionCursor | None, batch: MessageBatch) -> bool:

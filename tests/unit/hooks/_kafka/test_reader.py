@@ -418,6 +418,16 @@ def test_a_message_given_twice_is_handed_out_once() -> None:
     assert offsets(read(broker, {0: [(0, 6)]})) == list(range(6))
 
 
+def test_a_partition_that_was_read_to_its_end_after_an_error_is_done() -> None:
+    """All in one arrival: an error that tells to look at the offsets, then the messages themselves."""
+    broker = Broker({0: full(2)})
+    problem = KafkaError(KafkaError.OFFSET_OUT_OF_RANGE)
+    arrival = [Message(0, 0, problem=problem), Message(0, 0), Message(0, 1)]
+    broker._fetch = lambda *_: arrival  # type: ignore[method-assign]
+    batches = read(broker, {0: [(0, 2)]})
+    assert (offsets(batches), lost(batches)) == ([0, 1], [])
+
+
 @pytest.mark.parametrize("start", [3, 5, 8])
 def test_a_hub_that_ends_too_early_is_another_hub(start: int) -> None:
     with pytest.raises(PositionAhead, match="ends at offset 5, before the offsets"):
