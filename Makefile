@@ -88,17 +88,17 @@ msgraph-sdk: $(VENV)/.installed ## fetch the newest SDK of Microsoft Graph, with
 
 test-servers: $(VENV)/.installed $(SPARK)/.installed $(DUCKDB)/.installed $(AZURITE)/.installed msgraph-sdk ## the tests that start servers: object stores, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium; and the comparison with Graph's SDK
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
-	for file in tests/integration/test_*.py; do $(BIN)/python -m pytest $$file || exit 1; done
+	printf '%s\n' tests/integration/test_*.py | xargs -n 1 -P 2 $(BIN)/python -m pytest --quiet
 	$(BIN)/python -m pytest tests/reliability tests/unit -m integration --numprocesses 2
 	@# More histories than in make test.
-	LAKE_MODEL_EXAMPLES=80 $(BIN)/python -m pytest tests/unit/lake/verification/test_verify_histories.py \
+	LAKE_MODEL_EXAMPLES=50 $(BIN)/python -m pytest tests/unit/lake/verification/test_verify_histories.py \
 		tests/unit/lake/offsets/test_model.py tests/unit/lake/versions/test_model.py --numprocesses 2
 	$(BIN)/python -m pytest tests -m system
 
 test-oldest: $(OLDEST)/.installed ## hooks, operators and DAGs on the oldest supported Airflow
+	$(OLDEST)/bin/python -m pytest tests/unit/hooks tests/unit/operators tests/unit/sensors tests/unit/test_package.py $(WITHOUT_SERVERS)
 	@# The quickstart makes an environment of its own, with the newest Airflow.
-	$(OLDEST)/bin/python -m pytest tests/unit/hooks tests/unit/operators tests/unit/sensors tests/unit/test_package.py tests/system \
-		-m "not integration" --ignore=tests/system/test_quickstart.py
+	$(OLDEST)/bin/python -m pytest tests/system -m "not integration" --ignore=tests/system/test_quickstart.py
 
 test-unit-oldest: $(OLDEST)/.installed ## the unit tests on the oldest supported Airflow and the libraries of its time
 	$(OLDEST)/bin/python -m pytest tests/unit $(WITHOUT_SERVERS)

@@ -9,8 +9,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.iceberg_rest.jars import fetch_jars
-from tests.kafka_broker.jars import java
+from tests.iceberg_rest.jars import POM
+from tests.kafka_broker.jars import fetch_jars, java
 
 
 class RestCatalog:
@@ -37,7 +37,7 @@ class RestCatalog:
                 "-XX:-UsePerfData",
                 "-Xmx256m",
                 "-cp",
-                f"{fetch_jars()}/*",
+                f"{fetch_jars(POM)}/*",
                 "org.apache.iceberg.rest.RESTCatalogServer",
             ],
             env={"PATH": os.environ["PATH"], "HOME": str(folder), **settings},

@@ -25,10 +25,11 @@ from airflow_provider_defender.simulator import Simulator
 from tests.helpers.airflow import LakeFolder, context, lake, run_clock, running_simulator, simulator
 from tests.helpers.airflow import land as land_alerts
 from tests.helpers.tools import need
-from tests.iceberg_rest.jars import SPARK_POM, fetch_jars, missing_tools
+from tests.iceberg_rest.jars import SPARK_POM, missing_tools
 from tests.iceberg_rest.server import RestCatalog
 from tests.integration.duckdb_queries import rows_in_duckdb
 from tests.integration.test_spark import SPARK_PYTHON, missing_spark, only_in_one, plain
+from tests.kafka_broker.jars import fetch_jars
 from tests.object_stores.fixtures import running_store, store
 from tests.object_stores.store import BUCKET, CONNECTION, Store
 from tests.unit.lake.support import START, local_lake

@@ -1,10 +1,11 @@
 """Jars of a pom.xml, the broker's by default: fetched once by Maven.
 
-They are kept in `.cache/kafka/<hash of pom.xml>/` of the checkout.
+They are kept in `.cache/jars/<hash of pom.xml>/` of the checkout.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -13,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 POM = Path(__file__).with_name("pom.xml")
-CACHE = Path(__file__).parents[2] / ".cache" / "kafka"
+CACHE = Path(__file__).parents[2] / ".cache" / "jars"
 
 
 class BrokerFailed(Exception):  # noqa: N818
@@ -49,24 +50,20 @@ def fetch_jars(pom: Path = POM) -> Path:
     if folder.exists():
         return folder
     CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Maven's own folder is not made for two of them
+        if not folder.exists():
+            _fetch_jars(pom, folder)
+    return folder
+
+
+def _fetch_jars(pom: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="fetching-", dir=CACHE) as name:
-        command = [
-            "mvn",
-            "-q",
-            "-B",
-            "-f",
-            str(pom),
-            "dependency:copy-dependencies",
-            f"-Dkafka.jars={name}/jars",
-        ]
+        place = f"-DoutputDirectory={name}/jars"
+        command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", place]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         if done.returncode != 0:
             raise BrokerFailed(f"Maven could not fetch the jars of {pom}:\n{done.stdout[-4000:]}")
-        try:
-            (Path(name) / "jars").rename(folder)
-        except OSError:  # another process was faster
-            if not folder.exists():
-                raise
-    return folder
+        (Path(name) / "jars").rename(folder)
