@@ -28,7 +28,7 @@ from airflow_provider_defender.lake import Lake
 from tests.unit.lake.support import Clock, local_lake
 from tests.unit.lake.world import World
 
-EXAMPLES = int(os.environ.get("LAKE_MODEL_EXAMPLES", "24"))
+EXAMPLES = int(os.environ.get("LAKE_MODEL_EXAMPLES", "16"))
 STEPS = int(os.environ.get("LAKE_MODEL_STEPS", "40"))
 _ROOTS = itertools.count()
 _LONG_SEARCH = 10

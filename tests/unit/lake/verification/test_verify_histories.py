@@ -26,7 +26,7 @@ from tests.unit.lake.versions.model import TenantWorld
 from tests.unit.lake.versions.test_model import TenantMachine
 from tests.unit.lake.world import Run, World
 
-HISTORIES = max(1, EXAMPLES // (4 if "LAKE_MODEL_EXAMPLES" in os.environ else 8))
+HISTORIES = max(1, EXAMPLES // (4 if "LAKE_MODEL_EXAMPLES" in os.environ else 5))
 
 
 class VerifiedWorld(World):
