@@ -86,9 +86,11 @@ msgraph-sdk: $(VENV)/.installed ## fetch the newest SDK of Microsoft Graph, with
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
 		--dest $(GRAPH) msgraph-sdk || ls $(GRAPH)/*.whl
 
+# First, since it mostly waits: it would come last, alone.
+LONGEST := tests/integration/test_runs_in_object_stores.py
 test-servers: $(VENV)/.installed $(SPARK)/.installed $(DUCKDB)/.installed $(AZURITE)/.installed msgraph-sdk ## the tests that start servers: object stores, Apache Kafka, Apache Spark, a real Airflow and its UI in Chromium; and the comparison with Graph's SDK
 	@# A process for each file: what one does to its broker, and to the Kafka library, is over with it.
-	printf '%s\n' tests/integration/test_*.py | xargs -n 1 -P 2 $(BIN)/python -m pytest --quiet
+	printf '%s\n' $(LONGEST) $(filter-out $(LONGEST),$(sort $(wildcard tests/integration/test_*.py))) | xargs -n 1 -P 2 $(BIN)/python -m pytest --quiet
 	$(BIN)/python -m pytest tests/reliability tests/unit -m integration --numprocesses 2
 	@# More histories than in make test.
 	LAKE_MODEL_EXAMPLES=50 $(BIN)/python -m pytest tests/unit/lake/verification/test_verify_histories.py \
