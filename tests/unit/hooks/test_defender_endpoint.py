@@ -169,9 +169,10 @@ def test_one_page_is_held_at_a_time(hook: DefenderEndpointHook, simulator: Simul
         simulator.faults.clear()
         return highest
 
-    few, many = peak(2), peak(8)
-    # The simulator runs in this process, and gives up the bodies that it has sent a moment later.
-    assert many - few < 5 * len(page)
+    # The simulator runs in this process, and gives up the bodies that it has sent a moment later: how many of
+    # them count is left to chance, so the least of several peaks is taken.
+    few, many = (min(peak(pages) for _ in range(5)) for pages in (2, 8))
+    assert many - few < 4 * len(page)
 
 
 def test_a_drain_can_be_left_early(hook: DefenderEndpointHook, simulator: Simulator) -> None:
