@@ -9,8 +9,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.iceberg_rest.jars import POM
 from tests.kafka_broker.jars import fetch_jars, java
+
+POM = Path(__file__).with_name("pom.xml")
+SPARK_POM = Path(__file__).with_name("pom-spark.xml")
+"""Iceberg's jars for Spark."""
 
 
 class RestCatalog:

@@ -62,7 +62,7 @@ def landed(lake: Lake, dataset: str) -> list[list[Any]]:
 
 
 def test_spark_reads_what_has_landed(lake: Lake, tmp_path: Path) -> None:
-    need(missing_spark() or missing_tools(), "tests with Spark")
+    need(missing_spark() or missing_tools(JARS, "Delta Lake"), "tests with Spark")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     tables = {dataset: lake.storage.url(dataset) for dataset in TYPES}

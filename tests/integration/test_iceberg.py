@@ -25,11 +25,10 @@ from airflow_provider_defender.simulator import Simulator
 from tests.helpers.airflow import LakeFolder, context, lake, run_clock, running_simulator, simulator
 from tests.helpers.airflow import land as land_alerts
 from tests.helpers.tools import need
-from tests.iceberg_rest.jars import SPARK_POM, missing_tools
-from tests.iceberg_rest.server import RestCatalog
+from tests.iceberg_rest.server import POM, SPARK_POM, RestCatalog
 from tests.integration.duckdb_queries import rows_in_duckdb
 from tests.integration.test_spark import SPARK_PYTHON, missing_spark, only_in_one, plain
-from tests.kafka_broker.jars import fetch_jars
+from tests.kafka_broker.jars import fetch_jars, missing_tools
 from tests.object_stores.fixtures import running_store, store
 from tests.object_stores.store import BUCKET, CONNECTION, Store
 from tests.unit.lake.support import START, local_lake
@@ -42,7 +41,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestCatalog]:
-    need(missing_tools(), "tests with Iceberg's REST catalog")
+    need(missing_tools(POM, "Apache Iceberg"), "tests with Iceberg's REST catalog")
     server = RestCatalog(tmp_path_factory.mktemp("iceberg"))
     yield server
     server.stop()
@@ -157,7 +156,7 @@ def read_with_spark(rest: RestCatalog, scratch: Path, queries: list[str]) -> Any
 def test_spark_reads_what_has_landed(
     rest: RestCatalog, simulator: Simulator, lake: LakeFolder, tmp_path: Path
 ) -> None:
-    need(missing_spark() or missing_tools(SPARK_POM), "tests with Spark")
+    need(missing_spark() or missing_tools(SPARK_POM, "Apache Iceberg"), "tests with Spark")
     simulator.tenant.add_oddities()
     land_alerts(lake, initial_lookback=timedelta(days=30))
     simulator.tenant.advance(timedelta(hours=3))

@@ -27,12 +27,12 @@ def java() -> str | None:
     return shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
 
 
-def missing_tools() -> str | None:
-    """Why no broker can run here, or None when it can."""
+def missing_tools(pom: Path = POM, whose: str = "the Apache Kafka broker") -> str | None:
+    """Why the jars of a pom.xml cannot be had or run here, or None when they can. `whose`: of what."""
     if java() is None:
-        return "Java is not installed: the Apache Kafka broker needs a JDK 17 or newer"
-    if shutil.which("mvn") is None and not jars_folder().exists():
-        return "Maven (mvn) is not installed: it fetches the Apache Kafka broker's jars"
+        return f"Java is not installed: {whose} needs a JDK 17 or newer"
+    if shutil.which("mvn") is None and not jars_folder(pom).exists():
+        return f"Maven (mvn) is not installed: it fetches {whose}'s jars"
     return None
 
 
