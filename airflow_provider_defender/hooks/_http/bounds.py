@@ -10,7 +10,6 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -99,25 +98,32 @@ class BoundedAdapter(HTTPAdapter):
         if "," in response.headers.get("Content-Encoding", ""):
             response.close()  # each layer may decompress a thousandfold
             raise errors.ContentDecodingError("packed more than once")
-        response.iter_content = partial(self._counted, response, response.iter_content)  # type: ignore[method-assign]
-        return response
+        return _CountedResponse(response, self._bounds)
 
-    def _counted(
-        self,
-        response: requests.Response,
-        parts: Callable[..., Iterator[Any]],
-        chunk_size: int | None = 1,
-        decode_unicode: bool = False,
-    ) -> Iterator[Any]:
-        size, whole = 0, response.status_code == HTTPStatus.OK
-        for part in parts(min(chunk_size or _CHUNK, _CHUNK), decode_unicode):
+
+class _CountedResponse(requests.Response):
+    """A response whose body is counted while it is read.
+
+    A class of its own, since a method put into each response would refer to it in a circle: its body would
+    stay in memory until the next garbage collection.
+    """
+
+    def __init__(self, response: requests.Response, bounds: AnswerBounds) -> None:
+        super().__init__()
+        self.__dict__.update(response.__dict__)
+        self._bounds = bounds
+
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+        """The parts of the body. Raises `AnswerTooLarge`; of an error, only the beginning is given."""
+        size, whole = 0, self.status_code == HTTPStatus.OK
+        for part in super().iter_content(min(chunk_size or _CHUNK, _CHUNK), decode_unicode):
             size += len(part)
             if whole and size > self._bounds.size:
-                response.close()
+                self.close()
                 raise AnswerTooLarge(f"an answer of more than {self._bounds.size >> 20} MiB, unpacked")
             yield part
             if not whole and size >= LARGEST_REFUSAL:
-                response.close()
+                self.close()
                 return
 
 
