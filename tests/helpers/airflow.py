@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,9 @@ from airflow_provider_defender.simulator.graph.service import GraphApi
 
 START = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 """Where a test's tenant stands."""
+_MOMENT = max(datetime.now(timezone.utc), START + timedelta(days=11)) + timedelta(days=3)
+LATER = Clock(now=lambda: _MOMENT)
+"""When all that a test has landed is older than a day: commits bear the machine's time."""
 INJECTED: dict[str, Any] = {}
 """What the running test gives operators and sensors of alerts in the place of their own: hook and clock."""
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from copy import copy
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,10 @@ from airflow_provider_defender.operators import (
     LakeSweepOperator,
 )
 from airflow_provider_defender.simulator import Simulator
-from tests.helpers.airflow import LakeFolder, context, land
+from tests.helpers.airflow import LATER, LakeFolder, context, land
 
 ROOT = Path(__file__).parents[3]
 DAY = timedelta(days=1)
-_MOMENT = max(datetime.now(timezone.utc), datetime(2026, 12, 1, tzinfo=timezone.utc)) + 3 * DAY
-LATER = Clock(now=lambda: _MOMENT)
-"""When all that a test has landed has been in the lake for longer than a day."""
 
 
 def compact(landed: LakeFolder, **arguments: Any) -> dict[str, Any]:
@@ -266,6 +263,8 @@ def days(lake: LakeFolder) -> list[str]:
         ({"alerts": 20_000, "*": 1}, [FIRST, SECOND, THIRD]),
         ({"events/*": 1, "quarantine": 1}, [FIRST, SECOND, THIRD]),
     ],
+    # Ages depend on today, and the names of tests must be the same in all processes that share them.
+    ids=["dataset", "all_others", "time", "json", "text", "number", "too_young", "other_datasets"],
 )
 def test_partitions_older_than_their_age_are_removed(
     three_days: LakeFolder, ages: Any, left: list[str]

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 
-from airflow_provider_defender.clock import Clock
 from airflow_provider_defender.exceptions import ConfigurationError
 from airflow_provider_defender.lake import follow_delta
 from airflow_provider_defender.operators import (
@@ -25,12 +24,9 @@ from airflow_provider_defender.operators import (
     _open_tables,
 )
 from airflow_provider_defender.simulator import Simulator
-from tests.helpers.airflow import LakeFolder, asks_for_connections, context, land
+from tests.helpers.airflow import LATER, LakeFolder, asks_for_connections, context, land
 
 DAY = timedelta(days=1)
-_MOMENT = max(datetime.now(timezone.utc), datetime(2026, 12, 1, tzinfo=timezone.utc)) + 3 * DAY
-LATER = Clock(now=lambda: _MOMENT)
-"""When all that a test has landed has been in the lake for longer than a day."""
 
 
 def execute(operator: Any) -> dict[str, Any]:
