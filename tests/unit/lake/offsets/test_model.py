@@ -59,7 +59,7 @@ def test_in_a_local_folder(folder: Path) -> None:
         def __init__(self) -> None:
             super().__init__(in_a_folder(folder))
 
-    search(Machine, EXAMPLES * 2 // 3)
+    search(Machine, max(1, EXAMPLES * 2 // 3))
 
 
 def test_in_an_object_store() -> None:
@@ -67,4 +67,4 @@ def test_in_an_object_store() -> None:
         def __init__(self) -> None:
             super().__init__(in_an_object_store())
 
-    search(Machine, EXAMPLES * 2 // 3)
+    search(Machine, max(1, EXAMPLES * 2 // 3))
