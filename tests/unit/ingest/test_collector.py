@@ -61,3 +61,16 @@ def test_what_others_froze_stays_frozen() -> None:
     with older_objects_left_out():
         pass
     assert gc.get_freeze_count() == pytest.approx(older, abs=100)
+
+
+def test_garbage_of_many_blocks_does_not_pile_up() -> None:
+    left = []
+    for _ in range(3):
+        ring = Ring()
+        left.append(weakref.ref(ring))
+        with older_objects_left_out():
+            inner = Ring()
+            left.append(weakref.ref(inner))
+            del ring, inner
+    ends = len([ref for ref in left if ref() is not None])
+    assert ends <= 3  # a block passes over what was made before it and let go in it; nothing else is left
